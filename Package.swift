@@ -1,0 +1,199 @@
+// swift-tools-version: 6.2
+// The layer graph of docs/architecture.md, written down once. A target imports lower layers only, never sideways.
+
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+/// A library target of ours with its tests beside it (`Tests/<name>`).
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name, swiftSettings: strict)
+}
+
+func system(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "martlet",
+    products: [
+        .executable(name: "martlet", targets: ["martlet"]),
+        .executable(name: "martlet-registry", targets: ["martlet-registry"]),
+        .executable(name: "martlet-agent", targets: ["martlet-agent"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        // 2.100 is the first with the fix of the header flood CVE-2026-28980.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        // 1.44.1 is the first with the fix of the request smuggling CVE-2026-28898.
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Layer 0: libraries of the system, and what the registry ships.
+        system("CArchive", pkgConfig: "libarchive", apt: "libarchive-dev"),
+        system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
+        system("CLibcrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
+        system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        .target(name: "CProcess", exclude: ["README.md"]),
+        .target(
+            name: "RegistryAssets",
+            path: "registry",
+            exclude: ["README.md", "migrations", "openapi", "templates", "static"],
+            sources: ["Assets.generated.swift"],
+            swiftSettings: strict
+        ),
+
+        // Layer 1
+        library("MartletTypes", ["CLibcrypto"]),
+
+        // Layer 2
+        library("GGUF", ["MartletTypes"]),
+        library("BundleFormat", ["MartletTypes", "CArchive"]),
+        library("TUF", ["MartletTypes", "CLibcrypto"]),
+        library("DeviceProfiles", ["MartletTypes"]),
+        library("Telemetry", ["MartletTypes"]),
+        library("RolloutEngine", ["MartletTypes"]),
+
+        // Layer 3
+        library("Trust", ["MartletTypes", "TUF", "CLibcrypto"]),
+
+        // Layer 4
+        library(
+            "MartletAPI",
+            ["MartletTypes", "GGUF", "BundleFormat", "TUF", "DeviceProfiles", "Telemetry", "Trust", httpTypes]
+        ),
+
+        // Layer 5
+        library("RegistryClient", ["MartletTypes", "MartletAPI", "TUF", "Trust", "CCurl", "CLibcrypto", httpTypes]),
+        library(
+            "RegistryStore",
+            ["MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "RegistryAssets", grdb]
+        ),
+        library("AgentStore", ["MartletTypes", "BundleFormat", "TUF", "Trust", "CSQLite"]),
+        library(
+            "ModelRuntime",
+            ["MartletTypes", "DeviceProfiles", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
+        ),
+
+        // Layer 6
+        library(
+            "RegistryServer",
+            [
+                "MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletAPI",
+                "RegistryStore", "RegistryAssets", "CLibcrypto", hummingbird, hummingbirdTLS, httpTypes, mustache, nioCore,
+                nioPosix, nioSSL, logging, serviceLifecycle, yams,
+            ]
+        ),
+        library(
+            "AgentEngine",
+            [
+                "MartletTypes", "GGUF", "BundleFormat", "TUF", "DeviceProfiles", "Telemetry", "Trust", "MartletAPI",
+                "RegistryClient", "AgentStore", "ModelRuntime", logging, serviceLifecycle,
+            ]
+        ),
+        library("Publishing", ["MartletTypes", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient"]),
+
+        // Layer 7: thin executables.
+        .executableTarget(
+            name: "martlet",
+            dependencies: [
+                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", argumentParser,
+            ],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "martlet-registry",
+            dependencies: ["MartletTypes", "RegistryServer", argumentParser, logging],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "martlet-agent",
+            dependencies: ["MartletTypes", "AgentEngine", argumentParser, logging],
+            swiftSettings: strict
+        ),
+
+        // Tests: one target for each library, and what looks at the whole.
+        .target(name: "TestSupport", dependencies: [], path: "Tests/TestSupport", swiftSettings: strict),
+        tests("MartletTypes", ["MartletTypes", "TestSupport"]),
+        tests("GGUF", ["GGUF", "MartletTypes", "TestSupport"]),
+        tests("BundleFormat", ["BundleFormat", "MartletTypes", "TestSupport"]),
+        tests("TUF", ["TUF", "MartletTypes", "TestSupport"]),
+        tests("DeviceProfiles", ["DeviceProfiles", "MartletTypes", "TestSupport"]),
+        tests("Telemetry", ["Telemetry", "MartletTypes", "TestSupport"]),
+        tests("RolloutEngine", ["RolloutEngine", "MartletTypes", "TestSupport"]),
+        tests("Trust", ["Trust", "TUF", "MartletTypes", "TestSupport"]),
+        tests("MartletAPI", ["MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes]),
+        tests("RegistryClient", ["RegistryClient", "MartletAPI", "MartletTypes", "TestSupport", nioCore, nioPosix, nioHTTP1]),
+        tests(
+            "RegistryStore",
+            ["RegistryStore", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletTypes", "TestSupport", grdb]
+        ),
+        tests("AgentStore", ["AgentStore", "BundleFormat", "TUF", "Trust", "MartletTypes", "TestSupport"]),
+        tests(
+            "ModelRuntime",
+            ["ModelRuntime", "DeviceProfiles", "Telemetry", "MartletTypes", "TestSupport", nioCore, nioPosix, nioHTTP1]
+        ),
+        tests(
+            "RegistryServer",
+            [
+                "RegistryServer", "RegistryStore", "MartletAPI", "BundleFormat", "TUF", "Telemetry", "Trust",
+                "RegistryClient", "MartletTypes", "TestSupport", hummingbird, hummingbirdTesting, httpTypes, yams,
+            ]
+        ),
+        tests(
+            "AgentEngine",
+            [
+                "AgentEngine", "AgentStore", "ModelRuntime", "RegistryClient", "MartletAPI", "BundleFormat", "TUF",
+                "Telemetry", "DeviceProfiles", "Trust", "GGUF", "MartletTypes", "TestSupport",
+            ]
+        ),
+        tests(
+            "Publishing",
+            ["Publishing", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient", "MartletTypes", "TestSupport"]
+        ),
+        .testTarget(
+            name: "TidyTests",
+            dependencies: ["TestSupport", yams],
+            path: "Tests/Tidy",
+            swiftSettings: strict
+        ),
+        // Needs the three executables built; they are dependencies so that `swift test` builds them.
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["TestSupport", "MartletTypes", "martlet", "martlet-registry", "martlet-agent"],
+            path: "Tests/EndToEnd",
+            swiftSettings: strict
+        ),
+    ]
+)
