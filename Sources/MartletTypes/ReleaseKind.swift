@@ -29,16 +29,17 @@ package struct SlotSettings: Sendable, Hashable, Codable {
     package var parallelRequests: Int?
     /// Threads of the engine; nil takes the profile's.
     package var threads: Int?
-    /// The scale of each adapter by its repository; an adapter that is absent here has scale 1.
-    package var adapterScales: [String: Double]?
+    /// The scale of each adapter by its repository, in thousandths (signed documents hold whole numbers only);
+    /// an adapter that is absent here has 1000.
+    package var adapterScalesPermille: [String: Int]?
 
     package init(
         contextTokens: Int? = nil, parallelRequests: Int? = nil, threads: Int? = nil,
-        adapterScales: [String: Double]? = nil
+        adapterScalesPermille: [String: Int]? = nil
     ) {
         self.contextTokens = contextTokens
         self.parallelRequests = parallelRequests
         self.threads = threads
-        self.adapterScales = adapterScales
+        self.adapterScalesPermille = adapterScalesPermille
     }
 }
