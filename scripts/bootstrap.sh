@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Gets what building, testing and the demo need and this machine lacks. Quick and silent when nothing is missing.
+#
+#   bootstrap.sh           packages, llama-server and the demo's base model
+#   bootstrap.sh build     only what building needs
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+command -v swift >/dev/null 2>&1 || die "no swift on PATH; install Swift 6.2.3 or newer from swift.org"
+
+# pkg-config tells SwiftPM where the libraries are; curl, openssl and sqlite3 are what tests and scripts call.
+need_packages pkg-config libsqlite3-dev libssl-dev libarchive-dev libcurl4-openssl-dev libzstd-dev \
+    ca-certificates curl openssl sqlite3
+
+if [ "${1:-}" != build ]; then
+    # To stderr: what they print is for callers that want the path.
+    "$root/scripts/get-llama.sh" >/dev/null
+    "$root/scripts/get-model.sh" >/dev/null
+fi
