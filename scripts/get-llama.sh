@@ -36,6 +36,7 @@ find_installed() {
 # machine that never ran "apt-get update" the source files are read.
 archive() {
     local found
+    # shellcheck disable=SC2016  # apt expands it
     found=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep -E '/debian/?$' | head -n 1) || true
     if [ -z "$found" ]; then
         found=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null | grep -v '^ *#' |
@@ -116,12 +117,12 @@ from_source() {
     pip_fetch "$work" --no-binary :all: "$source_release" || return 1
     tar -C "$work" -xzf "$work"/llama_cpp_python-*.tar.gz || return 1
     source=$(echo "$work"/llama_cpp_python-*/vendor/llama.cpp)
-    cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF -DLLAMA_CURL=OFF \
-        -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF </dev/null >"$work/log" 2>&1 &&
-        cmake --build "$work/build" --target llama-server llama-quantize </dev/null >>"$work/log" 2>&1 || {
+    if ! { cmake -S "$source" -B "$work/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
+        -DLLAMA_CURL=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF &&
+        cmake --build "$work/build" --target llama-server llama-quantize; } </dev/null >"$work/log" 2>&1; then
         tail -n 20 "$work/log" >&2
         return 1
-    }
+    fi
     cp "$work"/build/bin/llama-server "$work"/build/bin/llama-quantize "$folder/bin/" || return 1
     rm -rf "$work"
     runs "$folder/bin/llama-server"

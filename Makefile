@@ -1,0 +1,100 @@
+# Everything a developer runs, by one name each: make help
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Where `make install` puts things; DESTDIR is for packagers.
+PREFIX ?= /usr/local
+DESTDIR ?=
+# What `make test-full` multiplies counts by (1 in `make test`).
+SCALE ?= 25
+# Part of a test's or figure's name: make test FILTER=GGUF, make bench FILTER=swap
+FILTER ?=
+
+# One debug tree serves build, test and the demo: the flags must not differ between them, or everything builds twice.
+BUILD := swift build --build-tests --explicit-target-dependency-import-check error
+TEST := swift test --skip-build --disable-xctest $(if $(FILTER),--filter "$(FILTER)")
+FORMATTED := Package.swift Sources Tests registry $(wildcard Benchmarks/Package.swift Benchmarks/Sources FuzzTesting)
+PRODUCTS := martlet martlet-registry martlet-agent
+RELEASE := swift build -c release --static-swift-stdlib
+
+##@ Every day
+
+.PHONY: help
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: bootstrap
+bootstrap: ## Install what this machine lacks (packages, llama-server, the demo's model)
+	@scripts/bootstrap.sh
+
+.PHONY: build
+build: ## Build the programs and the tests (debug)
+	@scripts/bootstrap.sh build
+	$(BUILD)
+
+.PHONY: test
+test: bootstrap ## Build and run every test; FILTER=name for some
+	$(BUILD)
+	$(TEST)
+
+.PHONY: test-full
+test-full: bootstrap ## The same tests at full counts (SCALE=25), and the slow ones
+	$(BUILD)
+	MARTLET_SCALE=$(SCALE) $(TEST)
+
+.PHONY: demo
+demo: bootstrap ## The whole story on this machine; DEMO_EXIT=1 ends by itself
+	@DEMO_EXIT="$(DEMO_EXIT)" scripts/demo.sh
+
+.PHONY: bench
+bench: bootstrap ## Measure against peers; FILTER=name for one figure
+	@scripts/bench.sh $(FILTER)
+
+##@ Before a commit
+
+.PHONY: check
+check: bootstrap lint scripts-check ## Format, warnings, declared imports, and the rules of the house
+	$(BUILD) 2>&1 | tee .build/check.log
+	@! grep -E "^/.*(Sources|Tests|registry)/.*: warning: " .build/check.log || { echo "warnings are errors" >&2; exit 1; }
+	swift test --skip-build --disable-xctest --filter TidyTests
+
+.PHONY: lint
+lint: ## Check the format of the Swift sources
+	swift format lint --strict --parallel --recursive $(FORMATTED)
+
+.PHONY: format
+format: ## Format the Swift sources
+	swift format format --in-place --parallel --recursive $(FORMATTED)
+
+.PHONY: scripts-check
+scripts-check: ## Check the syntax of the scripts (and their style, where shellcheck is installed)
+	@for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh .ci/run; fi
+
+.PHONY: assets
+assets: ## Write the generated Swift files anew from registry/ and device-profiles/
+	@scripts/bootstrap.sh build
+	swift run --quiet embed-assets
+
+.PHONY: fuzz
+fuzz: ## Fuzz the parsers; FILTER=name for one, FUZZ_SECONDS=60 each
+	@scripts/fuzz.sh $(FILTER)
+
+##@ Release
+
+.PHONY: release
+release: ## Build the three programs for release
+	@scripts/bootstrap.sh build
+	for product in $(PRODUCTS); do $(RELEASE) --product "$$product"; done
+
+.PHONY: install
+install: release ## Install programs, completions and units below PREFIX (and DESTDIR)
+	@scripts/install.sh "$$($(RELEASE) --show-bin-path)" "$(DESTDIR)" "$(PREFIX)"
+
+.PHONY: clean
+clean: ## Remove what was built here (never the cache outside)
+	rm -rf .build Benchmarks/.build FuzzTesting/.build
