@@ -1,0 +1,54 @@
+import ArgumentParser
+import MartletAPI
+import MartletTypes
+
+// Names of the glossary as arguments: a wrong one is refused by the parser with the rule that it breaks.
+
+extension ValidatedString where Self: ExpressibleByArgument {
+    init?(argument: String) { try? self.init(argument) }
+}
+
+extension DeviceID: ExpressibleByArgument {}
+extension SlotName: ExpressibleByArgument {}
+extension FleetName: ExpressibleByArgument {}
+extension RolloutID: ExpressibleByArgument {}
+extension AliasName: ExpressibleByArgument {}
+extension RepositoryName: ExpressibleByArgument {}
+extension LabelSelector: ExpressibleByArgument {}
+extension Role: ExpressibleByArgument {}
+extension RolloutAction: ExpressibleByArgument {}
+extension RolloutPolicy.OnFailure: ExpressibleByArgument {}
+
+extension ReleaseReference: ExpressibleByArgument {
+    public init?(argument: String) { try? self.init(argument) }
+}
+
+extension RolloutPolicy.WaveSize: ExpressibleByArgument {
+    public init?(argument: String) { try? self.init(argument) }
+}
+
+/// `KEY=VALUE` options as labels.
+func labels(from options: [String]) throws -> Labels {
+    var values: [String: String] = [:]
+    for option in options {
+        let parts = option.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.count == 2 else {
+            throw InvalidValue(kind: "label", value: option, rule: "KEY=VALUE, e.g. site=berlin")
+        }
+        values[String(parts[0])] = String(parts[1])
+    }
+    return try Labels(values)
+}
+
+/// A length of time: `90s`, `15m`, `12h`, `30d`.
+struct TimeSpan: ExpressibleByArgument, Sendable {
+    let seconds: Int64
+
+    init?(argument: String) {
+        let factors: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let unit = argument.last, let factor = factors[unit], let count = Int64(argument.dropLast()), count > 0,
+            count <= Int64.max / factor
+        else { return nil }
+        seconds = count * factor
+    }
+}

@@ -1,0 +1,97 @@
+import FoundationEssentials
+import Glibc
+import MartletTypes
+
+/// What `martlet login` and `martlet trust init` leave for later commands: `$XDG_CONFIG_HOME/martlet/config.json`.
+///
+/// Holds the operator's token, so it is readable by its owner only.
+struct ClientConfiguration: Codable, Sendable {
+    /// The registry's operator address.
+    var server: String?
+    /// The bearer token.
+    var token: String?
+    /// PEM of the authority that signed the registry's certificate; nil takes the system's.
+    var authority: String?
+    /// The digest of the first root metadata that this operator believes.
+    var rootDigest: Digest?
+    /// Publishers' keys (paths or URIs) by namespace.
+    var keys: [String: String]?
+
+    static let empty = ClientConfiguration()
+
+    /// The file: `--config`, `$MARTLET_CONFIG`, else below XDG's configuration folder.
+    static func path(_ given: String?) -> String {
+        let environment = ProcessInfo.processInfo.environment
+        if let given = given ?? environment["MARTLET_CONFIG"] { return given }
+        return xdg("XDG_CONFIG_HOME", ".config") + "/martlet/config.json"
+    }
+
+    /// Where offline keys live unless told otherwise: below XDG's data folder.
+    static var keyFolder: String { xdg("XDG_DATA_HOME", ".local/share") + "/martlet/keys" }
+
+    /// Where verified metadata is cached, by the root that it descends from.
+    static func metadataFolder(for root: Digest) -> String {
+        xdg("XDG_CACHE_HOME", ".cache") + "/martlet/tuf/" + root.hex
+    }
+
+    /// Where killed uploads are remembered.
+    static var uploadFolder: String { xdg("XDG_CACHE_HOME", ".cache") + "/martlet/uploads" }
+
+    static func load(_ path: String) throws(CommandError) -> ClientConfiguration {
+        guard FileManager.default.fileExists(atPath: path) else { return .empty }
+        do {
+            return try JSONText.decode(ClientConfiguration.self, from: PrivateFile.read(path))
+        } catch {
+            throw CommandError(
+                "configurationUnreadable", "The configuration \(path) cannot be read: \(error).",
+                remedy: "Mend or remove it, then run `martlet login` again.", fault: .environment)
+        }
+    }
+
+    func save(_ path: String) throws {
+        try PrivateFile.write(JSONText.encode(self, pretty: true), to: path)
+    }
+
+    private static func xdg(_ variable: String, _ fallback: String) -> String {
+        let environment = ProcessInfo.processInfo.environment
+        if let value = environment[variable], value.hasPrefix("/") { return value }
+        return (environment["HOME"] ?? "/root") + "/" + fallback
+    }
+}
+
+/// Files that hold secrets: mode 0600, replaced whole or not at all.
+enum PrivateFile {
+    static func read(_ path: String) throws -> [UInt8] {
+        guard let data = FileManager.default.contents(atPath: path) else {
+            throw CommandError(
+                "fileUnreadable", "Cannot read \(path).", remedy: "Check that it exists and that you may read it.")
+        }
+        return Array(data)
+    }
+
+    static func write(_ bytes: [UInt8], to path: String) throws {
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        let temporary = path + ".\(getpid()).tmp"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("create", temporary) }
+        defer { close(descriptor) }
+        let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+        guard written == bytes.count, fsync(descriptor) == 0, rename(temporary, path) == 0 else {
+            let error = failure("write", path)
+            unlink(temporary)
+            throw error
+        }
+        let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        if directory >= 0 {
+            fsync(directory)
+            close(directory)
+        }
+    }
+
+    private static func failure(_ verb: String, _ path: String) -> CommandError {
+        CommandError(
+            "fileUnwritable", "Cannot \(verb) \(path): \(String(cString: strerror(errno))).",
+            remedy: "Check the folder's permissions and the free space.", fault: .environment)
+    }
+}

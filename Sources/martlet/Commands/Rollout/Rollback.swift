@@ -1,0 +1,78 @@
+import ArgumentParser
+import MartletAPI
+import MartletTypes
+
+struct Rollback: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Take devices back to what each of them has on disk: seconds, no download.",
+        discussion: """
+            Examples:
+              martlet rollback --fleet all --slot triage --wait
+              martlet rollback --device pi-1 --slot triage
+              martlet rollback --release clinic/triage:2.0.0
+              martlet rollback --fleet all --slot triage --to clinic/triage:1.0.0
+            """)
+
+    @Option(help: "One device.") var device: DeviceID?
+    @Option(help: "All devices of a fleet.") var fleet: FleetName?
+    @Option(help: "Every device that runs this release.") var release: ReleaseReference?
+    @Option(help: "Every device that this rollout moved.") var rollout: RolloutID?
+    @Option(help: "The slot; --release and --rollout know it.") var slot: SlotName?
+    @Option(help: "A release to go to, instead of each device's previous one.") var to: ReleaseReference?
+    @Option(help: "Why; stands in the audit log.") var reason = ""
+    @Flag(help: "Wait until every device serves it again, and print how long that took.") var wait = false
+    @Option(help: "How long to wait at most, e.g. 60s.") var timeout = TimeSpan(argument: "60s")
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        let given = [device != nil, fleet != nil, release != nil, rollout != nil].filter(\.self).count
+        guard given == 1 else { throw ValidationError("Give one of --device, --fleet, --release and --rollout.") }
+    }
+
+    func run() async throws {
+        let session = try options.session()
+        let clock = ContinuousClock()
+        let start = clock.now
+        var request = RollbackRequest(device: device, fleet: fleet, rollout: rollout, slot: slot, reason: reason)
+        if let release { request.release = try await session.resolve(release) }
+        if let to { request.to = try await session.resolve(to) }
+        let answer = try await session.send(OperatorRoutes.rollback, body: request, as: RollbackAnswer.self)
+        if wait {
+            try await waitFor(answer.moves, session, until: start + .seconds(timeout?.seconds ?? 60))
+        }
+        let elapsed = clock.now - start
+        let milliseconds = elapsed.components.seconds * 1000 + elapsed.components.attoseconds / 1_000_000_000_000_000
+        try options.printer.show(answer) { answer in
+            var table = Table(heads: ["device", "slot", "from", "to", "assignment"])
+            table.rows = answer.moves.map {
+                [$0.device.text, $0.slot.text, references($0.from), references($0.to), String($0.assignment)]
+            }
+            table.rows += answer.skipped.sorted { $0.key < $1.key }.map { [$0.key.text, "-", "-", "skipped: \($0.value)", "-"] }
+            table.whenEmpty = "no device runs it; nothing to take back"
+            return table
+        }
+        if wait { StandardError.write("\(answer.moves.count) devices serve it after \(milliseconds) ms.\n") }
+    }
+
+    private func waitFor(_ moves: [RollbackAnswer.Move], _ session: Session, until end: ContinuousClock.Instant) async throws {
+        var open = moves
+        while !open.isEmpty {
+            var left: [RollbackAnswer.Move] = []
+            for move in open {
+                let info = try await session.get(
+                    OperatorRoutes.device, ["device": move.device.text], as: DeviceInfo.self)
+                let slot = info.slots[move.slot]
+                let arrived = slot?.serving == true && slot?.current == move.to && (slot?.generation ?? 0) >= move.assignment
+                if !arrived { left.append(move) }
+            }
+            open = left
+            guard ContinuousClock.now < end else {
+                throw CommandError(
+                    "waitFailed",
+                    "\(open.map(\.device.text).joined(separator: ", ")) did not report the rollback in time.",
+                    remedy: "They follow as soon as they are back; see `martlet devices list`.", fault: .peer)
+            }
+            if !open.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import ArgumentParser
+import FoundationEssentials
+import MartletAPI
+import MartletTypes
+import RegistryClient
+
+/// What every command takes. A flag wins over the environment, that over the configuration file.
+struct GlobalOptions: ParsableArguments {
+    @Option(help: "The registry's operator address ($MARTLET_SERVER).")
+    var server: String?
+
+    @Option(help: "The bearer token ($MARTLET_TOKEN); --token-file keeps it out of the process list.")
+    var token: String?
+
+    @Option(help: "A file that holds the bearer token ($MARTLET_TOKEN_FILE).")
+    var tokenFile: String?
+
+    @Option(help: "PEM of the authority of the registry's certificate ($MARTLET_CA_FILE).")
+    var caFile: String?
+
+    @Option(help: "The configuration file ($MARTLET_CONFIG).")
+    var config: String?
+
+    @Option(name: .shortAndLong, help: "How results are printed: table or json ($MARTLET_OUTPUT).")
+    var output: OutputFormat?
+
+    /// Where results go.
+    var printer: Output {
+        let environment = ProcessInfo.processInfo.environment
+        return Output(format: output ?? environment["MARTLET_OUTPUT"].flatMap(OutputFormat.init(rawValue:)) ?? .table)
+    }
+
+    /// The configuration file's path.
+    var configurationPath: String { ClientConfiguration.path(config) }
+
+    /// Opens a session with the registry; says what is missing.
+    func session() throws -> Session {
+        let environment = ProcessInfo.processInfo.environment
+        let stored = try ClientConfiguration.load(configurationPath)
+        guard let server = server ?? environment["MARTLET_SERVER"] ?? stored.server else {
+            throw CommandError(
+                "notLoggedIn", "No registry is known.",
+                remedy: "Run `martlet login ADDRESS --token-file FILE`, or give --server.")
+        }
+        var secret = token ?? environment["MARTLET_TOKEN"]
+        if secret == nil, let file = tokenFile ?? environment["MARTLET_TOKEN_FILE"] {
+            secret = try Self.secret(in: file)
+        }
+        // A stored token belongs to the stored server and is sent nowhere else.
+        if secret == nil, server == stored.server { secret = stored.token }
+        var authority = stored.authority
+        if let file = caFile ?? environment["MARTLET_CA_FILE"] {
+            authority = String(decoding: try PrivateFile.read(file), as: UTF8.self)
+        }
+        return try Session(server: server, token: secret, authority: authority, stored: stored)
+    }
+
+    /// The first line of a file.
+    static func secret(in file: String) throws -> String {
+        let text = String(decoding: try PrivateFile.read(file), as: UTF8.self)
+        guard let line = text.split(whereSeparator: \.isNewline).first else {
+            throw CommandError("emptyTokenFile", "\(file) holds no token.", remedy: "Put the token on its first line.")
+        }
+        return String(line)
+    }
+}

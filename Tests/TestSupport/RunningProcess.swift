@@ -1,0 +1,127 @@
+import Foundation
+
+/// A program that a test started: its output goes to a file, and it is ended with the last reference.
+///
+/// `Process` is not Sendable; all access is behind the lock.
+public final class RunningProcess: @unchecked Sendable {
+    private let process = Process()
+    private let lock = NSLock()
+    /// Where standard output and standard error go.
+    public let log: String
+
+    /// Starts `executable`; its environment is this process's with `environment` on top.
+    public init(
+        _ executable: String, _ arguments: [String], environment: [String: String] = [:], log: String
+    ) throws {
+        self.log = log
+        _ = FileManager.default.createFile(atPath: log, contents: nil)
+        guard let handle = FileHandle(forWritingAtPath: log) else { throw CocoaError(.fileNoSuchFile) }
+        process.executableURL = URL(fileURLWithPath: executable)
+        process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = handle
+        process.standardError = handle
+        try process.run()
+        try handle.close()
+    }
+
+    /// Its process id.
+    public var pid: Int32 { lock.withLock { process.processIdentifier } }
+    /// Whether it still runs.
+    public var isRunning: Bool { lock.withLock { process.isRunning } }
+    /// All that it printed so far.
+    public var output: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
+
+    /// Sends a signal; harmless after its end.
+    public func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
+
+    /// Asks it to end, waits, and returns the exit code; kills it after `seconds`.
+    @discardableResult
+    public func stop(within seconds: Double = 20) async throws -> Int32 {
+        signal(SIGTERM)
+        do {
+            return try await exitCode(within: seconds)
+        } catch {
+            signal(SIGKILL)
+            return try await exitCode(within: 5)
+        }
+    }
+
+    /// Waits for its end.
+    public func exitCode(within seconds: Double) async throws -> Int32 {
+        try await eventually(within: seconds, "process \(pid) ends") { !self.isRunning }
+        return lock.withLock { process.terminationStatus }
+    }
+
+    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+}
+
+/// What a program that ran to its end left behind.
+public struct Finished: Sendable {
+    public let status: Int32
+    public let output: String
+    public let errors: String
+}
+
+/// Runs a program to its end without blocking the cooperative pool.
+public func run(
+    _ executable: String, _ arguments: [String], environment: [String: String] = [:]
+) async throws -> Finished {
+    let folder = try TemporaryFolder("run")
+    let (out, err) = (folder.file("out"), folder.file("err"))
+    for file in [out, err] { _ = FileManager.default.createFile(atPath: file, contents: nil) }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: executable)
+    process.arguments = arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle(forWritingAtPath: out)
+    process.standardError = FileHandle(forWritingAtPath: err)
+    let status: Int32 = try await withCheckedThrowingContinuation { continuation in
+        process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+        do {
+            try process.run()
+        } catch {
+            process.terminationHandler = nil
+            continuation.resume(throwing: error)
+        }
+    }
+    return Finished(
+        status: status, output: (try? String(contentsOfFile: out, encoding: .utf8)) ?? "",
+        errors: (try? String(contentsOfFile: err, encoding: .utf8)) ?? "")
+}
+
+/// A condition that did not come true in time.
+public struct NeverTrue: Error, CustomStringConvertible {
+    public let description: String
+}
+
+/// Waits until `condition` holds, looking every 20 ms; throws `NeverTrue` after `seconds`.
+public func eventually(
+    within seconds: Double, _ what: String, _ condition: @Sendable () async throws -> Bool
+) async throws {
+    let end = ContinuousClock.now + .seconds(seconds)
+    while true {
+        if try await condition() { return }
+        guard ContinuousClock.now < end else { throw NeverTrue(description: "never within \(seconds) s: \(what)") }
+        try await Task.sleep(for: .milliseconds(20))
+    }
+}
+
+/// A port of the loopback interface that was free a moment ago.
+public func freePort() throws -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = inet_addr("127.0.0.1")
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let bound = withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { socket in
+            bind(descriptor, socket, length) == 0 && getsockname(descriptor, socket, &length) == 0
+        }
+    }
+    guard bound else { throw NeverTrue(description: "no free port") }
+    return Int(UInt16(bigEndian: address.sin_port))
+}
