@@ -70,7 +70,7 @@ let package = Package(
             name: "RegistryAssets",
             path: "registry",
             exclude: ["README.md", "migrations", "openapi", "templates", "static"],
-            sources: ["Assets.generated.swift"],
+            sources: ["Assets.generated.swift", "RegistryAssets.swift"],
             swiftSettings: strict
         ),
 
@@ -128,8 +128,9 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", argumentParser,
+                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", argumentParser, httpTypes,
             ],
+            exclude: ["README.md"],
             swiftSettings: strict
         ),
         .executableTarget(
@@ -140,6 +141,22 @@ let package = Package(
         .executableTarget(
             name: "martlet-agent",
             dependencies: ["MartletTypes", "AgentEngine", argumentParser, logging],
+            swiftSettings: strict
+        ),
+
+        // The load that demo, end-to-end tests and benchmarks put on gateways; not a product.
+        .executableTarget(
+            name: "martlet-load",
+            dependencies: ["MartletTypes", "RegistryClient", argumentParser, httpTypes],
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
+        // A tool of developers, in no product: writes the generated Swift files (`make assets`).
+        .executableTarget(
+            name: "embed-assets",
+            dependencies: ["MartletTypes", yams],
+            exclude: ["README.md"],
             swiftSettings: strict
         ),
 
@@ -184,14 +201,16 @@ let package = Package(
         ),
         .testTarget(
             name: "TidyTests",
-            dependencies: ["TestSupport", yams],
+            dependencies: ["TestSupport", "MartletTypes", "RegistryAssets", "embed-assets", yams],
             path: "Tests/Tidy",
             swiftSettings: strict
         ),
         // Needs the three executables built; they are dependencies so that `swift test` builds them.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["TestSupport", "MartletTypes", "martlet", "martlet-registry", "martlet-agent"],
+            dependencies: [
+                "TestSupport", "MartletTypes", "MartletAPI", "martlet", "martlet-registry", "martlet-agent", "martlet-load",
+            ],
             path: "Tests/EndToEnd",
             swiftSettings: strict
         ),
