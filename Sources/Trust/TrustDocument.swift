@@ -1,4 +1,4 @@
-package import MartletTypes
+private import MartletTypes
 package import TUF
 
 /// `martlet/trust.json`: who else a device believes, signed as a target of the top-level targets role.

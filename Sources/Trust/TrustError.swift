@@ -1,0 +1,81 @@
+package import MartletTypes
+
+/// Why a key, a certificate or a request was refused. Messages never hold a passphrase or a private key.
+package struct TrustError: MartletError, Equatable {
+    /// The stable codes.
+    package enum Reason: String, Sendable, CaseIterable {
+        /// No key at the path or URI.
+        case keyNotFound
+        /// Something is there, but not a private key that can be read.
+        case keyUnreadable
+        /// The key is encrypted and no passphrase was given.
+        case passphraseNeeded
+        /// The passphrase does not open the key.
+        case badPassphrase
+        /// A key of a kind that is not accepted here.
+        case unsupportedKey
+        /// Not a certificate, or not one that can be used so.
+        case badCertificate
+        /// Not a certificate signing request, or not signed by its own key.
+        case badRequest
+        /// Certificate and private key do not belong together.
+        case keyMismatch
+        /// A host name or address that a certificate cannot hold.
+        case badHost
+        /// A row that cannot enter the audit chain.
+        case badAuditEntry
+        /// libcrypto failed where it should not.
+        case libcrypto
+    }
+
+    /// What went wrong.
+    package let reason: Reason
+    /// One sentence with the details.
+    package let message: String
+
+    package init(_ reason: Reason, _ message: String) {
+        self.reason = reason
+        self.message = message
+    }
+
+    package var code: String { reason.rawValue }
+
+    package var remedy: String {
+        switch reason {
+        case .keyNotFound: "Give the path of a PKCS#8 PEM file, or a URI that OpenSSL's store knows."
+        case .keyUnreadable: "Give a PKCS#8 PEM file with one private key."
+        case .passphraseNeeded: "Give the passphrase at the prompt, by file descriptor, or as a systemd credential."
+        case .badPassphrase: "Try again with the right passphrase."
+        case .unsupportedKey: "Use an Ed25519 or ECDSA P-256 key."
+        case .badHost: "Use a DNS name or an IP address without port."
+        case .badRequest: "Make the request anew with the device's own key."
+        default: ""
+        }
+    }
+
+    package var fault: ErrorFault {
+        switch reason {
+        case .libcrypto: .environment
+        case .badRequest: .peer
+        default: .caller
+        }
+    }
+
+    package static func == (left: Self, right: Self) -> Bool { left.reason == right.reason }
+}
+
+/// Bounds on what this target parses.
+package enum TrustLimits {
+    /// A certificate or a request: those of Ed25519 and P-256 are under 1 KiB.
+    package static let certificateBytes = 16 * 1024
+    /// A PEM file with one private key.
+    package static let keyBytes = 64 * 1024
+    /// A passphrase; OpenSSL's callback offers 1024 bytes.
+    package static let passphraseBytes = 1024
+    /// Names and addresses in one server certificate.
+    package static let hostsPerCertificate = 64
+    /// A common name: X.520's upper bound.
+    package static let commonNameBytes = 64
+    /// The canonical form of one audit row.
+    package static let auditRowBytes = 64 * 1024
+}
