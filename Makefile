@@ -12,11 +12,13 @@ DESTDIR ?=
 SCALE ?= 25
 # Part of a test's or figure's name: make test FILTER=GGUF, make bench FILTER=swap
 FILTER ?=
+FUZZ_SECONDS ?= 60
 
 # One debug tree serves build, test and the demo: the flags must not differ between them, or everything builds twice.
 BUILD := swift build --build-tests --explicit-target-dependency-import-check error
 TEST := swift test --skip-build --disable-xctest $(if $(FILTER),--filter "$(FILTER)")
-FORMATTED := Package.swift Sources Tests registry $(wildcard Benchmarks/Package.swift Benchmarks/Sources FuzzTesting)
+FORMATTED := Package.swift Sources Tests registry $(wildcard Benchmarks/Package.swift Benchmarks/Sources FuzzTesting/Package.swift FuzzTesting/Sources/fuzz-*)
+SCRIPTS := $(wildcard scripts/*.sh FuzzTesting/*.sh) .ci/run
 PRODUCTS := martlet martlet-registry martlet-agent
 RELEASE := swift build -c release --static-swift-stdlib
 
@@ -25,7 +27,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: bootstrap
 bootstrap: ## Install what this machine lacks (packages, llama-server, the demo's model)
@@ -72,8 +74,8 @@ format: ## Format the Swift sources
 
 .PHONY: scripts-check
 scripts-check: ## Check the syntax of the scripts (and their style, where shellcheck is installed)
-	@for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
-	@if command -v shellcheck >/dev/null; then shellcheck -x scripts/*.sh .ci/run; fi
+	@for script in $(SCRIPTS); do bash -n "$$script"; done
+	@if command -v shellcheck >/dev/null; then shellcheck -x $(SCRIPTS); fi
 
 .PHONY: assets
 assets: ## Write the generated Swift files anew from registry/ and device-profiles/
@@ -81,8 +83,9 @@ assets: ## Write the generated Swift files anew from registry/ and device-profil
 	swift run --quiet embed-assets
 
 .PHONY: fuzz
-fuzz: ## Fuzz the parsers; FILTER=name for one, FUZZ_SECONDS=60 each
-	@scripts/fuzz.sh $(FILTER)
+fuzz: ## Fuzz the parsers for FUZZ_SECONDS (60)
+	@scripts/bootstrap.sh build
+	@FuzzTesting/run.sh $(FUZZ_SECONDS)
 
 ##@ Release
 

@@ -405,6 +405,527 @@ CREATE TABLE changes (
 );
 
 """#,
+#"static/live.js"#: #"""
+// Replaces the page's content when the registry says that something changed. The pages work without it.
+(() => {
+  const source = document.body.dataset.live;
+  if (!source || !window.EventSource) return;
+  let timer = null;
+  let selecting = false;
+  document.addEventListener("selectionchange", () => {
+    selecting = String(document.getSelection()).length > 0;
+  });
+  const refresh = async () => {
+    timer = null;
+    // Text that someone is about to copy, and pages nobody looks at, stay as they are.
+    if (document.hidden || selecting) return;
+    const answer = await fetch(location.href, { credentials: "same-origin" }).catch(() => null);
+    if (!answer || !answer.ok || answer.redirected) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const name of ["main", "footer"]) {
+      const fresh = page.querySelector(name);
+      const present = document.querySelector(name);
+      if (fresh && present) present.replaceWith(fresh);
+    }
+  };
+  const stream = new EventSource(source);
+  stream.addEventListener("change", () => {
+    if (timer === null) timer = setTimeout(refresh, 500);
+  });
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden && timer === null) timer = setTimeout(refresh, 0);
+  });
+})();
+
+"""#,
+#"static/martlet.svg"#: ##"""
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><path d="M2 15c10-1 17 2 21 9 3-9 11-16 23-18-6 4-10 9-12 16-2 8-7 13-14 15l-5 7-1-6-8 2 5-6c4-3 6-7 5-11C15 19 9 16 2 15z" fill="#2563eb"/></svg>
+
+"""##,
+#"static/style.css"#: ##"""
+/* One sheet for all pages. Colours are variables so that dark mode is a table of values, not a second design. */
+:root {
+  --page: #f6f7f9;
+  --card: #ffffff;
+  --line: #e2e6ec;
+  --text: #17202c;
+  --soft: #5b6776;
+  --accent: #1d4ed8;
+  --good: #11703b;
+  --good-back: #e2f4e9;
+  --busy: #1d4ed8;
+  --busy-back: #e4ecfd;
+  --warn: #8a5200;
+  --warn-back: #fdf0d9;
+  --bad: #b3261e;
+  --bad-back: #fbe5e3;
+  --idle: #4f5b69;
+  --idle-back: #e9edf1;
+  --radius: 10px;
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif;
+  font-size: 15px;
+  line-height: 1.5;
+  color: var(--text);
+  background: var(--page);
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #0f141b;
+    --card: #171e27;
+    --line: #2a3441;
+    --text: #e6ebf1;
+    --soft: #9aa7b6;
+    --accent: #86b0ff;
+    --good: #6fd69a;
+    --good-back: #15301f;
+    --busy: #93b8ff;
+    --busy-back: #172a4d;
+    --warn: #f1bd66;
+    --warn-back: #3a2a0c;
+    --bad: #ff9c94;
+    --bad-back: #43191a;
+    --idle: #aab6c3;
+    --idle-back: #253040;
+  }
+}
+* { box-sizing: border-box; }
+body { margin: 0; }
+a { color: var(--accent); text-decoration: none; }
+a:hover { text-decoration: underline; }
+:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
+.skip { position: absolute; left: -999px; }
+.skip:focus { left: 1rem; top: .5rem; background: var(--card); padding: .5rem 1rem; z-index: 2; }
+.bar { display: flex; flex-wrap: wrap; align-items: center; gap: .25rem 1.5rem; padding: .6rem max(1.25rem, calc((100vw - 1240px) / 2)); background: var(--card); border-bottom: 1px solid var(--line); }
+.brand { display: flex; align-items: center; gap: .5rem; font-weight: 650; font-size: 1.1rem; color: var(--text); }
+.bar nav { display: flex; flex-wrap: wrap; gap: .25rem; flex: 1; }
+.bar nav a { color: var(--soft); padding: .35rem .7rem; border-radius: 8px; }
+.bar nav a[aria-current] { color: var(--text); background: var(--idle-back); font-weight: 550; }
+.session { display: flex; align-items: center; gap: .75rem; color: var(--soft); margin: 0; }
+main { max-width: 1280px; margin: 0 auto; padding: 1.5rem 1.25rem 3rem; }
+footer { max-width: 1280px; margin: 0 auto; padding: 0 1.25rem 2rem; color: var(--soft); font-size: .85rem; }
+h1 { font-size: 1.6rem; line-height: 1.25; margin: 0 0 .75rem; letter-spacing: -.01em; }
+h2 { font-size: 1.05rem; margin: 2rem 0 .6rem; }
+.crumbs { margin: 0 0 .25rem; font-size: .9rem; }
+.sub { color: var(--soft); margin: 0 0 1rem; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: .9rem; }
+.tile { display: block; background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: .9rem 1.1rem; color: var(--soft); }
+a.tile:hover { border-color: var(--accent); text-decoration: none; }
+.tile.alert { border-color: var(--bad); }
+.figure { display: block; color: var(--text); font-size: 1.9rem; font-weight: 650; line-height: 1.2; font-variant-numeric: tabular-nums; }
+.figure small { color: var(--soft); font-size: 1rem; font-weight: 450; }
+table { width: 100%; border-collapse: separate; border-spacing: 0; background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); overflow: hidden; }
+th, td { text-align: left; padding: .55rem .85rem; vertical-align: top; border-bottom: 1px solid var(--line); }
+tbody tr:last-child > * { border-bottom: 0; }
+thead th { color: var(--soft); font-size: .8rem; font-weight: 550; white-space: nowrap; background: color-mix(in srgb, var(--page) 60%, var(--card)); }
+tbody th { font-weight: 550; white-space: nowrap; }
+td { overflow-wrap: anywhere; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.wide { min-width: 12rem; }
+td small, li small { color: var(--soft); }
+time { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.pill { display: inline-block; padding: .05rem .6rem; border-radius: 999px; font-size: .82rem; font-weight: 550; white-space: nowrap; vertical-align: middle; color: var(--idle); background: var(--idle-back); }
+.pill.good { color: var(--good); background: var(--good-back); }
+.pill.busy { color: var(--busy); background: var(--busy-back); }
+.pill.warn { color: var(--warn); background: var(--warn-back); }
+.pill.bad { color: var(--bad); background: var(--bad-back); }
+.chip { display: inline-block; padding: 0 .5rem; margin: 0 .1rem .15rem 0; border: 1px solid var(--line); border-radius: 6px; font-size: .85rem; white-space: nowrap; }
+.chip.bad { border-color: var(--bad); color: var(--bad); }
+.notice { border: 1px solid var(--line); border-left: 4px solid var(--idle); background: var(--card); border-radius: 8px; padding: .7rem 1rem; }
+.notice.good { border-left-color: var(--good); }
+.notice.busy { border-left-color: var(--busy); }
+.notice.warn { border-left-color: var(--warn); background: var(--warn-back); }
+.notice.bad { border-left-color: var(--bad); background: var(--bad-back); }
+.empty { color: var(--soft); background: var(--card); border: 1px dashed var(--line); border-radius: var(--radius); padding: 1rem 1.1rem; margin: 0; }
+code { font-family: ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .9em; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 0 1.5rem; align-items: start; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .35rem 1.25rem; margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: .9rem 1.1rem; }
+dt { color: var(--soft); }
+dd { margin: 0; overflow-wrap: anywhere; }
+dl.inline { display: flex; flex-wrap: wrap; gap: .25rem .6rem; border: 0; padding: 0; background: none; }
+dl.inline dd { margin-right: 1.25rem; font-weight: 550; }
+.timeline { list-style: none; margin: 0; padding: .4rem 1.1rem; background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); }
+.timeline li { padding: .5rem 0; border-bottom: 1px solid var(--line); }
+.timeline li:last-child { border: 0; }
+.timeline time { color: var(--soft); margin-right: .4rem; }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 340px), 1fr)); gap: .9rem; }
+figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: .8rem 1rem .5rem; }
+figcaption { color: var(--soft); font-size: .9rem; display: flex; justify-content: space-between; }
+figcaption b { color: var(--text); font-variant-numeric: tabular-nums; }
+svg.chart { display: block; width: 100%; height: auto; }
+.chart text { fill: var(--soft); font-size: 11px; }
+.chart .grid { stroke: var(--line); stroke-width: 1; }
+.chart .line { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+.chart .area { fill: var(--accent); opacity: .12; }
+.chart .dot { fill: var(--accent); }
+svg.meter { display: block; width: 100%; height: 10px; border-radius: 5px; margin: .35rem 0; }
+.progress svg.meter { height: 16px; border-radius: 8px; }
+.meter .back { fill: var(--idle-back); }
+.meter .good { fill: #2e9e5e; }
+.meter .busy { fill: #3b78e7; }
+.meter .warn { fill: #d9922b; }
+.meter .bad { fill: #d64541; }
+.meter .idle { fill: var(--idle-back); }
+.legend { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; color: var(--soft); margin: .5rem 0 .75rem; }
+.legend b { color: var(--text); }
+.dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .35rem; background: var(--idle); }
+.dot.good { background: #2e9e5e; }
+.dot.busy { background: #3b78e7; }
+.dot.warn { background: #d9922b; }
+.dot.bad { background: #d64541; }
+button { font: inherit; font-weight: 550; color: #fff; background: #1d4ed8; border: 0; border-radius: 8px; padding: .55rem 1.1rem; cursor: pointer; }
+button:hover { background: #1e40af; }
+button.quiet { background: none; color: var(--soft); border: 1px solid var(--line); padding: .25rem .7rem; font-weight: 450; }
+input { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--line); border-radius: 8px; padding: .55rem .75rem; width: 100%; }
+.centred { display: grid; min-height: 100vh; place-items: center; }
+.login { width: min(100%, 430px); }
+.login h1 { display: flex; align-items: center; gap: .6rem; }
+.login form { background: var(--card); border: 1px solid var(--line); border-radius: var(--radius); padding: 1.25rem; display: grid; gap: .7rem; }
+.login label { font-weight: 550; }
+.hint { color: var(--soft); font-size: .9rem; margin: 0; }
+@media (max-width: 760px) {
+  table { display: block; overflow-x: auto; }
+  .session span { display: none; }
+}
+
+"""##,
+#"templates/device.mustache"#: ##"""
+{{<layout}}{{$content}}
+<p class="crumbs"><a href="/devices">Devices</a></p>
+<h1>{{device}} <span class="pill {{tone}}">{{status}}</span></h1>
+<p class="sub">{{#labels}}<span class="chip">{{.}}</span> {{/labels}}</p>
+
+<section aria-labelledby="slots">
+<h2 id="slots">Slots</h2>
+{{#hasSlots}}
+<table>
+<thead><tr><th scope="col">Slot</th><th scope="col">Serving</th><th scope="col">Shall run</th><th scope="col">Runs</th><th scope="col">Can go back to</th><th scope="col">Last installation</th><th scope="col">Evaluation here</th></tr></thead>
+<tbody>
+{{#slots}}<tr>
+<th scope="row">{{slot}}</th><td><span class="pill {{servingTone}}">{{serving}}</span></td>
+<td>{{desired}}</td><td>{{current}}</td><td>{{previous}}</td>
+<td><span class="pill {{stateTone}}">{{state}}</span>{{#why}}<br><small>{{why}}</small>{{/why}}{{#override}}<br><small>Local decision: {{override}}</small>{{/override}}</td>
+<td>{{evaluation}}</td>
+</tr>
+{{/slots}}
+</tbody>
+</table>
+{{/hasSlots}}
+{{^hasSlots}}<p class="empty">Nothing is assigned to this device.</p>{{/hasSlots}}
+</section>
+
+<section aria-labelledby="hour">
+<h2 id="hour">The last hour</h2>
+<div class="charts">
+{{#charts}}<figure><figcaption>{{title}} <b>{{latest}}</b></figcaption>{{{svg}}}</figure>
+{{/charts}}
+</div>
+</section>
+
+<div class="columns">
+<section aria-labelledby="facts">
+<h2 id="facts">The box</h2>
+<dl>
+{{#facts}}<dt>{{name}}</dt><dd>{{value}}</dd>
+{{/facts}}
+</dl>
+</section>
+<section aria-labelledby="history">
+<h2 id="history">What happened</h2>
+{{#hasHistory}}
+<ol class="timeline">
+{{#history}}<li><time>{{time}}</time> <span class="pill {{tone}}">{{what}}</span> {{slot}} {{releases}}{{#why}}<br><small>{{why}}</small>{{/why}}</li>
+{{/history}}
+</ol>
+{{/hasHistory}}
+{{^hasHistory}}<p class="empty">No report yet.</p>{{/hasHistory}}
+</section>
+</div>
+{{/content}}{{/layout}}
+
+"""##,
+#"templates/deviceTable.mustache"#: ##"""
+{{#hasDevices}}
+<table>
+<thead><tr><th scope="col">Device</th><th scope="col">Status</th><th scope="col">Labels</th><th scope="col">Profile</th><th scope="col">Slots</th><th scope="col">Last seen</th></tr></thead>
+<tbody>
+{{#deviceRows}}<tr>
+<th scope="row"><a href="/devices/{{device}}">{{device}}</a></th>
+<td><span class="pill {{tone}}">{{status}}</span></td>
+<td>{{#labels}}<span class="chip">{{.}}</span> {{/labels}}</td>
+<td>{{profile}}</td>
+<td>{{#slots}}<span class="chip {{tone}}">{{slot}}: {{running}}</span> {{/slots}}</td>
+<td>{{lastSeen}}</td>
+</tr>
+{{/deviceRows}}
+</tbody>
+</table>
+{{/hasDevices}}
+{{^hasDevices}}<p class="empty">No device yet. <code>martlet token join</code> makes a token that lets one enrol.</p>{{/hasDevices}}
+
+"""##,
+#"templates/devices.mustache"#: ##"""
+{{<layout}}{{$content}}
+<h1>Devices</h1>
+{{> deviceTable}}
+{{#next}}<p><a class="more" href="?cursor={{next}}">Next page</a></p>{{/next}}
+{{/content}}{{/layout}}
+
+"""##,
+#"templates/layout.mustache"#: ##"""
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{title}} · Martlet</title>
+<link rel="icon" href="/static/martlet.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/style.css">
+<script src="/static/live.js" defer></script>
+</head>
+<body{{#live}} data-live="/live"{{/live}}>
+<a class="skip" href="#main">Skip to content</a>
+<header class="bar">
+<a class="brand" href="/"><img src="/static/martlet.svg" width="28" height="28" alt=""> Martlet</a>
+<nav aria-label="Main">
+{{#navigation}}<a href="{{href}}"{{#current}} aria-current="page"{{/current}}>{{label}}</a>
+{{/navigation}}
+</nav>
+{{#user}}<form class="session" method="post" action="/logout"><span>{{user}}</span><button class="quiet">Sign out</button></form>{{/user}}
+</header>
+<main id="main">
+{{$content}}{{/content}}
+</main>
+<footer>Martlet registry {{version}} · {{readiness}} · as of <time>{{now}}</time></footer>
+</body>
+</html>
+
+"""##,
+#"templates/login.mustache"#: ##"""
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>Sign in · Martlet</title>
+<link rel="icon" href="/static/martlet.svg" type="image/svg+xml">
+<link rel="stylesheet" href="/static/style.css">
+</head>
+<body class="centred">
+<main id="main" class="login">
+<h1><img src="/static/martlet.svg" width="40" height="40" alt=""> Martlet</h1>
+<form method="post" action="/login">
+{{#problem}}<p class="notice bad" role="alert">{{problem}}</p>{{/problem}}
+<label for="token">Access token</label>
+<input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
+<button>Sign in</button>
+<p class="hint">The token that the registry printed when it first started, or one that an administrator made with
+<code>martlet token create</code>.</p>
+</form>
+</main>
+</body>
+</html>
+
+"""##,
+#"templates/message.mustache"#: #"""
+{{<layout}}{{$content}}
+<h1>{{heading}}</h1>
+<p class="notice bad" role="alert">{{text}}</p>
+<p><a href="/">Back to the overview</a></p>
+{{/content}}{{/layout}}
+
+"""#,
+#"templates/overview.mustache"#: ##"""
+{{<layout}}{{$content}}
+<h1>Overview</h1>
+{{#notReady}}<p class="notice bad" role="status">Not ready: {{notReady}}. Run <code>martlet trust init</code> on your own machine.</p>{{/notReady}}
+<section class="tiles" aria-label="Key figures">
+<a class="tile" href="/devices"><span class="figure">{{devicesOnline}}<small> / {{devices}}</small></span><span>devices online</span></a>
+<a class="tile" href="/rollouts"><span class="figure">{{openRollouts}}</span><span>open rollouts</span></a>
+<a class="tile" href="/releases"><span class="figure">{{releases}}</span><span>releases</span></a>
+<div class="tile"><span class="figure">{{requestsLastHour}}</span><span>requests answered, last hour</span></div>
+<div class="tile{{#troubled}} alert{{/troubled}}"><span class="figure">{{attentionCount}}</span><span>need attention</span></div>
+</section>
+
+<section aria-labelledby="rollouts">
+<h2 id="rollouts">Open rollouts</h2>
+{{#hasRollouts}}
+{{> rolloutTable}}
+{{/hasRollouts}}
+{{^hasRollouts}}<p class="empty">No rollout is under way.</p>{{/hasRollouts}}
+</section>
+
+{{#troubled}}
+<section aria-labelledby="attention">
+<h2 id="attention">Needs attention</h2>
+<table>
+<thead><tr><th scope="col">Device</th><th scope="col">Slot</th><th scope="col">State</th><th scope="col">Why</th></tr></thead>
+<tbody>
+{{#attention}}<tr><th scope="row"><a href="/devices/{{device}}">{{device}}</a></th><td>{{slot}}</td><td><span class="pill {{tone}}">{{state}}</span></td><td>{{why}}</td></tr>
+{{/attention}}
+</tbody>
+</table>
+</section>
+{{/troubled}}
+
+<section aria-labelledby="fleets">
+<h2 id="fleets">Fleets</h2>
+{{#hasFleets}}
+<table>
+<thead><tr><th scope="col">Fleet</th><th scope="col">Selector</th><th scope="col" class="number">Online</th><th scope="col">What runs</th></tr></thead>
+<tbody>
+{{#fleets}}<tr><th scope="row">{{name}}</th><td><code>{{selector}}</code></td><td class="number">{{online}} / {{devices}}</td><td>{{#running}}<span class="chip">{{slot}}: <a href="/releases/{{path}}">{{reference}}</a> × {{count}}</span> {{/running}}</td></tr>
+{{/fleets}}
+</tbody>
+</table>
+{{/hasFleets}}
+{{^hasFleets}}<p class="empty">No fleet yet. <code>martlet fleets create berlin --selector site=berlin</code> makes one.</p>{{/hasFleets}}
+</section>
+
+<section aria-labelledby="devices">
+<h2 id="devices">Devices</h2>
+{{> deviceTable}}
+</section>
+
+<section aria-labelledby="releases">
+<h2 id="releases">Newest releases</h2>
+{{> releaseTable}}
+</section>
+{{/content}}{{/layout}}
+
+"""##,
+#"templates/release.mustache"#: ##"""
+{{<layout}}{{$content}}
+<p class="crumbs"><a href="/releases">Releases</a></p>
+<h1>{{reference}} <span class="pill {{tone}}">{{state}}</span></h1>
+<p class="sub">{{kind}} · published <time>{{published}}</time>{{#aliases}} <span class="chip">@{{.}}</span>{{/aliases}}</p>
+<div class="columns">
+<section aria-labelledby="facts">
+<h2 id="facts">Release</h2>
+<dl>
+{{#facts}}<dt>{{name}}</dt><dd>{{value}}</dd>
+{{/facts}}
+</dl>
+</section>
+<section aria-labelledby="variants">
+<h2 id="variants">Variants</h2>
+<table>
+<thead><tr><th scope="col">Quantization</th><th scope="col">Architecture</th><th scope="col" class="number">Size</th><th scope="col" class="number">Least memory</th></tr></thead>
+<tbody>
+{{#variants}}<tr><th scope="row">{{quantization}}</th><td>{{architecture}}</td><td class="number">{{size}}</td><td class="number">{{minMemory}}</td></tr>
+{{/variants}}
+</tbody>
+</table>
+</section>
+</div>
+<section aria-labelledby="runs">
+<h2 id="runs">Where it runs</h2>
+{{#hasPlaces}}
+<table>
+<thead><tr><th scope="col">Device</th><th scope="col">Slot</th><th scope="col">State</th><th scope="col">Evaluation there</th></tr></thead>
+<tbody>
+{{#places}}<tr><th scope="row"><a href="/devices/{{device}}">{{device}}</a></th><td>{{slot}}</td><td><span class="pill {{tone}}">{{state}}</span></td><td>{{evaluation}}</td></tr>
+{{/places}}
+</tbody>
+</table>
+{{/hasPlaces}}
+{{^hasPlaces}}<p class="empty">No device runs it now.</p>{{/hasPlaces}}
+</section>
+{{/content}}{{/layout}}
+
+"""##,
+#"templates/releaseTable.mustache"#: ##"""
+{{#hasReleases}}
+<table>
+<thead><tr><th scope="col">Release</th><th scope="col">Kind</th><th scope="col">State</th><th scope="col">Variants</th><th scope="col" class="number">Devices</th><th scope="col">Published</th></tr></thead>
+<tbody>
+{{#releaseRows}}<tr>
+<th scope="row"><a href="/releases/{{path}}">{{reference}}</a>{{#aliases}} <span class="chip">@{{.}}</span>{{/aliases}}</th>
+<td>{{kind}}</td><td><span class="pill {{tone}}">{{state}}</span></td><td>{{variants}}</td>
+<td class="number">{{devices}}</td><td><time>{{published}}</time></td>
+</tr>
+{{/releaseRows}}
+</tbody>
+</table>
+{{/hasReleases}}
+{{^hasReleases}}<p class="empty">Nothing is published yet. <code>martlet publish MODEL.gguf --as clinic/triage:1.0.0</code> publishes a model.</p>{{/hasReleases}}
+
+"""##,
+#"templates/releases.mustache"#: ##"""
+{{<layout}}{{$content}}
+<h1>Releases</h1>
+{{> releaseTable}}
+{{#next}}<p><a class="more" href="?cursor={{next}}">Next page</a></p>{{/next}}
+{{/content}}{{/layout}}
+
+"""##,
+#"templates/rollout.mustache"#: ##"""
+{{<layout}}{{$content}}
+<p class="crumbs"><a href="/rollouts">Rollouts</a></p>
+<h1>{{releases}} <span class="pill {{tone}}">{{state}}</span></h1>
+<p class="sub">Slot <b>{{slot}}</b> of {{fleet}} · started <time>{{created}}</time> by {{createdBy}} · {{id}}</p>
+{{#reason}}<p class="notice {{tone}}" role="status">{{reason}}</p>{{/reason}}
+
+<section aria-labelledby="progress">
+<h2 id="progress">Progress</h2>
+<div class="progress">{{{bar}}}</div>
+<p class="legend">{{#counts}}<span><span class="dot {{tone}}"></span>{{state}} <b>{{count}}</b></span> {{/counts}}</p>
+<dl class="inline">
+<dt>Wave</dt><dd>{{wave}} of {{waves}}</dd>
+<dt>Soak</dt><dd>{{soak}}</dd>
+<dt>Failures allowed</dt><dd>{{maxFailures}}</dd>
+<dt>On failure</dt><dd>{{onFailure}}</dd>
+</dl>
+</section>
+
+<section aria-labelledby="devices">
+<h2 id="devices">Devices</h2>
+<table>
+<thead><tr><th scope="col">Device</th><th scope="col" class="number">Wave</th><th scope="col">State</th><th scope="col">Why</th><th scope="col">Evaluation</th><th scope="col">Updated</th></tr></thead>
+<tbody>
+{{#devices}}<tr><th scope="row"><a href="/devices/{{device}}">{{device}}</a></th><td class="number">{{wave}}</td><td><span class="pill {{tone}}">{{state}}</span></td><td>{{why}}</td><td>{{evaluation}}</td><td><time>{{updated}}</time></td></tr>
+{{/devices}}
+</tbody>
+</table>
+</section>
+
+<section aria-labelledby="decisions">
+<h2 id="decisions">Decisions</h2>
+<ol class="timeline">
+{{#decisions}}<li><time>{{time}}</time> <b>{{action}}</b> {{reason}}</li>
+{{/decisions}}
+</ol>
+</section>
+{{/content}}{{/layout}}
+
+"""##,
+#"templates/rolloutTable.mustache"#: ##"""
+<table>
+<thead><tr><th scope="col">Rollout</th><th scope="col">Slot</th><th scope="col">To</th><th scope="col">Fleet</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col">Started</th></tr></thead>
+<tbody>
+{{#rollouts}}<tr>
+<th scope="row"><a href="/rollouts/{{id}}">{{id}}</a></th><td>{{slot}}</td><td>{{releases}}</td><td>{{fleet}}</td>
+<td><span class="pill {{tone}}">{{state}}</span></td>
+<td class="wide">{{{bar}}}<small>{{progress}}</small></td>
+<td><time>{{created}}</time></td>
+</tr>
+{{/rollouts}}
+</tbody>
+</table>
+
+"""##,
+#"templates/rollouts.mustache"#: ##"""
+{{<layout}}{{$content}}
+<h1>Rollouts</h1>
+{{#hasRollouts}}
+{{> rolloutTable}}
+{{/hasRollouts}}
+{{^hasRollouts}}<p class="empty">No rollout yet. <code>martlet rollout start</code> begins one.</p>{{/hasRollouts}}
+{{#next}}<p><a class="more" href="?cursor={{next}}">Next page</a></p>{{/next}}
+{{/content}}{{/layout}}
+
+"""##,
 ]
 
     /// Every other file, in base64.

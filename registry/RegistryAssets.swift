@@ -2,10 +2,10 @@
 ///
 /// The contents stand in `Assets.generated.swift`, which `make assets` writes from the folders beside this file.
 package enum RegistryAssets {
-    /// The text of one file, by its path below `registry/`, e.g. `migrations/0001_init.sql`; nil when there is none.
+    /// The text of one file, by its path below `registry/`; nil when there is none.
     package static func text(_ path: String) -> String? { files[path] }
 
-    /// The paths of all text files below a folder, e.g. `migrations`, in byte order.
+    /// The paths of all text files below a folder such as `migrations`, in byte order.
     package static func paths(under folder: String) -> [String] {
         files.keys.filter { $0.hasPrefix(folder + "/") }.sorted()
     }

@@ -7,6 +7,11 @@ package struct GeneratedFile: Equatable {
     /// What it must hold.
     package let contents: String
 
+    package init(path: String, contents: String) {
+        self.path = path
+        self.contents = contents
+    }
+
     /// Every generated file of the package at `root`, made from what is there now.
     ///
     /// A missing source folder makes an empty file, not an error: the package is built up folder by folder.

@@ -8,7 +8,7 @@ import MartletTypes
 package struct MigrationLock {
     /// A locked migration.
     package struct Entry: Equatable, Sendable {
-        /// The file name, e.g. `0001_init.sql`.
+        /// The file name, such as `0001_init.sql`.
         package let name: String
         /// The sha256 of the file, in lower-case hex.
         package let sha256: String
@@ -34,7 +34,9 @@ package struct MigrationLock {
         return try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map { line in
             guard let gap = line.firstRange(of: "  "), line[..<gap.lowerBound].count == 64 else {
                 throw EmbedError(
-                    code: "badLockLine", path: "registry/migrations/LOCK", reason: "\"\(line)\" is not a hash and a name"
+                    code: "badLockLine",
+                    path: "registry/migrations/LOCK",
+                    reason: "\"\(line)\" is not a hash and a name"
                 )
             }
             return Entry(name: String(line[gap.upperBound...]), sha256: String(line[..<gap.lowerBound]))

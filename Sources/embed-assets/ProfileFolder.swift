@@ -58,7 +58,11 @@ package struct ProfileFolder {
         let entries = try names().map { name in
             let json = try json(name)
             guard let literal = SwiftLiteral.multiline(json) else {
-                throw EmbedError(code: "controlCharacter", path: "device-profiles/\(name).yaml", reason: "holds a control character")
+                throw EmbedError(
+                    code: "controlCharacter",
+                    path: "device-profiles/\(name).yaml",
+                    reason: "holds a control character"
+                )
             }
             return "(name: \(SwiftLiteral.inline(name)), json: \(literal)),\n"
         }

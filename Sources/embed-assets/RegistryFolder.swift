@@ -12,10 +12,14 @@ package struct RegistryFolder {
         folder = root.appendingPathComponent("registry")
     }
 
-    /// The paths of the files to embed, relative to `registry/`, in byte order. What is for readers of the repository
+    /// The paths of the files to embed, relative to `registry/`, in byte order.
+    ///
+    /// What is for readers of the repository
     /// (`README.md`, `LOCK`, hidden files) stays out.
     package func paths() throws -> [String] {
-        try Self.folders.flatMap { try paths(below: $0) }.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }
+        try Self.folders.flatMap { try paths(below: $0) }.sorted {
+            Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8))
+        }
     }
 
     private func paths(below path: String) throws -> [String] {
@@ -25,7 +29,10 @@ package struct RegistryFolder {
             guard !name.hasPrefix("."), name != "README.md", name != "LOCK" else { return [] }
             let child = "\(path)/\(name)"
             var isFolder: ObjCBool = false
-            _ = FileManager.default.fileExists(atPath: folder.appendingPathComponent(child).path, isDirectory: &isFolder)
+            _ = FileManager.default.fileExists(
+                atPath: folder.appendingPathComponent(child).path,
+                isDirectory: &isFolder
+            )
             return isFolder.boolValue ? try paths(below: child) : [child]
         }
     }

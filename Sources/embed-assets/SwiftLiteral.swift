@@ -3,7 +3,9 @@ package enum SwiftLiteral {
     /// A raw literal over several lines; nil when no such literal can mean the text (it holds a carriage return or
     /// another control character, which the compiler refuses or normalises).
     package static func multiline(_ text: String) -> String? {
-        let allowed = text.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F || $0 == "\n" || $0 == "\t" }
+        let allowed = text.unicodeScalars.allSatisfy {
+            $0.value >= 0x20 && $0.value != 0x7F || $0 == "\n" || $0 == "\t"
+        }
         guard allowed else { return nil }
         let hashes = String(repeating: "#", count: delimiterHashes(for: text))
         return "\(hashes)\"\"\"\n\(text)\n\"\"\"\(hashes)"

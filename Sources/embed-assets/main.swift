@@ -36,7 +36,8 @@ func run(_ arguments: [String]) throws -> Int32 {
     }
     let stale = try GeneratedFile.all(root: root).filter { !$0.isCurrent(root: root) }
     if mode == "--check" {
-        let problems = try MigrationLock(root: root).problems() + stale.map { "\($0.path) is out of date; run `make assets`" }
+        let problems =
+            try MigrationLock(root: root).problems() + stale.map { "\($0.path) is out of date; run `make assets`" }
         problems.forEach(complain)
         return problems.isEmpty ? 0 : 1
     }
