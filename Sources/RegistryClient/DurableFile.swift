@@ -1,0 +1,90 @@
+internal import Glibc
+
+/// Small files that are there whole or not at all, also after a power cut.
+enum DurableFile {
+    /// The system's error, for a message.
+    struct Failure: Error {
+        let detail: String
+
+        init(_ verb: String, _ path: String) {
+            detail = "\(path) could not be \(verb): \(String(cString: strerror(errno)))"
+        }
+    }
+
+    /// The bytes of a file of at most `limit` bytes; nil where there is none.
+    static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8]? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw Failure("opened", path)
+        }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw Failure("read", path) }
+            if count == 0 { return bytes }
+            bytes += buffer.prefix(count)
+            guard bytes.count <= limit else {
+                errno = EFBIG
+                throw Failure("read", path)
+            }
+        }
+    }
+
+    /// Replaces a file: temporary file, fsync, rename, fsync of the folder. Mode 0600.
+    static func write(_ bytes: [UInt8], to path: String, in folder: String) throws(Failure) {
+        let temporary = path + ".tmp"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw Failure("created", temporary) }
+        let isWritten = writeAll(bytes, descriptor) && fsync(descriptor) == 0
+        let failure = Failure("written", temporary)
+        close(descriptor)
+        guard isWritten else {
+            unlink(temporary)
+            throw failure
+        }
+        guard rename(temporary, path) == 0 else { throw Failure("replaced", path) }
+        try sync(folder: folder)
+    }
+
+    /// Removes a file for good; not an error where there is none.
+    static func remove(_ path: String, in folder: String) throws(Failure) {
+        guard unlink(path) == 0 else {
+            if errno == ENOENT { return }
+            throw Failure("removed", path)
+        }
+        try sync(folder: folder)
+    }
+
+    /// Makes a folder and those above it, for this user alone.
+    static func makeFolder(_ path: String) throws(Failure) {
+        var made = path.hasPrefix("/") ? "" : "."
+        for part in path.split(separator: "/") {
+            made += "/" + part
+            guard mkdir(made, 0o700) == 0 || errno == EEXIST else { throw Failure("made", made) }
+        }
+    }
+
+    private static func sync(folder: String) throws(Failure) {
+        let descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Failure("opened", folder) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw Failure("synced", folder) }
+    }
+
+    private static func writeAll(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: done), bytes.count - done)
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { return false }
+            done += count
+        }
+        return true
+    }
+}
