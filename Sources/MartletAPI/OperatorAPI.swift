@@ -1,5 +1,4 @@
 package import MartletTypes
-package import Trust
 
 /// What the registry is and whether it can serve.
 package struct RegistryStatus: Sendable, Codable {

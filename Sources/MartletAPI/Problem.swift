@@ -1,4 +1,3 @@
-package import MartletTypes
 
 /// An error answer: RFC 9457 problem details, `application/problem+json`.
 package struct Problem: Sendable, Hashable, Codable {

@@ -1,5 +1,4 @@
 package import MartletTypes
-package import Trust
 
 /// Starts a rollout, or plans one.
 package struct RolloutRequest: Sendable, Codable {
