@@ -73,9 +73,10 @@ format: ## Format the Swift sources
 	swift format format --in-place --parallel --recursive $(FORMATTED)
 
 .PHONY: scripts-check
-scripts-check: ## Check the syntax of the scripts (and their style, where shellcheck is installed)
+scripts-check: ## Check the scripts (their style too, where shellcheck is) and the units
 	@for script in $(SCRIPTS); do bash -n "$$script"; done
 	@if command -v shellcheck >/dev/null; then shellcheck -x $(SCRIPTS); fi
+	@scripts/check-units.sh
 
 .PHONY: assets
 assets: ## Write the generated Swift files anew from registry/ and device-profiles/
