@@ -1,0 +1,94 @@
+package import MartletTypes
+
+/// An operator's token, without its secret.
+package struct TokenRow: Sendable, Hashable {
+    package var id: String
+    /// Who holds it; stands in the audit log.
+    package var name: String
+    /// `viewer`, `publisher`, `operator` or `admin`.
+    package var role: String
+    /// The only namespace it may publish into; nil is all.
+    package var namespace: String?
+    package var created: Timestamp
+    package var expires: Timestamp?
+
+    package init(
+        id: String, name: String, role: String, namespace: String? = nil, created: Timestamp, expires: Timestamp? = nil
+    ) {
+        self.id = id
+        self.name = name
+        self.role = role
+        self.namespace = namespace
+        self.created = created
+        self.expires = expires
+    }
+}
+
+/// The hash by which a secret is known. A secret has at least 128 random bits, so a plain hash cannot be guessed back.
+package enum SecretHash {
+    /// SHA-256 of the secret's UTF-8 in hexadecimal.
+    package static func of(_ secret: String) -> String { Digest.of(Array(secret.utf8)).hex }
+
+    /// Compares without telling by its time how much is equal.
+    package static func equal(_ left: String, _ right: String) -> Bool {
+        let (left, right) = (Array(left.utf8), Array(right.utf8))
+        guard left.count == right.count else { return false }
+        var difference: UInt8 = 0
+        for index in left.indices { difference |= left[index] ^ right[index] }
+        return difference == 0
+    }
+}
+
+/// Operators' tokens; only hashes of the secrets are here.
+package struct TokenStore {
+    private let sql: any SQLConnection
+
+    package init(_ sql: any SQLConnection) { self.sql = sql }
+
+    /// Keeps a new token; throws `alreadyExists` where the name is taken.
+    package func create(_ token: TokenRow, secret: String) throws {
+        guard try sql.first("SELECT id FROM tokens WHERE name = ?", [.text(token.name)]) == nil else {
+            throw StoreError(.alreadyExists, "There is a token named \(token.name).")
+        }
+        try sql.execute(
+            """
+            INSERT INTO tokens (id, name, role, namespace, secret_hash, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)
+            """,
+            [
+                .text(token.id), .text(token.name), .text(token.role), .optional(token.namespace),
+                .text(SecretHash.of(secret)), .time(token.created), .time(token.expires),
+            ])
+    }
+
+    /// The unexpired token that has this secret; nil for any other.
+    package func find(secret: String, now: Timestamp) throws -> TokenRow? {
+        let hash = SecretHash.of(secret)
+        guard let row = try sql.first("SELECT * FROM tokens WHERE secret_hash = ?", [.text(hash)]),
+            SecretHash.equal(try row.text("secret_hash"), hash)
+        else { return nil }
+        let token = try Self.token(row)
+        return token.expires.map { $0 > now } ?? true ? token : nil
+    }
+
+    /// All tokens by name, expired ones too.
+    package func list() throws -> [TokenRow] {
+        try sql.query("SELECT * FROM tokens ORDER BY name", []).map(Self.token)
+    }
+
+    /// Removes a token by its identifier; returns it, nil where there was none.
+    package func delete(id: String) throws -> TokenRow? {
+        try sql.first("DELETE FROM tokens WHERE id = ? RETURNING *", [.text(id)]).map(Self.token)
+    }
+
+    /// How many tokens there are: none means that the first admin token is still to be made.
+    package func count() throws -> Int {
+        Int(try sql.first("SELECT COUNT(*) AS count FROM tokens", [])?.integer("count") ?? 0)
+    }
+
+    private static func token(_ row: SQLRow) throws -> TokenRow {
+        TokenRow(
+            id: try row.text("id"), name: try row.text("name"), role: try row.text("role"),
+            namespace: try row.optionalText("namespace"), created: try row.time("created"),
+            expires: try row.optionalTime("expires"))
+    }
+}
