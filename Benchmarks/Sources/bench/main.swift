@@ -1,0 +1,50 @@
+import Foundation
+
+/// The value of an option, or the end of the program with a sentence.
+func option(_ name: String) -> String {
+    let arguments = CommandLine.arguments
+    guard let index = arguments.firstIndex(of: name), index + 1 < arguments.count else {
+        complain("bench needs \(name); run it by `make bench`")
+        exit(EX_USAGE)
+    }
+    return arguments[index + 1]
+}
+
+func complain(_ text: String) {
+    FileHandle.standardError.write(Data((text + "\n").utf8))
+}
+
+let filter = option("--filter")
+let chosen = Figures.all.filter { filter.isEmpty || $0.name.contains(filter) }
+guard !chosen.isEmpty else {
+    complain("no figure's name holds \"\(filter)\"; there are: \(Figures.all.map(\.name).joined(separator: ", "))")
+    exit(EX_USAGE)
+}
+
+let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-bench-\(UUID().uuidString)")
+let workbench = Workbench(
+    root: URL(fileURLWithPath: option("--root")),
+    programs: URL(fileURLWithPath: option("--programs")),
+    llamaServer: option("--llama-server"),
+    model: option("--model"),
+    folder: folder
+)
+let results = ResultsFile(url: URL(fileURLWithPath: option("--results")))
+
+var rows: [ResultRow] = []
+var failed = false
+for figure in chosen {
+    complain("measuring \(figure.name)")
+    do {
+        let row = try await figure.measure(workbench)
+        rows.append(row)
+        // At once: a later figure that hangs costs nothing that was measured.
+        try results.merge([row])
+    } catch {
+        failed = true
+        complain("\(figure.name): \(error)")
+    }
+}
+try? FileManager.default.removeItem(at: folder)
+print(table(rows))
+exit(failed ? EXIT_FAILURE : EXIT_SUCCESS)
