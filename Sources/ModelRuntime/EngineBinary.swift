@@ -1,0 +1,159 @@
+internal import CProcess
+internal import Glibc
+internal import Synchronization
+
+/// An engine's program on this device, as the device's own configuration allows it.
+package struct EngineBinary: Sendable, Hashable {
+    /// The engine's name in releases and assignments, e.g. `llama.cpp`.
+    package let name: String
+    /// The program's absolute path.
+    package let path: String
+    /// Its version as SemVer; nil where it does not tell. Old llama.cpp builds, which have only a number, are `0.0.N`.
+    package let version: String?
+
+    package init(name: String = "llama.cpp", path: String, version: String?) {
+        self.name = name
+        self.path = path
+        self.version = version
+    }
+
+    /// Asks the program for its version. Throws `engineMissing` where there is no such file and `engineNotStarted`
+    /// where it does not run.
+    package static func probe(name: String = "llama.cpp", path: String) async throws(RuntimeError) -> EngineBinary {
+        guard access(path, X_OK) == 0 else { throw missing(name, path) }
+        guard let thread = ProcessThread.shared else { throw noThread }
+        let plan = ChildPlan(path: path, arguments: [path, "--version"], environment: LlamaArguments.environment(home: "/"))
+        let output = try await OutputCollector.run(plan, on: thread)
+        return EngineBinary(name: name, path: path, version: version(in: output))
+    }
+
+    /// The version in what `llama-server --version` prints: `version: 0.7.0 (build 11669, …)`, or `version: 4719 (…)`.
+    static func version(in output: String) -> String? {
+        for line in output.split(separator: "\n") where line.hasPrefix("version:") {
+            let words = line.split(separator: " ")
+            guard words.count >= 2 else { return nil }
+            if let build = UInt32(words[1]) { return "0.0.\(build)" }
+            let parts = words[1].split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count >= 3, parts.prefix(2).allSatisfy({ UInt32($0) != nil }) else { return nil }
+            return String(words[1])
+        }
+        return nil
+    }
+
+    /// Where `llama-server` is: `$MARTLET_LLAMA_SERVER`, then `PATH`, then the cache that `make` fills. Throws
+    /// `engineMissing` that names the places.
+    package static func locate(environment: [String: String]) throws(RuntimeError) -> String {
+        if let named = environment["MARTLET_LLAMA_SERVER"], !named.isEmpty {
+            guard access(named, X_OK) == 0 else { throw missing("llama.cpp", named) }
+            return named
+        }
+        var places = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/llama-server" }
+        if let cache = cacheFolder(environment) { places.append("\(cache)/llama.cpp/bin/llama-server") }
+        for place in places where access(place, X_OK) == 0 { return place }
+        throw missing("llama.cpp", "llama-server in PATH" + (places.last.map { " or \($0)" } ?? ""))
+    }
+
+    private static func cacheFolder(_ environment: [String: String]) -> String? {
+        if let folder = environment["MARTLET_CACHE"], !folder.isEmpty { return folder }
+        if let folder = environment["XDG_CACHE_HOME"], !folder.isEmpty { return "\(folder)/martlet" }
+        return environment["HOME"].map { "\($0)/.cache/martlet" }
+    }
+
+    private static func missing(_ name: String, _ place: String) -> RuntimeError {
+        RuntimeError(
+            .engineMissing, "The engine \(name) was not found: \(place) is no executable file.",
+            remedy: "Install llama-server and name it in the agent's configuration or in $MARTLET_LLAMA_SERVER.")
+    }
+
+    static var noThread: RuntimeError {
+        RuntimeError(
+            .engineNotStarted, "The thread that starts engines could not be made.",
+            remedy: "Free memory or raise the limit of processes.")
+    }
+}
+
+/// Runs a short program to its end and keeps what it prints.
+enum OutputCollector {
+    private struct State {
+        var bytes: [UInt8] = []
+        var isOver = false
+        var continuation: CheckedContinuation<Void, Never>?
+    }
+
+    private final class Box: Sendable {
+        let state = Mutex(State())
+
+        func end() {
+            let continuation = state.withLock { state in
+                state.isOver = true
+                let continuation = state.continuation
+                state.continuation = nil
+                return continuation
+            }
+            continuation?.resume()
+        }
+
+        func wait() async {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if !state.isOver { state.continuation = continuation }
+                    return state.isOver
+                }
+                if isOver { continuation.resume() }
+            }
+        }
+    }
+
+    /// Output and error of the program, at most `RuntimeLimits.versionBytes`; killed after `versionSeconds`.
+    static func run(_ plan: ChildPlan, on thread: ProcessThread) async throws(RuntimeError) -> String {
+        let box = Box()
+        let started = await thread.run { start(plan, on: thread, into: box) }
+        guard case .success(let child) = started else {
+            guard case .failure(let failure) = started else { return "" }
+            throw RuntimeError(.engineNotStarted, "\(plan.path) could not be run: \(failure.text).")
+        }
+        let watchdog = Task {
+            try await Task.sleep(for: .seconds(RuntimeLimits.versionSeconds))
+            _ = cprocess_signal(child.descriptor, SIGKILL)
+        }
+        await box.wait()
+        watchdog.cancel()
+        _ = await watchdog.result
+        close(child.descriptor)
+        return String(decoding: box.state.withLock { $0.bytes }, as: UTF8.self)
+    }
+
+    private static func start(
+        _ plan: ChildPlan, on thread: ProcessThread, into box: Box
+    ) -> Result<Child, Child.Failure> {
+        var ends: (Int32, Int32) = (-1, -1)
+        guard cprocess_pipe(&ends.0, &ends.1) == 0 else {
+            return .failure(.init(step: Int32(CPROCESS_STEP_PIPE), error: errno))
+        }
+        let output = ends.0
+        let result = Child.start(plan, output: ends.1)
+        close(ends.1)
+        guard case .success(let child) = result else {
+            close(output)
+            return result
+        }
+        let drain: @Sendable () -> Bool = {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            while true {
+                let count = read(output, &buffer, buffer.count)
+                guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
+                box.state.withLock { state in
+                    state.bytes += buffer[..<min(count, max(0, RuntimeLimits.versionBytes - state.bytes.count))]
+                }
+            }
+        }
+        thread.watch(child.descriptor) {
+            guard child.reap() != nil else { return .keep }
+            _ = drain()
+            close(output)
+            box.end()
+            return .stop
+        }
+        return result
+    }
+}

@@ -1,0 +1,170 @@
+internal import MartletTypes
+
+/// An engine's answer to one question.
+package struct ChatAnswer: Sendable, Hashable {
+    /// What it said.
+    package let text: String
+    /// Tokens of the prompt; nil where the engine does not tell.
+    package let promptTokens: Int?
+    /// Tokens of the answer; nil where the engine does not tell.
+    package let completionTokens: Int?
+    /// From asking to the whole answer.
+    package let duration: Duration
+
+    package init(text: String, promptTokens: Int?, completionTokens: Int?, duration: Duration) {
+        self.text = text
+        self.promptTokens = promptTokens
+        self.completionTokens = completionTokens
+        self.duration = duration
+    }
+}
+
+/// Whether an engine answers.
+package enum EngineHealth: Sendable, Hashable {
+    /// It listens and loads its model.
+    case loading
+    /// It answers requests.
+    case ready
+    /// Nobody listens, or the answer was none.
+    case unreachable
+}
+
+/// Asks one engine over its UNIX socket.
+package struct EngineClient: Sendable {
+    /// Where the engine listens.
+    package let socketPath: String
+
+    package init(socketPath: String) { self.socketPath = socketPath }
+
+    /// Asks once for `/health`. A full engine may be slow to answer, so a time-out means unreachable only to the caller.
+    package func health() async -> EngineHealth {
+        do throws(RuntimeError) {
+            let answer = try await EngineExchange.send(
+                socketPath: socketPath, method: "GET", path: "/health",
+                timeout: .seconds(RuntimeLimits.healthSeconds))
+            return answer.status == 200 ? .ready : answer.status == 503 ? .loading : .unreachable
+        } catch {
+            return .unreachable
+        }
+    }
+
+    /// Asks until the engine is ready. Throws `engineNotReady` after `timeout`, `engineExited` as soon as `process`
+    /// ends, and `CancellationError`.
+    package func waitUntilReady(timeout: Duration, process: (any RuntimeProcess)? = nil) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while await health() != .ready {
+                    try await Task.sleep(for: .milliseconds(RuntimeLimits.healthPollMilliseconds))
+                }
+            }
+            group.addTask {
+                try await Task.sleep(for: timeout)
+                throw RuntimeError(
+                    .engineNotReady, "The engine at \(socketPath) was not ready after \(timeout).",
+                    remedy: "Look into its log; a larger model or a slower disk needs a longer time.", fault: .peer)
+            }
+            if let process {
+                group.addTask {
+                    let exit = await process.waitForExit()
+                    try Task.checkCancellation()
+                    throw RuntimeError(
+                        .engineExited, "The engine \(exit) before it was ready. Its last words: \(exit.lastLines)",
+                        remedy: "Look into its log.", fault: .peer)
+                }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    /// Asks one question, with the temperature 0 and the given seed, so that equal questions get equal answers.
+    ///
+    /// Throws `engineAnswer` where the engine refused or said nothing that is a chat completion, and what
+    /// `EngineExchange.send` throws.
+    package func chat(
+        system: String?, user: String, grammar: String? = nil, maxTokens: Int, seed: Int = 0,
+        timeout: Duration = .seconds(RuntimeLimits.answerSeconds)
+    ) async throws(RuntimeError) -> ChatAnswer {
+        let question = ChatQuestion(system: system, user: user, grammar: grammar, maxTokens: maxTokens, seed: seed)
+        let body: [UInt8]
+        do {
+            body = try JSONText.encode(question)
+        } catch {
+            throw RuntimeError(.engineAnswer, "The question could not be written as JSON.", fault: .caller)
+        }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let answer = try await EngineExchange.send(
+            socketPath: socketPath, method: "POST", path: "/v1/chat/completions", body: body, timeout: timeout)
+        let duration = clock.now - start
+        guard answer.status == 200 else {
+            throw RuntimeError(.engineAnswer, "The engine answered a question with status \(answer.status).", fault: .peer)
+        }
+        guard let completion = try? JSONText.decode(ChatCompletion.self, from: answer.body),
+            let choice = completion.choices.first
+        else {
+            throw RuntimeError(.engineAnswer, "The engine's answer is no chat completion.", fault: .peer)
+        }
+        return ChatAnswer(
+            text: choice.message.content ?? "", promptTokens: completion.usage?.promptTokens,
+            completionTokens: completion.usage?.completionTokens, duration: duration)
+    }
+}
+
+extension EngineExit {
+    /// The last lines of the log on one line, for messages.
+    var lastLines: String {
+        let lines = logTail.split(separator: "\n").suffix(3).map(String.init)
+        return lines.isEmpty ? "none" : lines.joined(separator: " | ")
+    }
+}
+
+/// The body of a chat completion request.
+private struct ChatQuestion: Encodable {
+    struct Message: Encodable {
+        let role: String
+        let content: String
+    }
+
+    let messages: [Message]
+    let grammar: String?
+    let maxTokens: Int
+    let temperature = 0
+    let seed: Int
+    let stream = false
+
+    enum CodingKeys: String, CodingKey {
+        case messages, grammar, temperature, seed, stream
+        case maxTokens = "max_tokens"
+    }
+
+    init(system: String?, user: String, grammar: String?, maxTokens: Int, seed: Int) {
+        messages = (system.map { [Message(role: "system", content: $0)] } ?? []) + [Message(role: "user", content: user)]
+        self.grammar = grammar
+        self.maxTokens = maxTokens
+        self.seed = seed
+    }
+}
+
+/// What of a chat completion is looked at.
+private struct ChatCompletion: Decodable {
+    struct Choice: Decodable {
+        struct Message: Decodable {
+            let content: String?
+        }
+        let message: Message
+    }
+
+    struct Usage: Decodable {
+        let promptTokens: Int?
+        let completionTokens: Int?
+
+        enum CodingKeys: String, CodingKey {
+            case promptTokens = "prompt_tokens"
+            case completionTokens = "completion_tokens"
+        }
+    }
+
+    let choices: [Choice]
+    let usage: Usage?
+}

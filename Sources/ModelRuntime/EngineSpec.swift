@@ -1,0 +1,55 @@
+package import MartletTypes
+
+/// A LoRA adapter as an engine is given it.
+package struct EngineAdapter: Sendable, Hashable {
+    /// The adapter's file.
+    package let path: String
+    /// How strongly it is applied; 1 is as trained.
+    package let scale: Double
+
+    package init(path: String, scale: Double = 1) {
+        self.path = path
+        self.scale = scale
+    }
+}
+
+/// All that is needed to start one engine for one generation of a slot: data only, never a command or a flag.
+package struct EngineSpec: Sendable, Hashable {
+    /// The slot it serves.
+    package var slot: SlotName
+    /// The generation of the slot.
+    package var generation: Int
+    /// The engine's name, e.g. `llama.cpp`; which program that is, the device's own configuration says.
+    package var engine: String
+    /// The weights; the parts of a split model in order.
+    package var modelPaths: [String]
+    /// Adapters, in the order of their application.
+    package var adapters: [EngineAdapter]
+    /// Typed settings from the assignment, already within the device's bounds.
+    package var settings: SlotSettings
+    /// A chat template that replaces the model's own.
+    package var chatTemplatePath: String?
+    /// The UNIX socket to listen on; must end in `.sock` for llama.cpp.
+    package var socketPath: String
+    /// Where the engine's output goes, bounded and rotated.
+    package var logPath: String
+    /// The name that the engine reports as `model`: the slot's.
+    package var alias: String
+
+    package init(
+        slot: SlotName, generation: Int, engine: String = "llama.cpp", modelPaths: [String],
+        adapters: [EngineAdapter] = [], settings: SlotSettings = SlotSettings(), chatTemplatePath: String? = nil,
+        socketPath: String, logPath: String, alias: String? = nil
+    ) {
+        self.slot = slot
+        self.generation = generation
+        self.engine = engine
+        self.modelPaths = modelPaths
+        self.adapters = adapters
+        self.settings = settings
+        self.chatTemplatePath = chatTemplatePath
+        self.socketPath = socketPath
+        self.logPath = logPath
+        self.alias = alias ?? slot.text
+    }
+}

@@ -1,0 +1,114 @@
+internal import CProcess
+internal import Glibc
+internal import MartletTypes
+
+/// Starts engines as children of the agent: they die with it, and are confined as far as the kernel can.
+package struct ForkLauncher: RuntimeLauncher {
+    /// The engines that this device allows.
+    package let engines: [EngineBinary]
+    /// Where sockets are; what is left there by an earlier run is swept.
+    package let runFolder: String
+    /// What engines may touch.
+    package let confinement: Confinement
+    /// Added to the niceness of engines.
+    package let niceness: Int
+
+    package init(
+        engines: [EngineBinary], runFolder: String, confinement: Confinement = Confinement(), niceness: Int = 0
+    ) {
+        self.engines = engines
+        self.runFolder = runFolder
+        self.confinement = confinement
+        self.niceness = niceness
+    }
+
+    package func launch(_ spec: EngineSpec) async throws(RuntimeError) -> any RuntimeProcess {
+        guard let binary = engines.first(where: { $0.name == spec.engine }) else {
+            let names = engines.map(\.name).joined(separator: ", ")
+            throw RuntimeError(
+                .engineMissing, "The engine \(spec.engine) is not allowed on this device; allowed: \(names).",
+                remedy: "Name its program under engines in the agent's configuration.")
+        }
+        guard access(binary.path, X_OK) == 0 else {
+            throw RuntimeError(
+                .engineMissing, "The engine's program \(binary.path) is no executable file any more.",
+                remedy: "Install it again or correct the agent's configuration.")
+        }
+        let arguments = try LlamaArguments.make(spec, binary: binary)
+        guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
+        let folder = try prepareFolder(of: spec.socketPath)
+        let log = try EngineLog(path: spec.logPath)
+        let plan = plan(spec, binary: binary, arguments: arguments, folder: folder)
+        let result = await thread.run { Self.start(plan, log: log, on: thread) }
+        switch result {
+        case .success(let process): return process
+        case .failure(let failure):
+            throw RuntimeError(
+                failure.isConfinement ? .confinementUnavailable : .engineNotStarted,
+                "\(binary.path) could not be started: \(failure.text).",
+                remedy: failure.isConfinement ? "Set the confinement to available, or use a newer kernel." : "")
+        }
+    }
+
+    private func plan(_ spec: EngineSpec, binary: EngineBinary, arguments: [String], folder: String) -> ChildPlan {
+        var plan = ChildPlan(path: binary.path, arguments: arguments)
+        plan.environment = LlamaArguments.environment(home: folder)
+        plan.folder = folder
+        plan.descriptors = RuntimeLimits.engineDescriptors
+        plan.niceness = Int32(niceness)
+        plan.outOfMemoryScore = 500
+        guard confinement.mode != .off else { return plan }
+        plan.confinement = UInt32(CPROCESS_LANDLOCK | CPROCESS_SECCOMP)
+        plan.confinementRequired = confinement.mode == .required
+        plan.readable = Confinement.systemReadable + [Self.tree(of: binary.path)] + spec.modelPaths
+        plan.readable += spec.adapters.map(\.path) + [spec.chatTemplatePath].compactMap(\.self) + confinement.readable
+        plan.writable = Confinement.systemWritable + [folder] + confinement.writable
+        return plan
+    }
+
+    /// The folder that holds an unpacked engine: `X` for `X/bin/llama-server`, otherwise the program's own folder.
+    static func tree(of path: String) -> String {
+        let resolved = realpath(path, nil)
+        defer { free(resolved) }
+        let parts = (resolved.map { String(cString: $0) } ?? path).split(separator: "/").dropLast()
+        let isBinFolder = parts.last == "bin" && parts.count > 1
+        return "/" + (isBinFolder ? parts.dropLast() : parts).joined(separator: "/")
+    }
+
+    /// Makes the socket's folder, and removes a socket of that name that nobody serves any more.
+    private func prepareFolder(of socketPath: String) throws(RuntimeError) -> String {
+        let folder = "/" + socketPath.split(separator: "/").dropLast().joined(separator: "/")
+        guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
+            let reason = String(cString: strerror(errno))
+            throw RuntimeError(.engineNotStarted, "The engine's folder \(folder) cannot be made: \(reason).")
+        }
+        var info = stat()
+        if lstat(socketPath, &info) == 0 {
+            guard info.st_mode & S_IFMT == S_IFSOCK, UnixSocket.peer(at: socketPath) == nil else {
+                throw RuntimeError(
+                    .engineNotStarted, "\(socketPath) is in use already.",
+                    remedy: "Sweep the run folder, or end the program that serves it.")
+            }
+            unlink(socketPath)
+        }
+        return folder
+    }
+
+    private static func start(
+        _ plan: ChildPlan, log: EngineLog, on thread: ProcessThread
+    ) -> Result<ForkedProcess, Child.Failure> {
+        var ends: (Int32, Int32) = (-1, -1)
+        guard cprocess_pipe(&ends.0, &ends.1) == 0 else {
+            return .failure(.init(step: Int32(CPROCESS_STEP_PIPE), error: errno))
+        }
+        let result = Child.start(plan, output: ends.1)
+        close(ends.1)
+        switch result {
+        case .success(let child):
+            return .success(ForkedProcess(child: child, log: log, output: ends.0, thread: thread))
+        case .failure(let failure):
+            close(ends.0)
+            return .failure(failure)
+        }
+    }
+}

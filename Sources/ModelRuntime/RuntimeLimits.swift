@@ -1,0 +1,39 @@
+/// Bounds on running engines and on what comes through the gateway, each with its reason.
+package enum RuntimeLimits {
+    /// The longest path of a UNIX socket: `sun_path` has 108 bytes with the ending zero.
+    package static let socketPathBytes = 107
+    /// An engine's log before it is rotated; one older file is kept.
+    package static let logBytes = 4 * 1024 * 1024
+    /// The end of an engine's log that is reported when it exits.
+    package static let logTailBytes = 2 * 1024
+    /// Descriptors an engine may open: model parts, threads' event descriptors, one for each connection.
+    package static let engineDescriptors: UInt64 = 1024
+    /// Output of `--version` that is read.
+    package static let versionBytes = 4 * 1024
+    /// How long `--version` may take, in seconds; under emulation it took three.
+    package static let versionSeconds = 20
+    /// An answer of an engine to our own questions (health, probe, evaluation).
+    package static let answerBytes = 4 * 1024 * 1024
+    /// How long one probe or evaluation row may take, in seconds: a small board answers 16 tokens in ten.
+    package static let answerSeconds = 120
+    /// How long one question about health may take, in seconds.
+    package static let healthSeconds = 5
+    /// Between two questions about health while an engine loads, in milliseconds.
+    package static let healthPollMilliseconds = 25
+    /// What an error repeats of an engine's answer, in characters: enough to see what is wrong, not the text.
+    package static let quotedAnswerCharacters = 40
+    /// Evaluation rows asked at once, whatever the caller says: an engine queues the rest anyway.
+    package static let evaluationConcurrency = 16
+    /// Context that may be asked of an engine, in tokens.
+    package static let contextTokens = 1...1_048_576
+    /// Parallel requests that may be asked of an engine.
+    package static let parallelRequests = 1...64
+    /// Threads that may be asked of an engine.
+    package static let threads = 1...512
+    /// Scales of adapters that make sense; training uses 1.
+    package static let adapterScale = -8.0...8.0
+    /// Adapters given to one engine.
+    package static let adapters = 16
+    /// Parts of one split model.
+    package static let modelParts = 256
+}
