@@ -294,9 +294,7 @@ CREATE TABLE rollouts (
     state TEXT NOT NULL,
     is_open BIGINT NOT NULL CHECK (is_open IN (0, 1)),
     reason TEXT NOT NULL,
-    wave BIGINT NOT NULL,
-    waves BIGINT NOT NULL,
-    -- The engine's own state, and the fence: a write names the version that it has read.
+    -- The engine's own state without its devices, and the fence: a write names the version that it has read.
     run TEXT NOT NULL,
     version BIGINT NOT NULL CHECK (version > 0),
     created BIGINT NOT NULL,
@@ -309,17 +307,17 @@ CREATE INDEX rollouts_created ON rollouts (created, id);
 CREATE TABLE rollout_devices (
     rollout TEXT NOT NULL REFERENCES rollouts (id) ON DELETE CASCADE,
     device TEXT NOT NULL,
+    -- Its place in the order of the waves.
+    position BIGINT NOT NULL,
     wave BIGINT NOT NULL,
     state TEXT NOT NULL,
-    code TEXT,
-    message TEXT,
-    evaluation TEXT,
-    -- What the slot was to run before this rollout moved it, and the numbers of the moves.
+    -- The engine's own view of the device.
+    member TEXT NOT NULL,
+    -- What the slot was to run before this rollout moved it, JSON `null` where it was empty.
     previous TEXT,
-    assigned BIGINT,
-    restored BIGINT,
     updated BIGINT NOT NULL,
-    PRIMARY KEY (rollout, device)
+    PRIMARY KEY (rollout, device),
+    UNIQUE (rollout, position)
 );
 CREATE INDEX rollout_devices_device ON rollout_devices (device, rollout);
 
@@ -363,6 +361,7 @@ CREATE TABLE audit (
     action TEXT NOT NULL,
     subject TEXT NOT NULL,
     detail TEXT NOT NULL,
+    previous_hash TEXT NOT NULL UNIQUE,
     hash TEXT NOT NULL UNIQUE
 );
 

@@ -21,6 +21,18 @@ enum DocumentRules {
         )
     }
 
+    /// What a document names in backticks below one of our folders exists.
+    static func missingPaths(in document: String, text: String?, tree: SourceTree) -> [Finding] {
+        let folders = ["docs/", "scripts/", "Sources/", "Tests/", "registry/", "systemd/", "device-profiles/", ".ci/"]
+        let quoted = (text ?? "").split(separator: "`", omittingEmptySubsequences: false).enumerated()
+            .filter { !$0.offset.isMultiple(of: 2) }.map(\.element)
+        return quoted.filter { path in
+            folders.contains { path.hasPrefix($0) } && !path.contains { " *<>".contains($0) }
+                && !tree.exists(String(path))
+        }
+        .map { Finding(rule: "paths", what: "\(document) names \($0), which does not exist") }
+    }
+
     /// The change log has a place for what is not released.
     static func changeLog(_ text: String?) -> [Finding] {
         guard let text else { return [Finding(rule: "changelog", what: "CHANGELOG.md is missing")] }

@@ -19,6 +19,18 @@ struct DocumentRulesTests {
         #expect(DocumentRules.changeLog(text).count == 1)
     }
 
+    @Test("a document that names a missing file is found, one that names a pattern or prose is not")
+    func missingPaths() throws {
+        let folder = try TemporaryFolder("paths")
+        try FileManager.default.createDirectory(
+            at: folder.url.appendingPathComponent("docs"), withIntermediateDirectories: true)
+        let text = "See `docs/`, `docs/none.md`, `docs/decisions/*.md` and `make docs`.\n"
+        #expect(
+            DocumentRules.missingPaths(in: "README.md", text: text, tree: SourceTree(root: folder.url)).map(\.what)
+                == ["README.md names docs/none.md, which does not exist"]
+        )
+    }
+
     @Test("a decision out of number or without its parts is found")
     func decisions() throws {
         let folder = try TemporaryFolder("decisions")

@@ -111,6 +111,14 @@ struct HouseTests {
         expectNone(DocumentRules.decisions(tree))
     }
 
+    @Test("what the documents for newcomers name is there")
+    func paths() {
+        let documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Tests/Fixtures/README.md"]
+        for document in documents + tree.files(below: "docs").filter({ $0.hasSuffix(".md") }) {
+            expectNone(DocumentRules.missingPaths(in: document, text: tree.text(document), tree: tree))
+        }
+    }
+
     @Test("the fixtures are those whose hashes are listed")
     func fixtures() async throws {
         let result = try await run(

@@ -35,7 +35,7 @@ struct SourceRulesTests {
         arguments: [
             "let files = FileManager.default", "extension FileManager {", "// struct SlotManager was renamed",
             "struct Manifest {",
-            #"let text = "enum StringUtils""#, "case commonName",
+            "let text = \"enum StringUtils\"", "case commonName",
         ]
     )
     func fineNames(line: String) {
