@@ -66,10 +66,10 @@ package struct SuccinctRoles: Sendable, Hashable {
     package func contains(_ role: String) -> Bool {
         guard role.hasPrefix(namePrefix + "-") else { return false }
         let suffix = role.dropFirst(namePrefix.count + 1)
-        guard suffix.utf8.count == suffixLength, let number = Int(suffix, radix: 16), number < binCount else {
+        guard suffix.utf8.count == suffixLength, let number = UInt32(suffix, radix: 16), number < binCount else {
             return false
         }
-        return name(ofBin: number) == role
+        return name(ofBin: Int(number)) == role
     }
 
     private var suffixLength: Int { String(binCount - 1, radix: 16).count }
