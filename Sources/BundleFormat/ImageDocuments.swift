@@ -1,4 +1,4 @@
-package import MartletTypes
+internal import MartletTypes
 
 /// An OCI image manifest as it stands on the wire, from whatever tool. Source: OCI image spec 1.1, manifest.md.
 package struct ImageManifest: Sendable, Hashable, Codable {

@@ -1,0 +1,71 @@
+package import MartletTypes
+
+/// Why a release could not be published or withdrawn, or trust not be made.
+package struct PublishError: MartletError, Equatable {
+    /// Stable codes.
+    package enum Code: String, Sendable, CaseIterable {
+        /// The version is published with other content.
+        case versionExists
+        /// The release to withdraw, or the base of an adapter, is not published.
+        case unknownRelease
+        /// A file cannot be read.
+        case fileUnreadable
+        /// A card, licence, template or evaluation set is too large or not text.
+        case badFile
+        /// A LoRA adapter was given without its base, or a model with one.
+        case adapterMismatch
+        /// What was asked for contradicts itself.
+        case badRequest
+        /// Nobody may sign for the namespace yet.
+        case namespaceNotDelegated
+        /// The key at hand does not sign for the namespace.
+        case notAPublisher
+        /// More signatures are needed than keys are at hand.
+        case moreSignaturesNeeded
+        /// Others kept publishing into the same bin.
+        case tooManyConflicts
+        /// The registry took the signature and does not show the result.
+        case notVisible
+        /// What the registry said about itself cannot be signed.
+        case badRegistry
+        /// A key file exists, or cannot be written.
+        case keyFile
+        /// The registry's root is not the one that this operator trusts.
+        case rootMismatch
+    }
+
+    /// What happened.
+    package let reason: Code
+    package let message: String
+    package let remedy: String
+
+    package init(_ reason: Code, _ message: String, remedy: String = "") {
+        self.reason = reason
+        self.message = message
+        self.remedy = remedy
+    }
+
+    package var code: String { reason.rawValue }
+
+    package var fault: ErrorFault {
+        switch reason {
+        case .notVisible, .badRegistry, .rootMismatch: .peer
+        case .fileUnreadable, .keyFile: .environment
+        default: .caller
+        }
+    }
+
+    package static func == (left: Self, right: Self) -> Bool { left.reason == right.reason }
+}
+
+/// Bounds of publishing.
+package enum PublishLimits {
+    /// Times an edit is applied again because another publisher was faster.
+    package static let conflictAttempts = 8
+    /// Bytes hashed between two reports of progress.
+    static let hashStepBytes = 4 * 1024 * 1024
+    /// Tokens of context for which a variant's least memory is computed: less is of no use to anyone.
+    static let leastContextTokens = 512
+    /// Memory of an engine beside weights and context, measured on llama-server with a model of two layers.
+    static let engineBytes: Int64 = 24 * 1024 * 1024
+}

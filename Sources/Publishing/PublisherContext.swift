@@ -1,0 +1,61 @@
+package import MartletTypes
+package import RegistryClient
+package import TUF
+
+/// Whom a publisher works with: a registry, the verified metadata, the keys, the clock.
+package struct PublisherContext: Sendable {
+    /// The operators' API.
+    package let operators: OperatorClient
+    /// Pushes and pulls.
+    package let oci: OCIClient
+    /// Verified metadata; refreshed as needed.
+    package let tuf: TUFClient
+    /// The publisher's keys.
+    package let signers: [any Signer]
+    /// The time for expiries.
+    package let clock: Clock
+
+    package init(
+        operators: OperatorClient, oci: OCIClient, tuf: TUFClient, signers: [any Signer], clock: @escaping Clock
+    ) {
+        self.operators = operators
+        self.oci = oci
+        self.tuf = tuf
+        self.signers = signers
+        self.clock = clock
+    }
+
+    /// Puts a signed role; false where another version came first.
+    ///
+    /// A function of its own: catching inside a loop of an async function crashes the optimiser of Swift 6.3.1.
+    func put(_ role: String, _ envelope: SignedEnvelope) async throws -> Bool {
+        do {
+            _ = try await operators.putRole(role, bytes: envelope.encoded())
+            return true
+        } catch {
+            guard error.status == 409 else { throw error }
+            return false
+        }
+    }
+}
+
+/// Where an operator's trust in a registry begins.
+package enum TrustAnchor {
+    /// The first root metadata of a registry, which must be the one whose digest is known; nil takes what comes, for
+    /// the caller to show its digest to a person.
+    package static func root(http: HTTPClient, expecting digest: Digest?) async throws -> [UInt8] {
+        let path = MetadataPath.file(RootMetadata.type, version: 1)
+        guard let bytes = try await HTTPMetadataFetcher(http: http).fetch(path, limit: Limits.tufRootBytes) else {
+            throw PublishError(
+                .badRegistry, "The registry \(http.origin) has no root metadata yet.",
+                remedy: "Run `martlet trust init` first.")
+        }
+        let found = Digest.of(bytes)
+        guard digest == nil || digest == found else {
+            throw PublishError(
+                .rootMismatch, "The registry's first root has digest \(found), this operator trusts another.",
+                remedy: "Check the registry's address; if it was set up anew, log in again.")
+        }
+        return bytes
+    }
+}
