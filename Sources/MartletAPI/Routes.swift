@@ -30,6 +30,8 @@ package enum OperatorRoutes {
     package static let initializeTrust = Route(.post, "/api/v1/trust/init", .atLeast(.admin))
     package static let putRole = Route(.put, "/api/v1/tuf/roles/{role}", .atLeast(.publisher))
     package static let metadata = Route(.get, "/tuf/{file}", .open)
+    /// Targets that are no releases, by their consistent-snapshot names: `martlet/HASH.trust.json`.
+    package static let target = Route(.get, "/tuf/targets/{path+}", .open)
 
     package static let releases = Route(.get, "/api/v1/releases", .atLeast(.viewer))
     package static let release = Route(.get, "/api/v1/releases/{path+}", .atLeast(.viewer))
@@ -65,7 +67,7 @@ package enum OperatorRoutes {
 
     /// Every route above.
     package static let all: [Route] = [
-        health, ready, metrics, openAPI, status, whoAmI, onlineKeys, initializeTrust, putRole, metadata, releases,
+        health, ready, metrics, openAPI, status, whoAmI, onlineKeys, initializeTrust, putRole, metadata, target, releases,
         release, block, aliases, putAlias, devices, device, deviceHistory, patchDevice, deleteDevice, fleets, putFleet,
         deleteFleet, rollouts, startRollout, planRollout, rollout, changeRollout, rollback, telemetry, audit, tokens,
         createToken, deleteToken, createJoinToken, joinTokens, deleteJoinToken,
@@ -85,11 +87,13 @@ package enum DeviceRoutes {
     /// OTLP/HTTP metrics as JSON; `Martlet-Journal` and `Martlet-Sequence` make it idempotent.
     package static let telemetry = Route(.post, "/device/v1/otlp/v1/metrics", .device)
     package static let metadata = Route(.get, "/tuf/{file}", .open)
+    /// Targets that are no releases, by their consistent-snapshot names: `martlet/HASH.trust.json`.
+    package static let target = Route(.get, "/tuf/targets/{path+}", .open)
     package static let health = Route(.get, "/healthz", .open)
 
     /// Every route above.
     package static let all: [Route] = [
-        enrol, renewalNonce, renew, inventory, assignment, reports, telemetry, metadata, health,
+        enrol, renewalNonce, renew, inventory, assignment, reports, telemetry, metadata, target, health,
     ]
 }
 
