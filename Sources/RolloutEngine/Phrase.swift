@@ -1,0 +1,53 @@
+internal import MartletTypes
+
+/// The sentences in which decisions give their reasons.
+enum Phrase {
+    /// `1 device`, `5 devices`.
+    static func devices(_ count: Int) -> String { count == 1 ? "1 device" : "\(count) devices" }
+
+    /// `pi-1, pi-2 and 7 more`.
+    static func names(_ devices: [DeviceID]) -> String {
+        let named = devices.prefix(RolloutLimits.devicesNamed).map(\.text).joined(separator: ", ")
+        let rest = devices.count - RolloutLimits.devicesNamed
+        return rest > 0 ? "\(named) and \(rest) more" : named
+    }
+
+    /// Why devices failed, by cause: `evaluationFailed on pi-1 (accuracy 0.83 < 0.90), pi-2; engineExited on pi-3`.
+    static func causes(_ members: [RolloutMember]) -> String {
+        let byCause = Dictionary(grouping: members) { $0.code ?? $0.state.rawValue }
+        return byCause.sorted { ($1.value.count, $0.key) < ($0.value.count, $1.key) }.map { code, members in
+            let named = members.prefix(RolloutLimits.devicesNamed).map { $0.device.text + detail(of: $0) }
+            let rest = members.count - RolloutLimits.devicesNamed
+            return "\(code) on \(named.joined(separator: ", "))" + (rest > 0 ? " and \(rest) more" : "")
+        }.joined(separator: "; ")
+    }
+
+    private static func detail(of member: RolloutMember) -> String {
+        if let evaluation = member.evaluation, let least = evaluation.minAccuracy, !evaluation.passed {
+            return " (accuracy \(hundredths(evaluation.accuracy)) < \(hundredths(least)))"
+        }
+        guard let message = member.message, !message.isEmpty else { return "" }
+        return " (\(message.prefix(RolloutLimits.messageCharacters)))"
+    }
+
+    /// Two digits after the point, rounded down: what failed a threshold must not look like it.
+    private static func hundredths(_ value: Double) -> String {
+        let whole = Int((min(max(value, 0), 1) * 100 + 1e-9).rounded(.down))
+        return "\(whole / 100).\(whole % 100 < 10 ? "0" : "")\(whole % 100)"
+    }
+
+    /// How a rollout came out: `8 of 10 devices succeeded; 1 failed: …; 1 unreachable: pi-7`.
+    static func outcome(_ members: [RolloutMember]) -> String {
+        let succeeded = members.filter { $0.state == .succeeded }.count
+        var parts = ["\(succeeded) of \(devices(members.count)) succeeded"]
+        let failed = members.filter(\.hasFailed)
+        if !failed.isEmpty { parts.append("\(failed.count) failed: \(causes(failed))") }
+        for state in [DeviceRolloutState.unreachable, .skipped, .superseded, .rolledBack] {
+            let found = members.filter { $0.state == state && !$0.hasFailed }.map(\.device)
+            guard !found.isEmpty else { continue }
+            let word = state == .rolledBack ? "rolled back" : state.rawValue
+            parts.append("\(found.count) \(word): \(names(found))")
+        }
+        return parts.joined(separator: "; ")
+    }
+}

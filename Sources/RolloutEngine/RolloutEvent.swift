@@ -1,0 +1,53 @@
+package import MartletTypes
+
+/// What a rollout is told.
+package enum RolloutEvent: Sendable, Hashable, Codable {
+    /// A draft begins.
+    case start(by: String)
+    /// Time has passed.
+    case tick
+    /// The caller carried out `assign` or `restore`: `generation` is the assignment number that says so.
+    case assigned(DeviceID, generation: Int64)
+    /// The caller could not carry out `assign` or `restore`, e.g. because the release was blocked meanwhile.
+    case refused(DeviceID, code: String, message: String)
+    /// A device reported where its installation stands. Late, doubled and out-of-order reports do no harm.
+    case reported(DeviceReport)
+    /// A device was revoked or deleted.
+    case deviceGone(DeviceID)
+    /// A newer rollout, or a person, moved this device's slot.
+    case deviceSuperseded(DeviceID, by: String)
+    /// A newer rollout took over all devices.
+    case superseded(by: String)
+    case pause(by: String, reason: String)
+    /// Goes on; the failures so far are accepted.
+    case resume(by: String, reason: String)
+    /// Stops where it is: devices keep what they have and finish what they began.
+    case abort(by: String, reason: String)
+    /// Takes every device back to what it had; possible after the end too.
+    case rollback(by: String, reason: String)
+
+    /// The part of a device's report that a rollout looks at.
+    package struct DeviceReport: Sendable, Hashable, Codable {
+        package var device: DeviceID
+        /// The slot's generation in the assignment that the report is about.
+        package var generation: Int64
+        package var state: DeviceRolloutState
+        /// Why, as a stable code.
+        package var code: String?
+        /// One sentence for people.
+        package var message: String?
+        package var evaluation: EvaluationResult?
+
+        package init(
+            device: DeviceID, generation: Int64, state: DeviceRolloutState, code: String? = nil,
+            message: String? = nil, evaluation: EvaluationResult? = nil
+        ) {
+            self.device = device
+            self.generation = generation
+            self.state = state
+            self.code = code
+            self.message = message
+            self.evaluation = evaluation
+        }
+    }
+}
