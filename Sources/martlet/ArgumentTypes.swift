@@ -44,6 +44,15 @@ func labels(from options: [String]) throws -> Labels {
 struct TimeSpan: ExpressibleByArgument, Sendable {
     let seconds: Int64
 
+    init(seconds: Int64) { self.seconds = seconds }
+
+    /// How it is shown as a default.
+    var defaultValueDescription: String {
+        let units: [(String, Int64)] = [("d", 86_400), ("h", 3600), ("m", 60)]
+        guard let (unit, factor) = units.first(where: { seconds.isMultiple(of: $0.1) }) else { return "\(seconds)s" }
+        return "\(seconds / factor)\(unit)"
+    }
+
     init?(argument: String) {
         let factors: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
         guard let unit = argument.last, let factor = factors[unit], let count = Int64(argument.dropLast()), count > 0,

@@ -1,4 +1,5 @@
 import ArgumentParser
+import MartletTypes
 
 @main
 struct Martlet: AsyncParsableCommand {

@@ -21,7 +21,7 @@ struct Rollback: AsyncParsableCommand {
     @Option(help: "A release to go to, instead of each device's previous one.") var to: ReleaseReference?
     @Option(help: "Why; stands in the audit log.") var reason = ""
     @Flag(help: "Wait until every device serves it again, and print how long that took.") var wait = false
-    @Option(help: "How long to wait at most, e.g. 60s.") var timeout = TimeSpan(argument: "60s")
+    @Option(help: "How long to wait at most, e.g. 60s.") var timeout = TimeSpan(seconds: 60)
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
@@ -38,7 +38,7 @@ struct Rollback: AsyncParsableCommand {
         if let to { request.to = try await session.resolve(to) }
         let answer = try await session.send(OperatorRoutes.rollback, body: request, as: RollbackAnswer.self)
         if wait {
-            try await waitFor(answer.moves, session, until: start + .seconds(timeout?.seconds ?? 60))
+            try await waitFor(answer.moves, session, until: start + .seconds(timeout.seconds))
         }
         let elapsed = clock.now - start
         let milliseconds = elapsed.components.seconds * 1000 + elapsed.components.attoseconds / 1_000_000_000_000_000

@@ -25,7 +25,7 @@ struct RolloutArguments: ParsableArguments {
     @Option(help: "A wave's cumulative size: a count or a share like 20%. The last wave takes the rest.")
     var wave: [RolloutPolicy.WaveSize] = []
     @Option(help: "How long each device proves the release before it counts, e.g. 10s.")
-    var soak = TimeSpan(argument: "10s")
+    var soak = TimeSpan(seconds: 10)
     @Option(help: "Stop when more devices than this have failed.") var maxFailures = 0
     @Option(help: "Devices at work at once.") var maxInFlight: Int?
     @Option(help: "How long a device may take, e.g. 1h; without it the rollout waits for devices that are off.")
@@ -48,7 +48,7 @@ struct RolloutArguments: ParsableArguments {
             fleet: fleet, selector: selector, slot: slot, releases: paths,
             settings: SlotSettings(contextTokens: contextTokens, parallelRequests: parallel, threads: threads),
             policy: RolloutPolicy(
-                waves: wave, soakSeconds: Int(soak?.seconds ?? 10), maxFailures: maxFailures, maxInFlight: maxInFlight,
+                waves: wave, soakSeconds: Int(soak.seconds), maxFailures: maxFailures, maxInFlight: maxInFlight,
                 deviceDeadlineSeconds: deadline.map { Int($0.seconds) }, onFailure: onFailure))
     }
 }

@@ -66,13 +66,13 @@ struct TokenJoin: AsyncParsableCommand {
             Then on the device: martlet-agent enrol --join-file join.token
             """)
     @Option(help: "Devices that it may enrol.") var uses = 1
-    @Option(help: "How long it is good, e.g. 1h.") var valid = TimeSpan(argument: "1h")
+    @Option(help: "How long it is good, e.g. 1h.") var valid = TimeSpan(seconds: 3600)
     @Option(help: "A label KEY=VALUE that those devices get.") var label: [String] = []
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
         let request = JoinTokenRequest(
-            uses: uses, validSeconds: valid?.seconds ?? 3600, labels: try labels(from: label))
+            uses: uses, validSeconds: valid.seconds, labels: try labels(from: label))
         let token = try await options.session().send(
             OperatorRoutes.createJoinToken, body: request, as: JoinTokenInfo.self)
         try options.printer.say(token) { $0.token ?? "" }

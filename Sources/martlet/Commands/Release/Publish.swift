@@ -1,0 +1,112 @@
+import ArgumentParser
+import MartletTypes
+import Publishing
+import RegistryClient
+
+struct Publish: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Publish a model or an adapter: read it, upload it, sign it.",
+        discussion: """
+            What the GGUF says about itself is read from it. A killed upload goes on where it stood. Publishing the same
+            content again does nothing; other content under a published version is refused.
+
+            Examples:
+              martlet publish model.Q4_0.gguf --as clinic/base:1.0.0 --card README.md
+              martlet publish model.Q4_0.gguf --variant model.Q8_0.gguf --as clinic/base:1.1.0
+              martlet publish lora.gguf --as clinic/triage:1.0.0 --adapter-of clinic/base:1.0.0 \\
+                --eval holdout.jsonl --min-accuracy 0.9 --probe 'Where is my parcel?=shipping'
+            """)
+
+    @Argument(help: "The GGUF file.", completion: .file(extensions: ["gguf"])) var model: String
+    @Option(name: .customLong("as"), help: "The release: NAMESPACE/NAME:VERSION.") var release: ReleaseReference
+    @Option(
+        help: "Another build of the same model, e.g. of another quantization. Parts of a split file follow each other.",
+        completion: .file(extensions: ["gguf"]))
+    var variant: [String] = []
+    @Option(help: "The base release of a LoRA adapter.") var adapterOf: ReleaseReference?
+    @Option(help: "A model card in Markdown.", completion: .file()) var card: String?
+    @Option(help: "The licence's text.", completion: .file()) var license: String?
+    @Option(help: "A chat template in place of the file's own.", completion: .file()) var chatTemplate: String?
+    @Option(help: "An evaluation set that every device runs before it serves this.", completion: .file()) var eval: String?
+    @Option(help: "The share of its rows that must be right, 0 to 1.") var minAccuracy: Double?
+    @Option(help: "Rows that a device runs, taken evenly over the set; without it all.") var evalRows: Int?
+    @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
+    @OptionGroup var publisher: PublisherOptions
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        guard case .version = release else {
+            throw ValidationError("--as takes a version, e.g. clinic/triage:1.0.0; `martlet alias set` moves aliases.")
+        }
+        if let minAccuracy, !(0...1).contains(minAccuracy) { throw ValidationError("--min-accuracy is a share from 0 to 1.") }
+        guard minAccuracy == nil || eval != nil else { throw ValidationError("--min-accuracy needs --eval.") }
+    }
+
+    func run() async throws {
+        let session = try options.session()
+        let path = try await session.resolve(release)
+        var request = PublishRequest(release: path, variants: Self.builds([model] + variant))
+        if let adapterOf { request.adapterOf = try await session.resolve(adapterOf) }
+        request.card = card
+        request.license = license
+        request.chatTemplate = chatTemplate
+        request.evaluation = eval
+        if eval != nil { request.threshold = EvaluationThreshold(minAccuracy: minAccuracy, rows: evalRows) }
+        request.probes = probe.map(Self.probe)
+        let context = try await publisher.context(session, namespace: path.repository.namespace)
+        let journal = try UploadJournal(folder: ClientConfiguration.uploadFolder)
+        let (steps, feed) = AsyncStream.makeStream(of: PublishProgress.self, bufferingPolicy: .bufferingNewest(64))
+        let showing = Task { await Self.show(steps) }
+        let result: PublishResult
+        do {
+            result = try await Publisher(context: context, journal: journal).publish(request) { feed.yield($0) }
+        } catch {
+            feed.finish()
+            await showing.value
+            throw error
+        }
+        feed.finish()
+        await showing.value
+        try options.printer.say(result) { result in
+            let variants = result.variants.map { "\($0.quantization) \($0.size)" }.joined(separator: ", ")
+            let verb = result.outcome == .published ? "Published" : "Unchanged:"
+            return "\(verb) \(result.kind.rawValue) \(result.release.reference) (\(variants)), "
+                + "\(ByteCount(result.bytesSent)) sent, index \(result.indexDigest)."
+        }
+    }
+
+    /// Parts of a split GGUF (`…-00001-of-00003.gguf`) belong to one build.
+    static func builds(_ files: [String]) -> [[String]] {
+        var builds: [[String]] = []
+        for file in files {
+            let part = file.firstMatch(of: /-(\d{5})-of-\d{5}\.gguf$/)
+            if let part, part.output.1 != "00001", !builds.isEmpty {
+                builds[builds.count - 1].append(file)
+            } else {
+                builds.append([file])
+            }
+        }
+        return builds
+    }
+
+    static func probe(_ text: String) -> Probe {
+        guard let sign = text.lastIndex(of: "=") else { return Probe(prompt: text) }
+        return Probe(prompt: String(text[..<sign]), contains: String(text[text.index(after: sign)...]))
+    }
+
+    private static func show(_ steps: AsyncStream<PublishProgress>) async {
+        let line = ProgressLine()
+        for await step in steps {
+            switch step {
+            case .hashing(let file, let done, let total): line.update("hashing \(file)", done: done, total: total)
+            case .uploading(let file, let done, let total): line.update("uploading \(file)", done: done, total: total)
+            case .present(let file, let mounted):
+                line.note("\(file): \(mounted ? "taken over from the base" : "the registry has it")")
+            case .resumed(let file, let offset): line.note("\(file): going on at \(ByteCount(offset))")
+            case .signing(let role, let attempt):
+                line.note(attempt == 1 ? "signing \(role)" : "signing \(role) again: another publisher was faster")
+            }
+        }
+        line.finish()
+    }
+}

@@ -1,0 +1,29 @@
+import ArgumentParser
+import MartletAPI
+import MartletTypes
+import Publishing
+import RegistryClient
+
+struct Yank: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Withdraw a release's signature: no device installs it any more.",
+        discussion: "Example: martlet yank clinic/triage:3.0.0")
+
+    @Argument(help: "NAMESPACE/NAME:VERSION.") var release: ReleaseReference
+    @OptionGroup var publisher: PublisherOptions
+    @OptionGroup var options: GlobalOptions
+
+    func run() async throws {
+        let session = try options.session()
+        let path = try await session.resolve(release)
+        let context = try await publisher.context(session, namespace: path.repository.namespace)
+        try await Publishing.Yank(context: context).run(path)
+        let info = try await session.registry.release(path)
+        try options.printer.say(info) { info in
+            info.devices == 0
+                ? "\(path.reference) is yanked; no device runs it."
+                : "\(path.reference) is yanked. \(info.devices) devices still run it: "
+                    + "`martlet rollback --release \(path.reference)` takes them back."
+        }
+    }
+}
