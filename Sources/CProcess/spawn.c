@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -233,6 +234,13 @@ int cprocess_signal(int descriptor, int signal) {
 int cprocess_open(pid_t pid) {
     // Close-on-exec is always set on process descriptors.
     return (int)syscall(SYS_pidfd_open, pid, 0u);
+}
+
+pid_t cprocess_peer(int socket) {
+    struct ucred credentials;
+    socklen_t length = sizeof credentials;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) return 0;
+    return credentials.pid;
 }
 
 int cprocess_pipe(int *read_end, int *write_end) {

@@ -17,9 +17,11 @@ package struct EvaluationSet: Sendable, Hashable {
                 throw Self.invalid("It has more than \(Limits.evaluationRows) rows.")
             }
             do {
-                rows.append(try JSONText.decode(EvaluationRow.self, from: line))
+                rows.append(try Self.row(line))
+            } catch let flaw as Flaw {
+                throw Self.invalid("Line \(index + 1): \(flaw.text).")
             } catch {
-                throw Self.invalid("Line \(index + 1) is no row: \(Self.reason(error)).")
+                throw Self.invalid("Line \(index + 1): \(Self.reason(error)).")
             }
         }
         guard !rows.isEmpty else { throw Self.invalid("It has no rows.") }
@@ -30,6 +32,27 @@ package struct EvaluationSet: Sendable, Hashable {
     package func sample(_ count: Int?) -> [EvaluationRow] {
         guard let count, count < rows.count else { return rows }
         return (0..<max(count, 0)).map { rows[$0 * rows.count / count] }
+    }
+
+    private struct Flaw: Error { let text: String }
+
+    private static let fields = ["system", "input", "expected", "comparison", "grammar", "maxTokens"]
+    private static let maxTokens = 1...4096
+
+    private static func row(_ line: ArraySlice<UInt8>) throws -> EvaluationRow {
+        guard let members = try JSONText.decode(JSONValue.self, from: line).object else {
+            throw Flaw(text: "it is no JSON object")
+        }
+        if let unknown = members.keys.sorted().first(where: { !fields.contains($0) }) {
+            throw Flaw(text: "the field \(String(unknown.prefix(Limits.quotedValueCharacters))) is unknown")
+        }
+        let row = try JSONText.decode(EvaluationRow.self, from: line)
+        guard !row.input.isEmpty else { throw Flaw(text: "input is empty") }
+        guard !row.expected.isEmpty else { throw Flaw(text: "expected is empty") }
+        guard maxTokens.contains(row.maxTokens ?? 1) else {
+            throw Flaw(text: "maxTokens is not within \(maxTokens.lowerBound) to \(maxTokens.upperBound)")
+        }
+        return row
     }
 
     private static func invalid(_ message: String) -> RuntimeError {

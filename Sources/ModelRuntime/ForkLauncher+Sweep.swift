@@ -64,10 +64,7 @@ enum UnixSocket {
     static func peer(at path: String) -> Int32? {
         guard let descriptor = connect(path) else { return nil }
         defer { close(descriptor) }
-        var credentials = ucred()
-        var length = socklen_t(MemoryLayout<ucred>.size)
-        guard getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0 else { return 0 }
-        return credentials.pid
+        return cprocess_peer(descriptor)
     }
 
     private static func connect(_ path: String) -> Int32? {

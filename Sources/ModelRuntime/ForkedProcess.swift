@@ -1,6 +1,6 @@
 internal import CProcess
 internal import Glibc
-package import MartletTypes
+internal import MartletTypes
 internal import Synchronization
 
 /// A child of the agent. Dies with the agent, even when that is killed.

@@ -107,6 +107,10 @@ int cprocess_open(pid_t pid);
 /// A close-on-exec, non-blocking-on-read pipe (glibc hides pipe2 from Swift). Returns 0, or -1 with errno.
 int cprocess_pipe(int *read_end, int *write_end);
 
+/// The process that listens at the other end of a connected UNIX socket (Swift does not see `struct ucred`). 0 where
+/// the kernel does not tell.
+pid_t cprocess_peer(int socket);
+
 /// The Landlock ABI of the running kernel; 0 where it has none.
 int cprocess_landlock_abi(void);
 

@@ -1,0 +1,180 @@
+internal import MartletTypes
+internal import Synchronization
+internal import Telemetry
+
+/// What the connections of the gateway share: the routes, the open requests, who waits for a drain, and the measurements.
+///
+/// Behind one lock, so that a route changes between two requests and the caller need not wait for the event loop.
+final class GatewayCore: Sendable {
+    /// How a request is told, from any thread, that something has changed for it.
+    struct Handle: Sendable {
+        /// It need not wait any more, or its slot is gone: it shall ask again.
+        let retry: @Sendable () -> Void
+        /// Its engine is about to be ended.
+        let cut: @Sendable () -> Void
+    }
+
+    private struct State {
+        var table: RouteTable
+        var handles: [RouteTable.RequestID: Handle] = [:]
+        var nextRequest: RouteTable.RequestID = 0
+        var waiters: [RouteTable.Generation: [UInt64: CheckedContinuation<Void, Never>]] = [:]
+        var measurements: GatewayMeasurements
+    }
+
+    let configuration: GatewayConfiguration
+    private let clock: Clock
+    private let state: Mutex<State>
+
+    init(configuration: GatewayConfiguration, clock: @escaping Clock) {
+        self.configuration = configuration
+        self.clock = clock
+        let table = RouteTable(
+            queueBound: configuration.parkedRequests, queueBytes: Int(configuration.parkedBytes.bytes))
+        state = Mutex(State(table: table, measurements: GatewayMeasurements(start: clock())))
+    }
+
+    // MARK: Routes
+
+    func set(_ route: GatewayRoute) { retry { $0.set(route) } }
+
+    func park(_ slot: SlotName) { state.withLock { $0.table.park(slot) } }
+
+    func unpark(_ slot: SlotName) { retry { $0.unpark(slot) } }
+
+    func remove(_ slot: SlotName) { retry { $0.remove(slot) } }
+
+    private func retry(_ change: (inout RouteTable) -> [RouteTable.RequestID]) {
+        let handles = state.withLock { state in change(&state.table).compactMap { state.handles[$0] } }
+        for handle in handles { handle.retry() }
+    }
+
+    var slotStates: [(slot: SlotName, isServing: Bool)] { state.withLock { $0.table.slotStates } }
+
+    /// Whether a request that failed at `target` would be sent, or parked, differently now.
+    func hasChanged(since target: RouteTable.Target) -> Bool {
+        state.withLock { $0.table.isParked(target.route.slot) || $0.table.route(of: target.route.slot) != target.route }
+    }
+
+    // MARK: Requests
+
+    func register(_ handle: (RouteTable.RequestID) -> Handle) -> RouteTable.RequestID {
+        let request = state.withLock { state in
+            state.nextRequest += 1
+            return state.nextRequest
+        }
+        let handle = handle(request)
+        state.withLock { $0.handles[request] = handle }
+        return request
+    }
+
+    func admit(_ request: RouteTable.RequestID, to slot: SlotName, byteCount: Int) -> RouteTable.Admission {
+        state.withLock { $0.table.admit(request, to: slot, byteCount: byteCount) }
+    }
+
+    func begun(_ request: RouteTable.RequestID) { state.withLock { $0.table.begun(request) } }
+
+    /// The request is with no engine any more; those who wait for its generation to be empty are told.
+    func finished(_ request: RouteTable.RequestID) {
+        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            guard let emptied = state.table.finished(request) else { return [] }
+            return state.waiters.removeValue(forKey: emptied).map { Array($0.values) } ?? []
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// The request is over, whatever it was doing.
+    func forget(_ request: RouteTable.RequestID, slot: SlotName) {
+        finished(request)
+        state.withLock { state in
+            _ = state.table.leave(request, slot: slot)
+            state.handles[request] = nil
+        }
+    }
+
+    // MARK: Draining
+
+    func inFlight(_ generation: RouteTable.Generation) -> Int { state.withLock { $0.table.inFlight(generation) } }
+
+    /// Returns when no request is with an engine of that generation, or, if so wished, when the task is cancelled.
+    func waitUntilEmpty(_ generation: RouteTable.Generation, orCancelled: Bool) async {
+        let waiter = state.withLock { state in
+            state.nextRequest += 1
+            return state.nextRequest
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isDone = state.withLock { state in
+                    guard state.table.inFlight(generation) > 0, !(orCancelled && Task.isCancelled) else { return true }
+                    state.waiters[generation, default: [:]][waiter] = continuation
+                    return false
+                }
+                if isDone { continuation.resume() }
+            }
+        } onCancel: {
+            guard orCancelled else { return }
+            state.withLock { $0.waiters[generation]?.removeValue(forKey: waiter) }?.resume()
+        }
+    }
+
+    /// Cuts what is still open on that generation. Returns how many answers had begun.
+    func cut(_ generation: RouteTable.Generation) -> Int {
+        let (handles, begun) = state.withLock { state -> ([Handle], Int) in
+            let open = state.table.open.filter { $0.value.generation == generation }
+            return (open.keys.compactMap { state.handles[$0] }, open.values.count(where: \.hasBegun))
+        }
+        for handle in handles { handle.cut() }
+        return begun
+    }
+
+    // MARK: Measurements
+
+    /// Changes the measurements of a route; of the slot alone where no route had the chance.
+    func measure(_ slot: SlotName, _ route: GatewayRoute?, _ change: (inout GatewayInterval) -> Void) {
+        state.withLock { state in
+            let current = route ?? state.table.route(of: slot)
+            state.measurements.change(slot, current?.generation ?? 0, current?.release, change)
+        }
+    }
+
+    /// What was measured since the last call.
+    func takeMeasurements() -> [GatewayInterval] {
+        let now = clock()
+        return state.withLock { $0.measurements.take(at: now) }
+    }
+}
+
+/// The intervals that are being measured, one for each generation that had something to do.
+struct GatewayMeasurements {
+    private struct Key: Hashable {
+        let slot: SlotName
+        let generation: Int
+        let release: ReleaseLabel
+    }
+
+    private var start: Timestamp
+    private var intervals: [Key: GatewayInterval] = [:]
+
+    init(start: Timestamp) { self.start = start }
+
+    mutating func change(
+        _ slot: SlotName, _ generation: Int, _ release: ReleaseLabel?, _ change: (inout GatewayInterval) -> Void
+    ) {
+        let key = Key(slot: slot, generation: generation, release: release ?? ReleaseLabel(path: "", digest: ""))
+        let new = GatewayInterval(
+            slot: slot, generation: generation, release: key.release, start: start, end: start)
+        change(&intervals[key, default: new])
+    }
+
+    /// The intervals, ended now, in the order of slot and generation; counting begins anew.
+    mutating func take(at now: Timestamp) -> [GatewayInterval] {
+        let taken = intervals.values.sorted { ($0.slot, $0.generation) < ($1.slot, $1.generation) }
+        intervals = [:]
+        start = max(start, now)
+        return taken.map { interval in
+            var interval = interval
+            interval.end = max(interval.start, now)
+            return interval
+        }
+    }
+}
