@@ -32,7 +32,8 @@ struct DelegationSearch {
             guard visited.insert(step.role).inserted else { continue }
             guard visited.count <= limit + 1 else {
                 throw TUFError(
-                    .tooManyDelegations, role: step.role, "\(path) is looked for in more than \(limit) delegated roles.")
+                    .tooManyDelegations, role: step.role, "\(path) is looked for in more than \(limit) delegated roles."
+                )
             }
             return step
         }

@@ -25,7 +25,8 @@ package struct MetadataFileInfo: Sendable, Hashable {
     init(json: JSONValue, role: String, file: String) throws(TUFError) {
         var reader = try MetadataReader(object: json, role: role, what: file)
         version = try reader.version()
-        length = reader.members["length"] == nil
+        length =
+            reader.members["length"] == nil
             ? nil : Int64(try reader.integer("length", in: 0...TUFNumbers.maxVersion))
         hashes = try reader.hashes()
         unrecognized = reader.members

@@ -44,7 +44,8 @@ struct MetadataReader {
         role = type
         let found = try string("_type")
         guard found == type else {
-            throw TUFError(.wrongType, role: type, "Expected \(type), got \(found.prefix(Limits.quotedValueCharacters)).")
+            throw TUFError(
+                .wrongType, role: type, "Expected \(type), got \(found.prefix(Limits.quotedValueCharacters)).")
         }
         let specification = members["spec_version"]?.string ?? ""
         let parts = specification.split(separator: ".", omittingEmptySubsequences: false)
@@ -55,7 +56,9 @@ struct MetadataReader {
 
     /// Reads an object that is nested in metadata of `role`.
     init(object json: JSONValue, role: String, what: String) throws(TUFError) {
-        guard let members = json.object else { throw TUFError(.malformed, role: role, "\(role): \(what) is not an object.") }
+        guard let members = json.object else {
+            throw TUFError(.malformed, role: role, "\(role): \(what) is not an object.")
+        }
         self.members = members
         self.role = role
     }

@@ -31,7 +31,8 @@ package enum MetadataRepository {
         } else {
             root = try TrustedMetadataSet(trustedRoot: bytes, limits: limits, referenceTime: now).root
             guard root.version == 1 else {
-                throw TUFError(.versionMismatch, role: RootMetadata.type, "The first root is version 1, not \(root.version).")
+                throw TUFError(
+                    .versionMismatch, role: RootMetadata.type, "The first root is version 1, not \(root.version).")
             }
         }
         try requireCurrent(root, role: RootMetadata.type, now: now)

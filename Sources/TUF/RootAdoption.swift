@@ -14,7 +14,8 @@ struct RootAdoption {
     func start(from initial: [UInt8]) throws -> RootMetadata {
         let anchor = try read(initial)
         var root = anchor
-        if let stored = try store.load(RootMetadata.type), let known = try? read(stored), known.version > anchor.version {
+        if let stored = try store.load(RootMetadata.type), let known = try? read(stored), known.version > anchor.version
+        {
             root = known
         } else {
             try store.save(RootMetadata.type, initial)

@@ -68,7 +68,8 @@ package enum AuditChain {
         for row in rows {
             let expected = head.sequence + 1
             if row.sequence != expected {
-                return .broken(sequence: expected, all.contains(expected) || row.sequence < expected ? .reordered : .deleted)
+                return .broken(
+                    sequence: expected, all.contains(expected) || row.sequence < expected ? .reordered : .deleted)
             }
             guard let hash = try? row.computedHash(), hash == row.hash else {
                 return .broken(sequence: row.sequence, .edited)

@@ -11,7 +11,8 @@ package enum KeySource: Sendable, Hashable {
     /// A text with a scheme before its first slash is a URI, all else a path (write `./a:b` for a file so named).
     package init(_ text: String) {
         let scheme = text.prefix { $0 != ":" && $0 != "/" }
-        let isURI = scheme.count >= 2 && scheme.count < text.count && text.dropFirst(scheme.count).first == ":"
+        let isURI =
+            scheme.count >= 2 && scheme.count < text.count && text.dropFirst(scheme.count).first == ":"
             && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "+" || $0 == "-" || $0 == ".") }
         self = isURI ? .uri(text) : .file(text)
     }

@@ -5,7 +5,9 @@ package enum RandomBytes {
     /// `count` bytes from libcrypto's generator; throws where it has no entropy.
     package static func make(_ count: Int) throws -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
-        guard let length = Int32(exactly: count) else { throw TrustError(.libcrypto, "Too many random bytes asked for.") }
+        guard let length = Int32(exactly: count) else {
+            throw TrustError(.libcrypto, "Too many random bytes asked for.")
+        }
         try Libcrypto.check(RAND_bytes(&bytes, length), "RAND_bytes")
         return bytes
     }

@@ -74,17 +74,20 @@ enum AttackTable {
         Attack("older targets stand under the new name", is: .versionMismatch) { repository in
             let older = repository.files["2.targets.json"]
             try repository.update()
-            repository.files[MetadataPath.file("targets", version: repository.snapshot.roles["targets"]?.version)] = older
+            repository.files[MetadataPath.file("targets", version: repository.snapshot.roles["targets"]?.version)] =
+                older
         },
         Attack("a timestamp is served that is a snapshot", is: .wrongType) { repository in
             repository.files["timestamp.json"] = try SignedEnvelope.sign(
-                repository.snapshot.json, by: repository.signers["timestamp"] ?? []).encoded()
+                repository.snapshot.json, by: repository.signers["timestamp"] ?? []
+            ).encoded()
         },
         Attack("targets are served that are a root", is: .wrongType) { repository in
             try repository.update()
             let version = repository.snapshot.roles["targets"]?.version
             repository.files[MetadataPath.file("targets", version: version)] = try SignedEnvelope.sign(
-                repository.root.json, by: repository.signers["targets"] ?? []).encoded()
+                repository.root.json, by: repository.signers["targets"] ?? []
+            ).encoded()
         },
         Attack("snapshot does not name targets", is: .rollback) { repository in
             repository.snapshot.roles = ["team": MetadataFileInfo(version: 9)]
@@ -163,7 +166,8 @@ enum AttackTable {
                 repository.timestamp.version += 1
                 let envelope = try SignedEnvelope.sign(repository.timestamp.json, by: [signer])
                 var document = try JSONValue(parsing: envelope.encoded()).object ?? [:]
-                document["signatures"] = .array((document["signatures"]?.array ?? []) + (document["signatures"]?.array ?? []))
+                document["signatures"] = .array(
+                    (document["signatures"]?.array ?? []) + (document["signatures"]?.array ?? []))
                 repository.files["timestamp.json"] = try JSONText.encode(JSONValue.object(document))
             },
             Attack("one key signs under two identifiers", is: .thresholdNotMet) { repository in
@@ -174,7 +178,8 @@ enum AttackTable {
                     var keys = signed["keys"]?.object ?? [:]
                     keys[twin] = signer.publicKey.json
                     signed["keys"] = .object(keys)
-                    signed["roles"] = Self.withKeyIDs([signer.publicKey.keyID, twin], of: "timestamp", in: signed["roles"])
+                    signed["roles"] = Self.withKeyIDs(
+                        [signer.publicKey.keyID, twin], of: "timestamp", in: signed["roles"])
                 }
                 repository.timestamp.version += 1
                 let envelope = try SignedEnvelope.sign(repository.timestamp.json, by: [signer])

@@ -6,7 +6,9 @@ import Testing
 struct AttackTests {
     static let now = RepositorySimulator.start
 
-    @Test("is refused by its name, leaves what was trusted, and does not block the next honest update", arguments: AttackTable.all)
+    @Test(
+        "is refused by its name, leaves what was trusted, and does not block the next honest update",
+        arguments: AttackTable.all)
     func refused(attack: Attack) async throws {
         let honest = try AttackTable.honest()
         let store = InMemoryMetadataStore()

@@ -82,9 +82,11 @@ struct CrashTests {
         return try await client.target("team/y")
     }
 
-    @Test("leave a client that can update later", arguments: [
-        [], [.timestamp], [.snapshot], [.timestamp, .snapshot], [.root, .targets], TopLevelRole.allCases,
-    ] as [[TopLevelRole]])
+    @Test(
+        "leave a client that can update later",
+        arguments: [
+            [], [.timestamp], [.snapshot], [.timestamp, .snapshot], [.root, .targets], TopLevelRole.allCases,
+        ] as [[TopLevelRole]])
     func recover(roles: [TopLevelRole]) async throws {
         let scenario = try await Self.scenario(rotating: roles)
         if roles.contains(.targets) { try scenario.recovered.update() }
@@ -151,9 +153,11 @@ struct CrashTests {
         }
     }
 
-    @Test("versions that a thief drove up are forgotten when the keys are rotated, one by one", arguments: [
-        TopLevelRole.timestamp, .snapshot,
-    ])
+    @Test(
+        "versions that a thief drove up are forgotten when the keys are rotated, one by one",
+        arguments: [
+            TopLevelRole.timestamp, .snapshot,
+        ])
     func fastForward(role: TopLevelRole) async throws {
         let scenario = try await Self.scenario(rotating: [role])
         let store = CrashingStore(scenario.files)

@@ -34,7 +34,9 @@ struct DelegationTests {
             visited: ["A", "B", "D"]),
         Graph(
             testDescription: "a terminating role in depth ends the search of what waits above too",
-            edges: [Edge(to: "A"), Edge(to: "B"), Edge(from: "A", to: "C", terminating: true), Edge(from: "A", to: "D")],
+            edges: [
+                Edge(to: "A"), Edge(to: "B"), Edge(from: "A", to: "C", terminating: true), Edge(from: "A", to: "D"),
+            ],
             visited: ["A", "C"]),
         Graph(
             testDescription: "a terminating role that does not cover the path ends nothing",
@@ -150,7 +152,8 @@ struct DelegationTests {
         #expect(await reason { _ = try await client.target("b/t") } == .badSignature)
         let next = try repository.client(store: store)
         try await next.refresh(now: now)
-        #expect(await reason { _ = try await next.target("b/t") } == .badSignature, "nor after a restart, from the store")
+        #expect(
+            await reason { _ = try await next.target("b/t") } == .badSignature, "nor after a restart, from the store")
         #expect(try await next.target("a/t") == .of("good"))
     }
 
@@ -176,11 +179,13 @@ struct DelegationTests {
         #expect(try await client.target("t") == .of("t"))
     }
 
-    @Test("attacks on a delegated role are refused by name", arguments: [
-        ("expired", TUFError.Reason.expired), ("version", .versionMismatch), ("signature", .badSignature),
-        ("threshold", .thresholdNotMet), ("missing", .missing), ("type", .wrongType), ("hash", .hashMismatch),
-        ("long", .lengthExceeded),
-    ])
+    @Test(
+        "attacks on a delegated role are refused by name",
+        arguments: [
+            ("expired", TUFError.Reason.expired), ("version", .versionMismatch), ("signature", .badSignature),
+            ("threshold", .thresholdNotMet), ("missing", .missing), ("type", .wrongType), ("hash", .hashMismatch),
+            ("long", .lengthExceeded),
+        ])
     func attacks(name: String, expected: TUFError.Reason) async throws {
         let repository = try RepositorySimulator()
         let signers = [try TestSigner(), try TestSigner()]
@@ -208,30 +213,38 @@ struct DelegationTests {
         #expect(await reason { _ = try await client.target("t") } == expected)
     }
 
-    @Test("patterns match component by component", arguments: [
-        ("clinic/*/*", "clinic/triage/1.0.0", true), ("clinic/*/*", "clinic/a/b/1.0.0", false),
-        ("clinic/*", "clinic/", true), ("clinic/*", "clinic", false), ("*", "x", true), ("*", "x/y", false),
-        ("*.tgz", "a.tgz", true), ("*.tgz", "a.tar", false), ("a?c", "abc", true), ("a?c", "ac", false),
-        ("foo-version-?.tgz", "foo-version-a.tgz", true), ("[ab]x", "ax", true), ("[ab]x", "cx", false),
-        ("[!ab]x", "cx", true), ("[a-c]x", "bx", true), ("[a-c]x", "dx", false), ("[]]x", "]x", true),
-        ("[x", "[x", true), ("a*b*c", "aXXbYYc", true), ("a*b*c", "aXXbYY", false), ("", "", true), ("", "a", false),
-        ("targets/*.tgz", "targets/../x.tgz", false), ("*a*a*a*a*a*a*a*a*a*a*a*b", String(repeating: "a", count: 200), false),
-        ("ü*", "üx", true), ("/x", "/x", true), ("*/x", "/x", true),
-    ])
+    @Test(
+        "patterns match component by component",
+        arguments: [
+            ("clinic/*/*", "clinic/triage/1.0.0", true), ("clinic/*/*", "clinic/a/b/1.0.0", false),
+            ("clinic/*", "clinic/", true), ("clinic/*", "clinic", false), ("*", "x", true), ("*", "x/y", false),
+            ("*.tgz", "a.tgz", true), ("*.tgz", "a.tar", false), ("a?c", "abc", true), ("a?c", "ac", false),
+            ("foo-version-?.tgz", "foo-version-a.tgz", true), ("[ab]x", "ax", true), ("[ab]x", "cx", false),
+            ("[!ab]x", "cx", true), ("[a-c]x", "bx", true), ("[a-c]x", "dx", false), ("[]]x", "]x", true),
+            ("[x", "[x", true), ("a*b*c", "aXXbYYc", true), ("a*b*c", "aXXbYY", false), ("", "", true),
+            ("", "a", false),
+            ("targets/*.tgz", "targets/../x.tgz", false),
+            ("*a*a*a*a*a*a*a*a*a*a*a*b", String(repeating: "a", count: 200), false),
+            ("ü*", "üx", true), ("/x", "/x", true), ("*/x", "/x", true),
+        ])
     func patterns(pattern: String, path: String, matches: Bool) {
         #expect(PathPattern.matches(path, pattern) == matches)
     }
 
-    @Test("hash bins are numbered as TAP 15 has it", arguments: [
-        (1, 2, "1"), (4, 16, "f"), (5, 32, "1f"), (8, 256, "ff"), (10, 1024, "3ff"),
-    ])
+    @Test(
+        "hash bins are numbered as TAP 15 has it",
+        arguments: [
+            (1, 2, "1"), (4, 16, "f"), (5, 32, "1f"), (8, 256, "ff"), (10, 1024, "3ff"),
+        ])
     func bins(bitLength: Int, count: Int, last: String) throws {
         let bins = try SuccinctRoles(bitLength: bitLength, namePrefix: "bin", keyIDs: [], threshold: 1)
         #expect(bins.binCount == count)
         #expect(bins.name(ofBin: count - 1) == "bin-" + last)
         #expect(bins.contains("bin-" + last))
         #expect(bins.contains(bins.role(forTarget: "clinic/triage/1.2.0")))
-        for stranger in ["bin-", "bin-" + last + "0", "bin-g", "bin", "x-" + last, "bin-+" + last.dropFirst(), "bin--1"] {
+        for stranger in [
+            "bin-", "bin-" + last + "0", "bin-g", "bin", "x-" + last, "bin-+" + last.dropFirst(), "bin--1",
+        ] {
             #expect(!bins.contains(stranger), "\(stranger)")
         }
     }

@@ -4,9 +4,11 @@ import Testing
 
 @Suite("Keys and signatures")
 struct KeyTests {
-    @Test("every scheme verifies its own signature and nothing else", arguments: [
-        TestSigner.Kind.ed25519, .p256, .p384, .rsaPSS256, .rsaPSS512,
-    ])
+    @Test(
+        "every scheme verifies its own signature and nothing else",
+        arguments: [
+            TestSigner.Kind.ed25519, .p256, .p384, .rsaPSS256, .rsaPSS512,
+        ])
     func schemes(kind: TestSigner.Kind) throws {
         let signer = try TestSigner(kind)
         let message = Array("martlet".utf8)
@@ -35,11 +37,13 @@ struct KeyTests {
         #expect(key.verify(signature: signature, of: []))
     }
 
-    @Test("keys that are weak, unknown or broken verify nothing", arguments: [
-        ("ed25519", "ed25519", "zz"), ("ed25519", "ed25519", "00"), ("ed25519", "ed448", "00"),
-        ("ecdsa", "ecdsa-sha2-nistp256", "no PEM"), ("rsa", "rsassa-pss-sha256", ""), ("ml-dsa", "ml-dsa-44", "00"),
-        ("rsa", "rsa-pkcs1v15-md5", "x"),
-    ])
+    @Test(
+        "keys that are weak, unknown or broken verify nothing",
+        arguments: [
+            ("ed25519", "ed25519", "zz"), ("ed25519", "ed25519", "00"), ("ed25519", "ed448", "00"),
+            ("ecdsa", "ecdsa-sha2-nistp256", "no PEM"), ("rsa", "rsassa-pss-sha256", ""), ("ml-dsa", "ml-dsa-44", "00"),
+            ("rsa", "rsa-pkcs1v15-md5", "x"),
+        ])
     func useless(keytype: String, scheme: String, value: String) {
         let key = PublicKey(keytype: keytype, scheme: scheme, value: value)
         #expect(!key.verify(signature: [UInt8](repeating: 0, count: 64), of: [1]))
@@ -103,7 +107,8 @@ struct KeyTests {
         #expect(try both.adding(signatureBy: two).signatures.count == 2, "signing again replaces")
 
         for bad in ["", "zz", "00", String(repeating: "0", count: 128)] {
-            let text = #"{"signed":{"x":1},"signatures":[{"keyid":"\#(two.publicKey.keyID)","sig":"\#(bad)"},"#
+            let text =
+                #"{"signed":{"x":1},"signatures":[{"keyid":"\#(two.publicKey.keyID)","sig":"\#(bad)"},"#
                 + #"{"keyid":"stranger","sig":"00"},"#
                 + #"{"keyid":"\#(one.publicKey.keyID)","sig":"\#(envelope.signatures[0].sigHex)"}]}"#
             let parsed = try SignedEnvelope(parsing: Array(text.utf8), limit: 10_000)
@@ -120,12 +125,14 @@ struct KeyTests {
         #expect(throws: TUFError(.lengthExceeded, "")) { try SignedEnvelope(parsing: Array(text.utf8), limit: 20) }
     }
 
-    @Test("documents that are no envelopes are refused", arguments: [
-        "", "[]", "{}", "null", #"{"signed":{}}"#, #"{"signatures":[]}"#, #"{"signed":[],"signatures":[]}"#,
-        #"{"signed":{},"signatures":{}}"#, #"{"signed":{},"signatures":[1]}"#,
-        #"{"signed":{},"signatures":[{"keyid":"a"}]}"#, #"{"signed":{},"signatures":[{"keyid":1,"sig":"00"}]}"#,
-        #"{"signed":{},"signatures":[{"keyid":"a","sig":"0"},{"keyid":"a","sig":"1"}]}"#,
-    ])
+    @Test(
+        "documents that are no envelopes are refused",
+        arguments: [
+            "", "[]", "{}", "null", #"{"signed":{}}"#, #"{"signatures":[]}"#, #"{"signed":[],"signatures":[]}"#,
+            #"{"signed":{},"signatures":{}}"#, #"{"signed":{},"signatures":[1]}"#,
+            #"{"signed":{},"signatures":[{"keyid":"a"}]}"#, #"{"signed":{},"signatures":[{"keyid":1,"sig":"00"}]}"#,
+            #"{"signed":{},"signatures":[{"keyid":"a","sig":"0"},{"keyid":"a","sig":"1"}]}"#,
+        ])
     func noEnvelope(text: String) {
         #expect(throws: TUFError(.malformed, "")) { try SignedEnvelope(parsing: Array(text.utf8), limit: 1000) }
     }

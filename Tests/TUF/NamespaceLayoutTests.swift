@@ -15,7 +15,8 @@ struct NamespaceLayoutTests {
         for (name, signers, threshold) in namespaces {
             let layout = try NamespaceLayout(name)
             let keys = signers.map(\.publicKey)
-            let top = try layout.delegated(in: repository.targets["targets"] ?? TargetsMetadata(expires: now), keys: keys, threshold: threshold)
+            let top = try layout.delegated(
+                in: repository.targets["targets"] ?? TargetsMetadata(expires: now), keys: keys, threshold: threshold)
             for (role, envelope) in try layout.make(keys: keys, threshold: threshold, signers: signers, now: now) {
                 repository.signers[role] = signers
                 repository.targets[role] = try TargetsMetadata(json: envelope.signed)
@@ -33,9 +34,11 @@ struct NamespaceLayoutTests {
         try repository.update(bin) { $0.targets = next.targets }
     }
 
-    @Test("a published release is found with two fetches beyond the top level, at any depth that is covered", arguments: [
-        "clinic/triage/1.2.0", "clinic/a/b/1.0.0", "clinic/a/b/c/1.0.0-rc.1", "clinic/a/b/c/d/1.0.0",
-    ])
+    @Test(
+        "a published release is found with two fetches beyond the top level, at any depth that is covered",
+        arguments: [
+            "clinic/triage/1.2.0", "clinic/a/b/1.0.0", "clinic/a/b/c/1.0.0-rc.1", "clinic/a/b/c/d/1.0.0",
+        ])
     func found(path: String) async throws {
         let signers = [try TestSigner(), try TestSigner(.p256)]
         let repository = try Self.repository([("clinic", signers, 2), ("shop", [try TestSigner()], 1)])
@@ -48,9 +51,11 @@ struct NamespaceLayoutTests {
         #expect(repository.requests == ["1.clinic.json", "2.\(bin).json"])
     }
 
-    @Test("too shallow, too deep and foreign paths are nobody's", arguments: [
-        "clinic/1.0.0", "clinic/a/b/c/d/e/1.0.0", "other/a/1.0.0", "clinics/a/1.0.0",
-    ])
+    @Test(
+        "too shallow, too deep and foreign paths are nobody's",
+        arguments: [
+            "clinic/1.0.0", "clinic/a/b/c/d/e/1.0.0", "other/a/1.0.0", "clinics/a/1.0.0",
+        ])
     func nobody(path: String) async throws {
         let repository = try Self.repository([("clinic", [try TestSigner()], 1)])
         try Self.publish(path, in: "clinic", repository)
@@ -85,15 +90,20 @@ struct NamespaceLayoutTests {
         #expect(try await client.target(path) == nil)
     }
 
-    @Test("names that another role has, or could have, are refused", arguments: [
-        "root", "targets", "snapshot", "timestamp", "root.next", "clinic-bin-0", "a-bin-ff", "martlet", "", "A", "a/b",
-        "..", "x_", String(repeating: "a", count: 64),
-    ])
+    @Test(
+        "names that another role has, or could have, are refused",
+        arguments: [
+            "root", "targets", "snapshot", "timestamp", "root.next", "clinic-bin-0", "a-bin-ff", "martlet", "", "A",
+            "a/b",
+            "..", "x_", String(repeating: "a", count: 64),
+        ])
     func refusedNames(name: String) {
         #expect(throws: TUFError(.invalidName, role: name, "")) { try NamespaceLayout(name) }
     }
 
-    @Test("names that only resemble bins are allowed", arguments: ["clinic", "bin", "clinic-bin", "bin-0x", "a-bin-xyz", "a.b"])
+    @Test(
+        "names that only resemble bins are allowed",
+        arguments: ["clinic", "bin", "clinic-bin", "bin-0x", "a-bin-xyz", "a.b"])
     func allowedNames(name: String) throws {
         #expect(try NamespaceLayout(name).bins.count == 16)
     }

@@ -63,7 +63,9 @@ final class TestSigner: Signer, @unchecked Sendable {
             .p256: "SHA256", .p384: "SHA384", .rsaPSS256: "SHA256", .rsaPSS512: "SHA512", .rsa1024: "SHA256",
         ]
         var parameters: OpaquePointer?
-        guard EVP_DigestSignInit_ex(context, &parameters, digests[kind], nil, nil, key, nil) == 1 else { throw Failed() }
+        guard EVP_DigestSignInit_ex(context, &parameters, digests[kind], nil, nil, key, nil) == 1 else {
+            throw Failed()
+        }
         if publicKey.keytype == "rsa" {
             EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING)
         }

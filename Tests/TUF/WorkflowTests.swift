@@ -14,7 +14,8 @@ struct WorkflowTests {
         try await client.refresh(now: now)
         #expect(repository.requests == ["2.root.json", "timestamp.json", "1.snapshot.json", "1.targets.json"])
         #expect(await client.versions == (1, 1, 1))
-        for (role, path) in [("root", "1.root.json"), ("timestamp", "timestamp.json"), ("snapshot", "1.snapshot.json")] {
+        for (role, path) in [("root", "1.root.json"), ("timestamp", "timestamp.json"), ("snapshot", "1.snapshot.json")]
+        {
             #expect(store.load(role) == repository.files[path], "\(role) is stored byte for byte")
         }
     }
@@ -177,10 +178,12 @@ struct WorkflowTests {
         #expect(found == Array(repeating: true, count: 20))
     }
 
-    @Test("role names that look like paths are requested percent-encoded", arguments: [
-        ("../x", "1...%2Fx.json"), ("/x", "1.%2Fx.json"), ("?", "1.%3F.json"), ("#", "1.%23.json"),
-        ("a b", "1.a%20b.json"), ("ü", "1.%C3%BC.json"), ("..", "1....json"), ("x.json", "1.x.json.json"),
-    ])
+    @Test(
+        "role names that look like paths are requested percent-encoded",
+        arguments: [
+            ("../x", "1...%2Fx.json"), ("/x", "1.%2Fx.json"), ("?", "1.%3F.json"), ("#", "1.%23.json"),
+            ("a b", "1.a%20b.json"), ("ü", "1.%C3%BC.json"), ("..", "1....json"), ("x.json", "1.x.json.json"),
+        ])
     func unusualNames(name: String, path: String) async throws {
         let repository = try RepositorySimulator()
         try repository.delegate(name, paths: .patterns(["*"]), files: ["t": .of("t")])
