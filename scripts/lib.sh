@@ -32,10 +32,11 @@ need_packages() {
     [ "${#missing[@]}" -gt 0 ] || return 0
     command -v apt-get >/dev/null 2>&1 || die "missing: ${missing[*]}; this is not Debian, install their like by hand"
     say "installing ${missing[*]}"
-    # The lists of a fresh machine or container are empty or old.
-    as_root apt-get -qq update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "${missing[@]}" \
-        </dev/null >&2
+    # The lists of a fresh machine or container are empty or old. What apt says matters only when it fails.
+    local said status=0
+    said=$({ as_root apt-get -qq update && as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y \
+        -o Dpkg::Use-Pty=0 --no-install-recommends install "${missing[@]}"; } </dev/null 2>&1) || status=$?
+    [ "$status" -eq 0 ] || die "apt-get failed: $said"
 }
 
 # A Python that has pip; Debian's is installed where none is.
