@@ -1,4 +1,3 @@
-
 /// An error answer: RFC 9457 problem details, `application/problem+json`.
 package struct Problem: Sendable, Hashable, Codable {
     package static let mediaType = "application/problem+json"

@@ -67,7 +67,8 @@ package enum OperatorRoutes {
 
     /// Every route above.
     package static let all: [Route] = [
-        health, ready, metrics, openAPI, status, whoAmI, onlineKeys, initializeTrust, putRole, metadata, target, releases,
+        health, ready, metrics, openAPI, status, whoAmI, onlineKeys, initializeTrust, putRole, metadata, target,
+        releases,
         release, block, aliases, putAlias, devices, device, deviceHistory, patchDevice, deleteDevice, fleets, putFleet,
         deleteFleet, rollouts, startRollout, planRollout, rollout, changeRollout, rollback, telemetry, audit, tokens,
         createToken, deleteToken, createJoinToken, joinTokens, deleteJoinToken,

@@ -1,4 +1,3 @@
-
 /// What a bearer token may do. Ordered: each role includes those before it.
 package enum Role: String, Sendable, Codable, CaseIterable, Comparable {
     /// Reads everything but secrets.

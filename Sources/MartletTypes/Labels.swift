@@ -12,7 +12,9 @@ package struct Labels: Sendable, Hashable, Codable {
             guard Self.isName(key), value.isEmpty || Self.isName(value) else {
                 throw InvalidValue(
                     kind: "label", value: "\(key)=\(value)",
-                    rule: "KEY=VALUE of at most 63 letters, digits, '.', '_' and '-', starting and ending with a letter or digit")
+                    rule:
+                        "KEY=VALUE of at most 63 letters, digits, '.', '_' and '-', starting and ending with a letter or digit"
+                )
             }
         }
         self.values = values

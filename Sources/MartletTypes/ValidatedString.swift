@@ -1,7 +1,9 @@
 /// A string that was checked once, at the edge, and is known to be well-formed ever after.
 ///
 /// Conformers are coded as plain JSON strings and compare by their text.
-package protocol ValidatedString: Sendable, Hashable, Comparable, Codable, CustomStringConvertible, CodingKeyRepresentable {
+package protocol ValidatedString: Sendable, Hashable, Comparable, Codable, CustomStringConvertible,
+    CodingKeyRepresentable
+{
     /// The checked text.
     var text: String { get }
     /// Checks `text`; throws `InvalidValue` naming the rule.

@@ -22,7 +22,9 @@ struct Load: AsyncParsableCommand {
 
     func run() async throws {
         let bytes = Array(FileManager.default.contents(atPath: eval) ?? Data())
-        let rows = try bytes.split(separator: UInt8(ascii: "\n")).map { try JSONText.decode(EvaluationRow.self, from: $0) }
+        let rows = try bytes.split(separator: UInt8(ascii: "\n")).map {
+            try JSONText.decode(EvaluationRow.self, from: $0)
+        }
         guard !rows.isEmpty else { throw ValidationError("\(eval) holds no rows") }
         let stop = StopSignal()
         if let seconds {

@@ -53,7 +53,8 @@ struct Worker: Sendable {
             }
             if streamed {
                 // A stream that was cut has no terminator.
-                return String(decoding: reply.body, as: UTF8.self).contains("data: [DONE]") ? nil : "stream without [DONE]"
+                return String(decoding: reply.body, as: UTF8.self).contains("data: [DONE]")
+                    ? nil : "stream without [DONE]"
             }
             let answer = try JSONText.decode(ChatReply.self, from: reply.body)
             return answer.choices.isEmpty ? "answer without choices" : nil
@@ -82,7 +83,10 @@ private struct ChatRequest: Encodable {
 
     init(model: String, row: EvaluationRow, maxTokens: Int, stream: Bool) {
         self.model = model
-        messages = (row.system.map { [Message(role: "system", content: $0)] } ?? []) + [Message(role: "user", content: row.input)]
+        messages =
+            (row.system.map { [Message(role: "system", content: $0)] } ?? []) + [
+                Message(role: "user", content: row.input)
+            ]
         self.maxTokens = maxTokens
         self.stream = stream
     }

@@ -2,30 +2,12 @@ import ArgumentParser
 import MartletAPI
 import MartletTypes
 
-// Names of the glossary as arguments: a wrong one is refused by the parser with the rule that it breaks.
+// Names of the glossary are parsed by `transform:` at each argument, so that a wrong one is refused with its rule; these
+// are the closed sets, whose values the help lists.
 
-extension ValidatedString where Self: ExpressibleByArgument {
-    init?(argument: String) { try? self.init(argument) }
-}
-
-extension DeviceID: ExpressibleByArgument {}
-extension SlotName: ExpressibleByArgument {}
-extension FleetName: ExpressibleByArgument {}
-extension RolloutID: ExpressibleByArgument {}
-extension AliasName: ExpressibleByArgument {}
-extension RepositoryName: ExpressibleByArgument {}
-extension LabelSelector: ExpressibleByArgument {}
 extension Role: ExpressibleByArgument {}
 extension RolloutAction: ExpressibleByArgument {}
 extension RolloutPolicy.OnFailure: ExpressibleByArgument {}
-
-extension ReleaseReference: ExpressibleByArgument {
-    public init?(argument: String) { try? self.init(argument) }
-}
-
-extension RolloutPolicy.WaveSize: ExpressibleByArgument {
-    public init?(argument: String) { try? self.init(argument) }
-}
 
 /// `KEY=VALUE` options as labels.
 func labels(from options: [String]) throws -> Labels {

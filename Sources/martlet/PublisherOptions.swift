@@ -29,7 +29,8 @@ struct PassphraseOptions: ParsableArguments {
         let first = try Self.ask("Passphrase of \(purpose): ")
         guard isNew else { return first }
         guard try Self.ask("Again: ") == first, !first.isEmpty else {
-            throw CommandError("passphraseMismatch", "The two passphrases differ or are empty.", remedy: "Run the command again.")
+            throw CommandError(
+                "passphraseMismatch", "The two passphrases differ or are empty.", remedy: "Run the command again.")
         }
         return first
     }
@@ -54,7 +55,10 @@ struct PassphraseOptions: ParsableArguments {
 
 /// The key that signs for a namespace, and the root that the signer believes.
 struct PublisherOptions: ParsableArguments {
-    @Option(help: "The publisher's private key: a PKCS#8 PEM file or an OpenSSL store URI. Without it the one that `trust init` made.")
+    @Option(
+        help:
+            "The publisher's private key: a PKCS#8 PEM file or an OpenSSL store URI. Without it the one that `trust init` made."
+    )
     var key: String?
 
     @OptionGroup var passphrase: PassphraseOptions

@@ -12,8 +12,9 @@ struct Devices: AsyncParsableCommand {
 
 struct DevicesList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "list", abstract: "List devices.", discussion: "Example: martlet devices list --selector site=berlin")
-    @Option(help: "Only devices with these labels.") var selector: LabelSelector?
+        commandName: "list", abstract: "List devices.",
+        discussion: "Example: martlet devices list --selector site=berlin")
+    @Option(help: "Only devices with these labels.", transform: LabelSelector.init) var selector: LabelSelector?
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
@@ -28,7 +29,8 @@ struct DevicesList: AsyncParsableCommand {
                 for (name, slot) in device.slots.sorted(by: { $0.key < $1.key }) {
                     table.rows.append([
                         device.device.text, online, name.text, slot.serving ? references(slot.current) : "-",
-                        references(slot.desired), [slot.state?.rawValue, slot.code].compactMap(\.self).joined(separator: ": "),
+                        references(slot.desired),
+                        [slot.state?.rawValue, slot.code].compactMap(\.self).joined(separator: ": "),
                         labels,
                     ])
                 }
@@ -50,7 +52,7 @@ func references(_ releases: [ReleasePath]) -> String {
 
 struct DevicesShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one device whole.")
-    @Argument(help: "The device's name.") var device: DeviceID
+    @Argument(help: "The device's name.", transform: DeviceID.init) var device: DeviceID
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
@@ -83,7 +85,7 @@ struct DevicesShow: AsyncParsableCommand {
 struct DevicesHistory: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "history", abstract: "Show what a device reported, newest first.")
-    @Argument(help: "The device's name.") var device: DeviceID
+    @Argument(help: "The device's name.", transform: DeviceID.init) var device: DeviceID
     @Option(help: "Rows to show.") var limit = 50
     @OptionGroup var options: GlobalOptions
 
@@ -107,7 +109,7 @@ struct DevicesLabel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "label", abstract: "Set or remove labels.",
         discussion: "Example: martlet devices label pi-1 site=berlin tier-")
-    @Argument(help: "The device's name.") var device: DeviceID
+    @Argument(help: "The device's name.", transform: DeviceID.init) var device: DeviceID
     @Argument(help: "KEY=VALUE sets, KEY- removes.") var changes: [String]
     @OptionGroup var options: GlobalOptions
 
@@ -129,7 +131,7 @@ struct DevicesLabel: AsyncParsableCommand {
 struct DevicesRemove: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "remove", abstract: "Revoke a device's certificate and forget it. It goes on serving what it has.")
-    @Argument(help: "The device's name.") var device: DeviceID
+    @Argument(help: "The device's name.", transform: DeviceID.init) var device: DeviceID
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {

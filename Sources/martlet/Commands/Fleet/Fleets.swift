@@ -29,8 +29,9 @@ struct FleetsSet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "set", abstract: "Create a fleet, or change its selector.",
         discussion: "Example: martlet fleets set all --selector ''")
-    @Argument(help: "The fleet's name.") var name: FleetName
-    @Option(help: "Labels that its devices have; empty selects all.") var selector: LabelSelector
+    @Argument(help: "The fleet's name.", transform: FleetName.init) var name: FleetName
+    @Option(help: "Labels that its devices have; empty selects all.", transform: LabelSelector.init) var selector:
+        LabelSelector
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
@@ -43,7 +44,7 @@ struct FleetsSet: AsyncParsableCommand {
 struct FleetsDelete: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Forget a fleet; its devices stay as they are.")
-    @Argument(help: "The fleet's name.") var name: FleetName
+    @Argument(help: "The fleet's name.", transform: FleetName.init) var name: FleetName
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {

@@ -9,8 +9,8 @@ struct TelemetryCommand: AsyncParsableCommand {
         discussion: "Example: martlet telemetry --device pi-1 --minutes 15")
 
     @OptionGroup var options: GlobalOptions
-    @Option(help: "Only this device.") var device: DeviceID?
-    @Option(help: "Only this slot.") var slot: SlotName?
+    @Option(help: "Only this device.", transform: DeviceID.init) var device: DeviceID?
+    @Option(help: "Only this slot.", transform: SlotName.init) var slot: SlotName?
     @Option(help: "How far back, in minutes.") var minutes = 60
 
     func run() async throws {

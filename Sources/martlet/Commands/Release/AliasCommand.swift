@@ -12,7 +12,7 @@ struct AliasCommand: AsyncParsableCommand {
 
 struct AliasList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "List aliases.")
-    @Option(help: "Only this repository.") var repository: RepositoryName?
+    @Option(help: "Only this repository.", transform: RepositoryName.init) var repository: RepositoryName?
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
@@ -28,8 +28,8 @@ struct AliasList: AsyncParsableCommand {
 
 struct AliasSet: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "set", abstract: "Point an alias at a release.")
-    @Argument(help: "NAMESPACE/NAME:VERSION.") var release: ReleaseReference
-    @Argument(help: "The alias, e.g. stable.") var alias: AliasName
+    @Argument(help: "NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init) var release: ReleaseReference
+    @Argument(help: "The alias, e.g. stable.", transform: AliasName.init) var alias: AliasName
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {

@@ -18,16 +18,19 @@ struct Publish: AsyncParsableCommand {
             """)
 
     @Argument(help: "The GGUF file.", completion: .file(extensions: ["gguf"])) var model: String
-    @Option(name: .customLong("as"), help: "The release: NAMESPACE/NAME:VERSION.") var release: ReleaseReference
+    @Option(name: .customLong("as"), help: "The release: NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init)
+    var release: ReleaseReference
     @Option(
         help: "Another build of the same model, e.g. of another quantization. Parts of a split file follow each other.",
         completion: .file(extensions: ["gguf"]))
     var variant: [String] = []
-    @Option(help: "The base release of a LoRA adapter.") var adapterOf: ReleaseReference?
+    @Option(help: "The base release of a LoRA adapter.", transform: ReleaseReference.init) var adapterOf:
+        ReleaseReference?
     @Option(help: "A model card in Markdown.", completion: .file()) var card: String?
     @Option(help: "The licence's text.", completion: .file()) var license: String?
     @Option(help: "A chat template in place of the file's own.", completion: .file()) var chatTemplate: String?
-    @Option(help: "An evaluation set that every device runs before it serves this.", completion: .file()) var eval: String?
+    @Option(help: "An evaluation set that every device runs before it serves this.", completion: .file()) var eval:
+        String?
     @Option(help: "The share of its rows that must be right, 0 to 1.") var minAccuracy: Double?
     @Option(help: "Rows that a device runs, taken evenly over the set; without it all.") var evalRows: Int?
     @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
@@ -38,7 +41,9 @@ struct Publish: AsyncParsableCommand {
         guard case .version = release else {
             throw ValidationError("--as takes a version, e.g. clinic/triage:1.0.0; `martlet alias set` moves aliases.")
         }
-        if let minAccuracy, !(0...1).contains(minAccuracy) { throw ValidationError("--min-accuracy is a share from 0 to 1.") }
+        if let minAccuracy, !(0...1).contains(minAccuracy) {
+            throw ValidationError("--min-accuracy is a share from 0 to 1.")
+        }
         guard minAccuracy == nil || eval != nil else { throw ValidationError("--min-accuracy needs --eval.") }
     }
 

@@ -12,14 +12,16 @@ struct Releases: AsyncParsableCommand {
 
 struct ReleasesList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "list", abstract: "List releases, newest first.")
-    @Option(help: "Only this repository.") var repository: RepositoryName?
+    @Option(help: "Only this repository.", transform: RepositoryName.init) var repository: RepositoryName?
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
         let query = repository.map { ["repository": $0.text] } ?? [:]
         let releases = try await options.session().list(OperatorRoutes.releases, of: ReleaseInfo.self, query: query)
         try options.printer.show(releases) { releases in
-            var table = Table(heads: ["release", "kind", "state", "variants", "devices", "aliases", "published", "index"])
+            var table = Table(heads: [
+                "release", "kind", "state", "variants", "devices", "aliases", "published", "index",
+            ])
             table.rows = releases.map { release in
                 [
                     release.path.reference, release.kind.rawValue, release.state.rawValue,
@@ -36,7 +38,8 @@ struct ReleasesList: AsyncParsableCommand {
 
 struct ReleasesShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "show", abstract: "Show one release whole.")
-    @Argument(help: "NAMESPACE/NAME:VERSION or NAMESPACE/NAME@ALIAS.") var release: ReleaseReference
+    @Argument(help: "NAMESPACE/NAME:VERSION or NAMESPACE/NAME@ALIAS.", transform: ReleaseReference.init) var release:
+        ReleaseReference
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
@@ -52,9 +55,10 @@ struct ReleasesShow: AsyncParsableCommand {
             if let base = info.base { pairs.append(("adapter of", base.reference)) }
             if let accuracy = info.minAccuracy { pairs.append(("least accuracy", String(accuracy))) }
             for variant in info.variants {
-                pairs.append((
-                    "variant", "\(variant.architecture) \(variant.quantization) \(variant.size) \(variant.digest)"
-                ))
+                pairs.append(
+                    (
+                        "variant", "\(variant.architecture) \(variant.quantization) \(variant.size) \(variant.digest)"
+                    ))
             }
             return .facts(pairs)
         }
@@ -64,7 +68,7 @@ struct ReleasesShow: AsyncParsableCommand {
 struct ReleasesBlock: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "block", abstract: "Offer a release to no device any more, at once; `yank` withdraws it for good.")
-    @Argument(help: "NAMESPACE/NAME:VERSION.") var release: ReleaseReference
+    @Argument(help: "NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init) var release: ReleaseReference
     @Option(help: "Why; stands in the audit log.") var reason: String
     @OptionGroup var options: GlobalOptions
 
@@ -73,7 +77,7 @@ struct ReleasesBlock: AsyncParsableCommand {
 
 struct ReleasesUnblock: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "unblock", abstract: "Offer a blocked release again.")
-    @Argument(help: "NAMESPACE/NAME:VERSION.") var release: ReleaseReference
+    @Argument(help: "NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init) var release: ReleaseReference
     @Option(help: "Why; stands in the audit log.") var reason: String
     @OptionGroup var options: GlobalOptions
 
@@ -88,8 +92,10 @@ private func setBlocked(
     let request = BlockRequest(path: path, blocked: blocked, reason: reason)
     let info = try await session.send(OperatorRoutes.block, body: request, as: ReleaseInfo.self)
     try options.printer.say(info) { info in
-        let running = blocked && info.devices > 0
-            ? " \(info.devices) devices still run it: `martlet rollback --release \(path.reference)` takes them back." : ""
+        let running =
+            blocked && info.devices > 0
+            ? " \(info.devices) devices still run it: `martlet rollback --release \(path.reference)` takes them back."
+            : ""
         return "\(path.reference) is \(info.state.rawValue).\(running)"
     }
 }

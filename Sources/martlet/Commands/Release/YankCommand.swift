@@ -9,7 +9,7 @@ struct Yank: AsyncParsableCommand {
         abstract: "Withdraw a release's signature: no device installs it any more.",
         discussion: "Example: martlet yank clinic/triage:3.0.0")
 
-    @Argument(help: "NAMESPACE/NAME:VERSION.") var release: ReleaseReference
+    @Argument(help: "NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init) var release: ReleaseReference
     @OptionGroup var publisher: PublisherOptions
     @OptionGroup var options: GlobalOptions
 

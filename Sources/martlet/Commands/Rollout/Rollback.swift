@@ -13,12 +13,14 @@ struct Rollback: AsyncParsableCommand {
               martlet rollback --fleet all --slot triage --to clinic/triage:1.0.0
             """)
 
-    @Option(help: "One device.") var device: DeviceID?
-    @Option(help: "All devices of a fleet.") var fleet: FleetName?
-    @Option(help: "Every device that runs this release.") var release: ReleaseReference?
-    @Option(help: "Every device that this rollout moved.") var rollout: RolloutID?
-    @Option(help: "The slot; --release and --rollout know it.") var slot: SlotName?
-    @Option(help: "A release to go to, instead of each device's previous one.") var to: ReleaseReference?
+    @Option(help: "One device.", transform: DeviceID.init) var device: DeviceID?
+    @Option(help: "All devices of a fleet.", transform: FleetName.init) var fleet: FleetName?
+    @Option(help: "Every device that runs this release.", transform: ReleaseReference.init) var release:
+        ReleaseReference?
+    @Option(help: "Every device that this rollout moved.", transform: RolloutID.init) var rollout: RolloutID?
+    @Option(help: "The slot; --release and --rollout know it.", transform: SlotName.init) var slot: SlotName?
+    @Option(help: "A release to go to, instead of each device's previous one.", transform: ReleaseReference.init)
+    var to: ReleaseReference?
     @Option(help: "Why; stands in the audit log.") var reason = ""
     @Flag(help: "Wait until every device serves it again, and print how long that took.") var wait = false
     @Option(help: "How long to wait at most, e.g. 60s.") var timeout = TimeSpan(seconds: 60)
@@ -47,14 +49,18 @@ struct Rollback: AsyncParsableCommand {
             table.rows = answer.moves.map {
                 [$0.device.text, $0.slot.text, references($0.from), references($0.to), String($0.assignment)]
             }
-            table.rows += answer.skipped.sorted { $0.key < $1.key }.map { [$0.key.text, "-", "-", "skipped: \($0.value)", "-"] }
+            table.rows += answer.skipped.sorted { $0.key < $1.key }.map {
+                [$0.key.text, "-", "-", "skipped: \($0.value)", "-"]
+            }
             table.whenEmpty = "no device runs it; nothing to take back"
             return table
         }
         if wait { StandardError.write("\(answer.moves.count) devices serve it after \(milliseconds) ms.\n") }
     }
 
-    private func waitFor(_ moves: [RollbackAnswer.Move], _ session: Session, until end: ContinuousClock.Instant) async throws {
+    private func waitFor(_ moves: [RollbackAnswer.Move], _ session: Session, until end: ContinuousClock.Instant)
+        async throws
+    {
         var open = moves
         while !open.isEmpty {
             var left: [RollbackAnswer.Move] = []
@@ -62,7 +68,8 @@ struct Rollback: AsyncParsableCommand {
                 let info = try await session.get(
                     OperatorRoutes.device, ["device": move.device.text], as: DeviceInfo.self)
                 let slot = info.slots[move.slot]
-                let arrived = slot?.serving == true && slot?.current == move.to && (slot?.generation ?? 0) >= move.assignment
+                let arrived =
+                    slot?.serving == true && slot?.current == move.to && (slot?.generation ?? 0) >= move.assignment
                 if !arrived { left.append(move) }
             }
             open = left

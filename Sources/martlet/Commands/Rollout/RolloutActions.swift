@@ -5,14 +5,14 @@ import MartletTypes
 struct RolloutPause: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause", abstract: "Offer the release to no further device; those at work finish.")
-    @Argument(help: "The rollout.") var rollout: RolloutID
+    @Argument(help: "The rollout.", transform: RolloutID.init) var rollout: RolloutID
     @OptionGroup var options: GlobalOptions
     func run() async throws { try await change(rollout, .pause, options) }
 }
 
 struct RolloutResume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(commandName: "resume", abstract: "Go on with a paused rollout.")
-    @Argument(help: "The rollout.") var rollout: RolloutID
+    @Argument(help: "The rollout.", transform: RolloutID.init) var rollout: RolloutID
     @OptionGroup var options: GlobalOptions
     func run() async throws { try await change(rollout, .resume, options) }
 }
@@ -20,7 +20,7 @@ struct RolloutResume: AsyncParsableCommand {
 struct RolloutAbort: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "abort", abstract: "End a rollout where it is; devices that it moved stay moved.")
-    @Argument(help: "The rollout.") var rollout: RolloutID
+    @Argument(help: "The rollout.", transform: RolloutID.init) var rollout: RolloutID
     @OptionGroup var options: GlobalOptions
     func run() async throws { try await change(rollout, .abort, options) }
 }
@@ -28,7 +28,7 @@ struct RolloutAbort: AsyncParsableCommand {
 struct RolloutBack: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rollback", abstract: "End a rollout and take back every device that it moved.")
-    @Argument(help: "The rollout.") var rollout: RolloutID
+    @Argument(help: "The rollout.", transform: RolloutID.init) var rollout: RolloutID
     @OptionGroup var options: GlobalOptions
     func run() async throws { try await change(rollout, .rollback, options) }
 }

@@ -18,11 +18,16 @@ struct RolloutCommand: AsyncParsableCommand {
 
 /// What `start` and `plan` take.
 struct RolloutArguments: ParsableArguments {
-    @Argument(help: "The release; several adapters of one base may be given.") var releases: [ReleaseReference]
-    @Option(help: "The fleet to move.") var fleet: FleetName?
-    @Option(help: "The devices to move, by labels, instead of --fleet.") var selector: LabelSelector?
-    @Option(help: "The slot to move; a device gets it if it has none of that name.") var slot: SlotName
-    @Option(help: "A wave's cumulative size: a count or a share like 20%. The last wave takes the rest.")
+    @Argument(help: "The release; several adapters of one base may be given.", transform: ReleaseReference.init)
+    var releases: [ReleaseReference]
+    @Option(help: "The fleet to move.", transform: FleetName.init) var fleet: FleetName?
+    @Option(help: "The devices to move, by labels, instead of --fleet.", transform: LabelSelector.init) var selector:
+        LabelSelector?
+    @Option(help: "The slot to move; a device gets it if it has none of that name.", transform: SlotName.init) var slot:
+        SlotName
+    @Option(
+        help: "A wave's cumulative size: a count or a share like 20%. The last wave takes the rest.",
+        transform: RolloutPolicy.WaveSize.init)
     var wave: [RolloutPolicy.WaveSize] = []
     @Option(help: "How long each device proves the release before it counts, e.g. 10s.")
     var soak = TimeSpan(seconds: 10)
@@ -37,7 +42,9 @@ struct RolloutArguments: ParsableArguments {
     @Option(help: "Threads of the engine.") var threads: Int?
 
     func validate() throws {
-        guard (fleet == nil) != (selector == nil) else { throw ValidationError("Give --fleet or --selector, one of them.") }
+        guard (fleet == nil) != (selector == nil) else {
+            throw ValidationError("Give --fleet or --selector, one of them.")
+        }
         guard !releases.isEmpty else { throw ValidationError("Name a release, e.g. clinic/triage:2.0.0.") }
     }
 
@@ -118,7 +125,7 @@ struct RolloutList: AsyncParsableCommand {
 struct RolloutShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "show", abstract: "Show a rollout: its devices, and each decision with its reason.")
-    @Argument(help: "The rollout, from `martlet rollout list`.") var rollout: RolloutID
+    @Argument(help: "The rollout, from `martlet rollout list`.", transform: RolloutID.init) var rollout: RolloutID
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
@@ -143,7 +150,7 @@ struct RolloutShow: AsyncParsableCommand {
 struct RolloutWatch: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "watch", abstract: "Follow a rollout to its end; exit 1 if it stops before completion.")
-    @Argument(help: "The rollout, from `martlet rollout list`.") var rollout: RolloutID
+    @Argument(help: "The rollout, from `martlet rollout list`.", transform: RolloutID.init) var rollout: RolloutID
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {

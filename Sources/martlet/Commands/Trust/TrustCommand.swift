@@ -67,7 +67,8 @@ struct TrustDelegate: AsyncParsableCommand {
         discussion: "Example: martlet trust delegate factory --keys /media/usb/keys")
 
     @Argument(help: "The namespace.") var namespace: String
-    @Option(help: "The folder of the private keys, that of targets among them.", completion: .directory) var keys: String?
+    @Option(help: "The folder of the private keys, that of targets among them.", completion: .directory) var keys:
+        String?
     @OptionGroup var passphrase: PassphraseOptions
     @OptionGroup var options: GlobalOptions
 
@@ -114,7 +115,9 @@ struct TrustPin: AsyncParsableCommand {
             stored.keys = (stored.keys ?? [:]).merging([parts[0]: parts[1]]) { $1 }
         }
         try stored.save(options.configurationPath)
-        try options.printer.say(["rootDigest": digest]) { _ in "The registry's first root is \(digest), as it should be." }
+        try options.printer.say(["rootDigest": digest]) { _ in
+            "The registry's first root is \(digest), as it should be."
+        }
     }
 }
 
