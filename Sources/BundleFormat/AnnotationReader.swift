@@ -71,7 +71,8 @@ struct AnnotationReader {
     func shape(_ key: String) throws(BundleError) -> ModelShape? {
         guard let text = values[key] else { return nil }
         let shape = try DocumentCoder.decode(
-            ModelShape.self, from: Array(text.utf8), limit: BundleLimits.annotationBytes, "\(document) \(field)[\(key)]")
+            ModelShape.self, from: Array(text.utf8), limit: BundleLimits.annotationBytes, "\(document) \(field)[\(key)]"
+        )
         let counts: [Int64?] =
             [shape.parameterCount, shape.fileSize.bytes, shape.tensorBytes.bytes]
             + [

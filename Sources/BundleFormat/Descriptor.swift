@@ -115,7 +115,8 @@ enum Annotations {
         for (key, value) in values {
             guard !key.isEmpty, key.utf8.count + value.utf8.count <= BundleLimits.annotationBytes else {
                 throw BundleError(
-                    .tooLarge, document, field, "has an entry without key or over \(BundleLimits.annotationBytes) bytes")
+                    .tooLarge, document, field, "has an entry without key or over \(BundleLimits.annotationBytes) bytes"
+                )
             }
         }
     }

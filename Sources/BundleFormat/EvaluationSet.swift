@@ -31,7 +31,8 @@ package struct EvaluationSet: Sendable, Hashable {
         let members = try DocumentCoder.decode([String: JSONValue].self, from: line, limit: limit, name)
         if let unknown = members.keys.sorted().first(where: { !keys.contains($0) }) {
             throw BundleError(
-                .invalid, name, unknown, "is no field of a row; the fields are " + keys.sorted().joined(separator: ", "))
+                .invalid, name, unknown, "is no field of a row; the fields are " + keys.sorted().joined(separator: ", ")
+            )
         }
         let row = try DocumentCoder.decode(EvaluationRow.self, from: line, limit: limit, name)
         guard !row.input.isEmpty else { throw BundleError(.invalid, name, "input", "is empty") }

@@ -75,7 +75,8 @@ package struct VariantEntry: Sendable, Hashable {
         let shape = try fields.shape(AnnotationKey.shape)
         let adapterShape = try fields.shape(AnnotationKey.adapterShape)
         guard (shape != nil) == (kind == .model || kind == .adapter) else {
-            throw fields.refusal(.contradiction, AnnotationKey.shape, "does not go with a release of kind \(kind.rawValue)")
+            throw fields.refusal(
+                .contradiction, AnnotationKey.shape, "does not go with a release of kind \(kind.rawValue)")
         }
         guard (adapterShape != nil) == (kind == .adapter) else {
             throw fields.refusal(

@@ -40,7 +40,8 @@ extension VariantManifest {
         }
         guard layer.mediaType == role.mediaType else {
             throw BundleError(
-                .contradiction, document, field + ".mediaType", "is not \(role.mediaType), as role \(role.rawValue) demands")
+                .contradiction, document, field + ".mediaType",
+                "is not \(role.mediaType), as role \(role.rawValue) demands")
         }
         let name = try fields.text(AnnotationKey.title)
         guard FileNameRule.holds(name) else {
@@ -96,14 +97,16 @@ extension VariantManifest {
 
     private func validateSizes() throws(BundleError) {
         let others: [(LayerRole, Descriptor?)] = [
-            (.evaluation, evaluation), (.probes, probes), (.card, card), (.license, license), (.chatTemplate, chatTemplate),
+            (.evaluation, evaluation), (.probes, probes), (.card, card), (.license, license),
+            (.chatTemplate, chatTemplate),
         ]
         for (role, layer) in others {
             guard let layer, !(0...role.limit).contains(layer.size.bytes) else { continue }
             throw BundleError(.tooLarge, Self.document, role.rawValue, "has not between 0 and \(role.limit) bytes")
         }
         for weight in weights where !(1...Limits.blobBytes).contains(weight.descriptor.size.bytes) {
-            throw BundleError(.invalid, Self.document, weight.fileName, "has not between 1 and \(Limits.blobBytes) bytes")
+            throw BundleError(
+                .invalid, Self.document, weight.fileName, "has not between 1 and \(Limits.blobBytes) bytes")
         }
         guard (0...Int64(Limits.manifestBytes)).contains(config.size.bytes) else {
             throw BundleError(.tooLarge, Self.document, "config.size", "is over \(Limits.manifestBytes) bytes")

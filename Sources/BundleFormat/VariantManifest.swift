@@ -85,7 +85,8 @@ package struct VariantManifest: Sendable, Hashable {
     /// Every blob that the manifest names, config first, each digest once.
     package var blobs: [Descriptor] {
         var seen: Set<Digest> = []
-        let all = [config] + weights.map(\.descriptor) + [evaluation, probes, card, license, chatTemplate].compactMap(\.self)
+        let all =
+            [config] + weights.map(\.descriptor) + [evaluation, probes, card, license, chatTemplate].compactMap(\.self)
         return all.filter { seen.insert($0.digest).inserted }
     }
 

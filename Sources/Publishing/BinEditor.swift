@@ -21,7 +21,8 @@ struct BinEditor: Sendable {
             }
         }
         throw PublishError(
-            .tooManyConflicts, "Others kept changing the same part of the namespace \(PublishLimits.conflictAttempts) times.",
+            .tooManyConflicts,
+            "Others kept changing the same part of the namespace \(PublishLimits.conflictAttempts) times.",
             remedy: "Try again.")
     }
 

@@ -67,7 +67,8 @@ enum LocalFile {
         }
         guard !bytes.isEmpty, String(validating: bytes, as: UTF8.self) != nil else {
             throw PublishError(
-                .badFile, "The \(what) \(path) is \(bytes.isEmpty ? "empty" : "not UTF-8").", remedy: "Give a text file.")
+                .badFile, "The \(what) \(path) is \(bytes.isEmpty ? "empty" : "not UTF-8").",
+                remedy: "Give a text file.")
         }
         return bytes
     }

@@ -46,6 +46,7 @@ package struct NamespaceDelegation: Sendable {
             }
         }
         throw PublishError(
-            .tooManyConflicts, "Others kept changing targets \(PublishLimits.conflictAttempts) times.", remedy: "Try again.")
+            .tooManyConflicts, "Others kept changing targets \(PublishLimits.conflictAttempts) times.",
+            remedy: "Try again.")
     }
 }

@@ -124,7 +124,8 @@ extension Publisher {
         return try base.variants.map { variant in
             guard variant.shape.architecture == adapter.shape.architecture else {
                 throw PublishError(
-                    .adapterMismatch, "\(blob.name) is for \(adapter.shape.architecture), its base "
+                    .adapterMismatch,
+                    "\(blob.name) is for \(adapter.shape.architecture), its base "
                         + "\(base.binding.release.reference) is \(variant.shape.architecture).",
                     remedy: "Name the release of the model that the adapter was trained on.")
             }

@@ -51,7 +51,8 @@ package struct Publisher: Sendable {
         if found.length == wanted.length, found.hashes == wanted.hashes { return true }
         let digests = [found, wanted].map { "sha256:" + ($0.hashes["sha256"] ?? "unknown") }
         throw PublishError(
-            .versionExists, "\(release.reference) is published with other content: its index is \(digests[0]), this one is "
+            .versionExists,
+            "\(release.reference) is published with other content: its index is \(digests[0]), this one is "
                 + "\(digests[1]).",
             remedy: "Publish under a new version; a published version never changes.")
     }

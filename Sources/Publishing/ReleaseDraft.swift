@@ -121,7 +121,8 @@ struct ReleaseDraft: Sendable {
     static func paramSize(_ count: Int64) -> String {
         for (unit, name) in [(1_000_000_000 as Int64, "B"), (1_000_000, "M"), (1000, "K")] where count >= unit {
             let tenths = (count / (unit / 10) + (count % (unit / 10) >= unit / 20 ? 1 : 0))
-            return tenths >= 100 || tenths % 10 == 0 ? "\((tenths + 5) / 10)\(name)" : "\(tenths / 10).\(tenths % 10)\(name)"
+            return tenths >= 100 || tenths % 10 == 0
+                ? "\((tenths + 5) / 10)\(name)" : "\(tenths / 10).\(tenths % 10)\(name)"
         }
         return String(count)
     }

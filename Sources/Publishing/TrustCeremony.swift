@@ -1,8 +1,8 @@
 package import MartletAPI
 package import MartletTypes
 package import RegistryClient
-package import Trust
 package import TUF
+package import Trust
 
 /// Who shall sign for a namespace.
 package struct NamespaceSigners: Sendable {

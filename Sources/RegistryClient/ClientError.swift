@@ -67,11 +67,13 @@ package struct ClientError: MartletError, Equatable {
         case .insecureOrigin: "Use an https:// address; plain http is for this machine only."
         case .cannotResolve: "Check the host name in the registry's address and the name servers."
         case .cannotConnect: "Check that the registry runs at this address and that no firewall stands between."
-        case .tlsFailed: "Check that the address is that of the right listener and that both sides speak TLS 1.2 or later."
+        case .tlsFailed:
+            "Check that the address is that of the right listener and that both sides speak TLS 1.2 or later."
         case .certificateUntrusted: "Check the address; if the registry's authority changed, log in or enrol again."
         case .certificateRefused: "Renew this certificate, or enrol again."
         case .timedOut, .connectionLost: "Try again; what was transferred is kept where the call can resume."
-        case .tooLarge, .malformedReply, .digestMismatch: "Check that the address is a Martlet registry, and its version."
+        case .tooLarge, .malformedReply, .digestMismatch:
+            "Check that the address is a Martlet registry, and its version."
         case .redirected, .foreignOrigin: "Use the registry's own address; redirects are not followed."
         case .unexpectedStatus where status == 401: "Log in again: the token is missing, wrong or expired."
         case .unexpectedStatus where status == 403: "Ask for a token whose role and namespace allow this."

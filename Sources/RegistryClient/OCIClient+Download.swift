@@ -41,7 +41,8 @@ extension OCIClient {
             let expected = "bytes \(wanted.lowerBound)-\(wanted.upperBound - 1)/\(size.bytes)"
             guard head.status == 206, head.fields[.contentRange] == expected else {
                 throw ClientError(
-                    .malformedReply, subject, "\(expected) was asked for, the answer is status \(head.status) with "
+                    .malformedReply, subject,
+                    "\(expected) was asked for, the answer is status \(head.status) with "
                         + "\(head.fields[.contentRange] ?? "no range")", status: head.status)
             }
         } else if head.status != 200 {

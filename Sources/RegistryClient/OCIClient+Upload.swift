@@ -140,18 +140,20 @@ extension OCIClient {
         return last == 0 ? 0 : last + 1
     }
 
+    /// Statuses of a registry that forgot the upload, or has another idea of how far it is.
+    private static let lostPlace: [Int?] = [404, 416]
+
     private func sendChunks(_ upload: inout Upload, _ progress: @Sendable (Int64) -> Void) async throws {
         var failures = 0
         while true {
             let before = upload.offset
             do {
-                if upload.offset < upload.size {
-                    try await sendChunk(&upload)
-                    progress(upload.offset)
-                } else {
+                guard upload.offset < upload.size else {
                     return try await finish(upload)
                 }
-            } catch let error as ClientError where error.isTransient || error.status == 416 {
+                try await sendChunk(&upload)
+                progress(upload.offset)
+            } catch let error as ClientError where error.isTransient || Self.lostPlace.contains(error.status) {
                 failures = upload.offset > before ? 0 : failures + 1
                 guard failures < ClientLimits.uploadAttempts else { throw error }
                 try await pause(failures)
@@ -178,7 +180,7 @@ extension OCIClient {
     }
 
     private func sendChunk(_ upload: inout Upload) async throws {
-        let length = min(Int64(Limits.uploadChunkBytes), upload.size - upload.offset)
+        let length = min(Int64(chunkBytes), upload.size - upload.offset)
         var call = HTTPCall(.patch, upload.target, body: body(upload, length))
         call.fields[.contentType] = "application/octet-stream"
         call.fields[.contentRange] = "\(upload.offset)-\(upload.offset + length - 1)"

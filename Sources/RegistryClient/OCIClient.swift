@@ -5,16 +5,19 @@ package import MartletTypes
 package struct OCIClient: Sendable {
     /// The transport.
     package let http: HTTPClient
+    /// Bytes of one chunk of an upload.
+    let chunkBytes: Int
     /// Waits before the next attempt, given how many failed; tests pass one that returns at once.
     let pause: @Sendable (Int) async throws -> Void
 
     package init(
-        http: HTTPClient,
+        http: HTTPClient, chunkBytes: Int = Limits.uploadChunkBytes,
         pause: @escaping @Sendable (Int) async throws -> Void = { failures in
             try await Task.sleep(for: .milliseconds(250 << min(failures, 6)))
         }
     ) {
         self.http = http
+        self.chunkBytes = chunkBytes
         self.pause = pause
     }
 

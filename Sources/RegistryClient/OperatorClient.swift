@@ -78,7 +78,8 @@ package struct OperatorClient: Sendable {
         case .alias(let repository, let name):
             guard let alias = try await aliases(of: repository).first(where: { $0.name == name }) else {
                 let problem = Problem(
-                    status: 404, code: "unknownAlias", title: "Unknown alias", detail: "There is no alias \(reference).",
+                    status: 404, code: "unknownAlias", title: "Unknown alias",
+                    detail: "There is no alias \(reference).",
                     remedy: "`martlet alias list --repository \(repository)` shows those that exist.")
                 throw ClientError(.problem, reference.description, problem.detail, status: 404, problem: problem)
             }

@@ -17,8 +17,9 @@ extension Transfer {
                 .certificateUntrusted
             case CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE: .tlsFailed
             case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CIPHER: sslReason(detail)
-            case CURLE_SEND_ERROR, CURLE_RECV_ERROR: sslReason(detail) == .certificateRefused
-                ? .certificateRefused : .connectionLost
+            case CURLE_SEND_ERROR, CURLE_RECV_ERROR:
+                sslReason(detail) == .certificateRefused
+                    ? .certificateRefused : .connectionLost
             case CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: .connectionLost
             case CURLE_WEIRD_SERVER_REPLY, CURLE_UNSUPPORTED_PROTOCOL, CURLE_BAD_CONTENT_ENCODING: .malformedReply
             case CURLE_URL_MALFORMAT: .invalidCall
@@ -30,7 +31,10 @@ extension Transfer {
     /// Tells a peer that refused our certificate (a TLS alert) from any other failure of the handshake.
     private func sslReason(_ detail: String) -> ClientError.Code {
         let text = detail.lowercased()
-        let alerts = ["alert bad certificate", "alert certificate", "alert unknown ca", "certificate required", "alert access denied"]
+        let alerts = [
+            "alert bad certificate", "alert certificate", "alert unknown ca", "certificate required",
+            "alert access denied",
+        ]
         return alerts.contains(where: text.contains) ? .certificateRefused : .tlsFailed
     }
 }
@@ -67,7 +71,9 @@ enum OCIErrors {
 
     /// Codes and messages on one line; nil where the body is something else.
     static func explanation(_ body: [UInt8]) -> String? {
-        guard let document = try? JSONText.decode(Document.self, from: body), !document.errors.isEmpty else { return nil }
+        guard let document = try? JSONText.decode(Document.self, from: body), !document.errors.isEmpty else {
+            return nil
+        }
         return document.errors.map { [$0.code, $0.message].compactMap(\.self).joined(separator: ": ") }
             .joined(separator: "; ")
     }

@@ -96,7 +96,9 @@ final class Transfer: @unchecked Sendable {
         case .none: return 0
         case .bytes(let bytes):
             let count = min(buffer.count, bytes.count - Int(sent))
-            bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[Int(sent)..<Int(sent) + count])) }
+            bytes.withUnsafeBytes {
+                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[Int(sent)..<Int(sent) + count]))
+            }
             sent += Int64(count)
             return count
         case .file(let path, let offset, let length):
@@ -106,7 +108,8 @@ final class Transfer: @unchecked Sendable {
             guard count > 0 else {
                 failure = error(
                     .fileFailed,
-                    count == 0 ? "\(path) became shorter while it was sent" : "\(path): \(String(cString: strerror(errno)))")
+                    count == 0
+                        ? "\(path) became shorter while it was sent" : "\(path): \(String(cString: strerror(errno)))")
                 return nil
             }
             sent += Int64(count)

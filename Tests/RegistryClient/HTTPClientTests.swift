@@ -57,7 +57,9 @@ struct HTTPClientTests {
         let folder = try TemporaryFolder()
         let bytes = (0..<300_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
         try Data(bytes).write(to: URL(fileURLWithPath: folder.file("blob")))
-        try await withClient { _, _ in [.answer("201 Created")] } body: { client, server in
+        try await withClient { _, _ in
+            [.answer("201 Created")]
+        } body: { client, server in
             _ = try await client.perform(HTTPCall(method, "/x", body: .bytes(bytes)), limit: 0)
             let part = HTTPCall.Body.file(path: folder.file("blob"), offset: 1000, length: 200_000)
             _ = try await client.perform(HTTPCall(method, "/x", body: part), limit: 0)
@@ -70,7 +72,9 @@ struct HTTPClientTests {
 
     @Test("a header value cannot smuggle in a second field")
     func fieldInjection() async throws {
-        try await withClient { _, _ in [.answer("200 OK")] } body: { client, server in
+        try await withClient { _, _ in
+            [.answer("200 OK")]
+        } body: { client, server in
             let name = try #require(HTTPField.Name("X-A"))
             let call = HTTPCall(.get, "/", fields: [name: "1\r\nX-B: 2"])
             _ = try await client.perform(call, limit: 0)
@@ -78,30 +82,44 @@ struct HTTPClientTests {
         }
     }
 
-    @Test("targets that are no path of the registry are refused", arguments: ["", "x", "http://evil/", "/a b", "/\r\nX: y", "/a#b"])
+    @Test(
+        "targets that are no path of the registry are refused",
+        arguments: ["", "x", "http://evil/", "/a b", "/\r\nX: y", "/a#b"])
     func targets(target: String) async throws {
-        try await withClient { _, _ in [.answer("200 OK")] } body: { client, server in
+        try await withClient { _, _ in
+            [.answer("200 OK")]
+        } body: { client, server in
             let code = try await clientCode { _ = try await client.perform(HTTPCall(.get, target), limit: 0) }
             #expect(code == .invalidCall)
             #expect(server.requests.isEmpty)
         }
     }
 
-    @Test("a misbehaving peer gives an error that says so", arguments: [
-        ([Step.text("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), .close], ClientError.Code.connectionLost),
-        ([.text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), .close], .connectionLost),
-        ([.close], .connectionLost),
-        ([.text("HTTP/1.1 200 OK\r\n\r\n"), .sendForEver], .tooLarge),
-        ([.text("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), .sendForEver], .tooLarge),
-        ([.text("nonsense\r\n\r\n"), .close], .malformedReply),
-        ([.text("HTTP/1.1 200 OK\r\nX: " + String(repeating: "y", count: 90_000) + "\r\n\r\n"), .close], .malformedReply),
-        ([.answer("302 Found", fields: [("Location", "http://127.0.0.1:1/")])], .redirected),
-        ([.answer("307 Temporary Redirect", fields: [("Location", "/elsewhere")])], .redirected),
-        ([.hang], .timedOut),
-        ([.text("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), .hang], .timedOut),
-    ])
+    @Test(
+        "a misbehaving peer gives an error that says so",
+        arguments: [
+            (
+                [Step.text("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), .close],
+                ClientError.Code.connectionLost
+            ),
+            ([.text("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"), .close], .connectionLost),
+            ([.close], .connectionLost),
+            ([.text("HTTP/1.1 200 OK\r\n\r\n"), .sendForEver], .tooLarge),
+            ([.text("HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"), .sendForEver], .tooLarge),
+            ([.text("nonsense\r\n\r\n"), .close], .malformedReply),
+            (
+                [.text("HTTP/1.1 200 OK\r\nX: " + String(repeating: "y", count: 90_000) + "\r\n\r\n"), .close],
+                .malformedReply
+            ),
+            ([.answer("302 Found", fields: [("Location", "http://127.0.0.1:1/")])], .redirected),
+            ([.answer("307 Temporary Redirect", fields: [("Location", "/elsewhere")])], .redirected),
+            ([.hang], .timedOut),
+            ([.text("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), .hang], .timedOut),
+        ])
     func misbehaviour(steps: [Step], code: ClientError.Code) async throws {
-        try await withClient(.init(patience: .seconds(1))) { _, _ in steps } body: { client, server in
+        try await withClient(.init(patience: .seconds(1))) { _, _ in
+            steps
+        } body: { client, server in
             let inMemory = try await clientCode { _ = try await client.perform(HTTPCall(.get, "/"), limit: 1000) }
             #expect(inMemory == code)
             let streamed = try await clientCode {
@@ -123,7 +141,9 @@ struct HTTPClientTests {
 
     @Test("cancelling the task ends its transfer and leaves the others alone")
     func cancellation() async throws {
-        try await withClient { request, _ in request.target == "/slow" ? [.hang] : [.answer("200 OK")] } body: { client, server in
+        try await withClient { request, _ in
+            request.target == "/slow" ? [.hang] : [.answer("200 OK")]
+        } body: { client, server in
             let slow = Task { try await clientCode { _ = try await client.perform(HTTPCall(.get, "/slow"), limit: 0) } }
             while server.requests.isEmpty { await Task.yield() }
             slow.cancel()
@@ -142,7 +162,9 @@ struct HTTPClientTests {
 
     @Test("closing ends open transfers and refuses new ones")
     func closing() async throws {
-        try await withClient { _, _ in [.hang] } body: { client, server in
+        try await withClient { _, _ in
+            [.hang]
+        } body: { client, server in
             let open = Task { try await clientCode { _ = try await client.perform(HTTPCall(.get, "/"), limit: 0) } }
             while server.requests.isEmpty { await Task.yield() }
             await client.close()
@@ -174,7 +196,9 @@ struct HTTPClientTests {
 
     @Test("what the sink or the check throws comes back as it is, also for an empty body")
     func sinkErrors() async throws {
-        try await withClient { request, _ in [.answer("200 OK", body: request.target == "/e" ? [] : [1, 2, 3])] } body: { client, _ in
+        try await withClient { request, _ in
+            [.answer("200 OK", body: request.target == "/e" ? [] : [1, 2, 3])]
+        } body: { client, _ in
             await #expect(throws: DiskFull.self) {
                 _ = try await client.download(HTTPCall(.get, "/"), limit: 10) { _ in throw DiskFull() }
             }
@@ -212,7 +236,9 @@ struct HTTPClientTests {
     func shorterFile() async throws {
         let folder = try TemporaryFolder()
         try Data(count: 1000).write(to: URL(fileURLWithPath: folder.file("blob")))
-        try await withClient { _, _ in [.answer("200 OK")] } body: { client, _ in
+        try await withClient { _, _ in
+            [.answer("200 OK")]
+        } body: { client, _ in
             let body = HTTPCall.Body.file(path: folder.file("blob"), offset: 0, length: 2000)
             let bodyCode = try await clientCode {
                 _ = try await client.perform(HTTPCall(.put, "/", body: body), limit: 0)
@@ -235,7 +261,9 @@ struct HTTPClientTests {
 
     @Test("many calls at once share one thread")
     func parallel() async throws {
-        try await withClient { request, _ in [.answer("200 OK", body: Array(request.target.utf8))] } body: { client, _ in
+        try await withClient { request, _ in
+            [.answer("200 OK", body: Array(request.target.utf8))]
+        } body: { client, _ in
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<100 {
                     group.addTask {
@@ -251,22 +279,26 @@ struct HTTPClientTests {
 
 @Suite("Origins")
 struct OriginTests {
-    @Test("origins are normal and exact", arguments: [
-        ("https://Registry.Example", "https://registry.example"), ("https://a:443/", "https://a"),
-        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("https://[::1]:8443", "https://[::1]:8443"),
-        ("ftp://a", nil), ("https://", nil), ("https://a/b", nil), ("https://u:p@a", nil), ("https://a:0", nil),
-        ("https://a:99999", nil), ("https://a:+1", nil), ("https://a b", nil), ("a", nil), ("https://[::1", nil),
-        ("https://a?x", nil), ("https://[x]", nil),
-    ])
+    @Test(
+        "origins are normal and exact",
+        arguments: [
+            ("https://Registry.Example", "https://registry.example"), ("https://a:443/", "https://a"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"), ("https://[::1]:8443", "https://[::1]:8443"),
+            ("ftp://a", nil), ("https://", nil), ("https://a/b", nil), ("https://u:p@a", nil), ("https://a:0", nil),
+            ("https://a:99999", nil), ("https://a:+1", nil), ("https://a b", nil), ("a", nil), ("https://[::1", nil),
+            ("https://a?x", nil), ("https://[x]", nil),
+        ])
     func parsing(text: String, normal: String?) {
         #expect((try? Origin(text))?.text == normal)
     }
 
-    @Test("a location is followed only at the same origin", arguments: [
-        ("/v2/x?y=1", "/v2/x?y=1"), ("https://a/v2/x", "/v2/x"), ("https://a:443/v2/x", "/v2/x"),
-        ("https://A/v2", "/v2"), ("http://a/v2/x", nil), ("https://a.evil/v2", nil), ("//evil/v2", nil),
-        ("https://a:444/x", nil), ("https://evil/https://a/", nil), ("https://a@evil/x", nil), ("https://a?/", nil),
-    ])
+    @Test(
+        "a location is followed only at the same origin",
+        arguments: [
+            ("/v2/x?y=1", "/v2/x?y=1"), ("https://a/v2/x", "/v2/x"), ("https://a:443/v2/x", "/v2/x"),
+            ("https://A/v2", "/v2"), ("http://a/v2/x", nil), ("https://a.evil/v2", nil), ("//evil/v2", nil),
+            ("https://a:444/x", nil), ("https://evil/https://a/", nil), ("https://a@evil/x", nil), ("https://a?/", nil),
+        ])
     func locations(location: String, target: String?) throws {
         #expect(try Origin("https://a").target(of: location) == target)
     }

@@ -1,0 +1,125 @@
+import Foundation
+import HTTPTypes
+import RegistryClient
+import TestSupport
+import Testing
+
+/// `openssl s_server` with certificates made for the test: a TLS peer that is not ours.
+final class TLSPeer {
+    let folder: TemporaryFolder
+    private(set) var port = 0
+    private let server = Process()
+
+    init(serverName: String, requiresClient: Bool) throws {
+        folder = try TemporaryFolder()
+        try run(
+            "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", file("ca.key"), "-out", file("ca.pem"), "-days",
+            "2", "-subj", "/CN=test authority")
+        try issue("server", "subjectAltName=\(serverName)")
+        try issue("device", "extendedKeyUsage=clientAuth")
+        server.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        server.arguments =
+            [
+                "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", file("server.pem"), "-key",
+                file("server.key"), "-www", "-CAfile", file("ca.pem"),
+            ]
+            + (requiresClient ? ["-Verify", "1", "-verify_return_error"] : [])
+        let output = Pipe()
+        server.standardOutput = output
+        server.standardError = FileHandle.nullDevice
+        server.standardInput = Pipe()
+        try server.run()
+        var text = ""
+        while let piece = try output.fileHandleForReading.read(upToCount: 1), !piece.isEmpty {
+            text += String(decoding: piece, as: UTF8.self)
+            guard text.hasSuffix("\n") else { continue }
+            if text.hasPrefix("ACCEPT") { break }
+            text = ""
+        }
+        port = text.split(separator: ":").last.flatMap { Int($0.dropLast()) } ?? 0
+    }
+
+    deinit { server.terminate() }
+
+    var origin: Origin { get throws { try Origin("https://127.0.0.1:\(port)") } }
+
+    func file(_ name: String) -> String { folder.file(name) }
+
+    func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: file(name)))) }
+
+    func identity() throws -> ClientIdentity {
+        ClientIdentity(certificatePEM: try bytes("device.pem"), keyPEM: try bytes("device.key"))
+    }
+
+    private func issue(_ name: String, _ extensions: String) throws {
+        try Data(extensions.utf8).write(to: URL(fileURLWithPath: file(name + ".ext")))
+        try run(
+            "req", "-newkey", "ed25519", "-nodes", "-keyout", file(name + ".key"), "-out", file(name + ".csr"), "-subj",
+            "/CN=" + name)
+        try run(
+            "x509", "-req", "-in", file(name + ".csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"),
+            "-CAcreateserial", "-days", "2", "-extfile", file(name + ".ext"), "-out", file(name + ".pem"))
+    }
+
+    private func run(_ arguments: String...) throws {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = ["openssl"] + arguments
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0)
+    }
+}
+
+@Suite("TLS")
+struct TLSTests {
+    private func outcome(_ peer: TLSPeer, _ configuration: HTTPClientConfiguration) async throws -> ClientError.Code? {
+        let client = try HTTPClient(origin: try peer.origin, configuration: configuration)
+        let code = try await clientCode {
+            let reply = try await client.perform(HTTPCall(.get, "/"), limit: 1_000_000)
+            #expect(reply.status == 200)
+        }
+        await client.close()
+        return code
+    }
+
+    @Test("the pinned authority is the only one, and the host must match")
+    func pinning() async throws {
+        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: false)
+        let stranger = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: false)
+        let elsewhere = try TLSPeer(serverName: "DNS:registry.example", requiresClient: false)
+        let good = try await outcome(peer, .init(authorityPEM: try peer.bytes("ca.pem")))
+        let foreign = try await outcome(peer, .init(authorityPEM: try stranger.bytes("ca.pem")))
+        let system = try await outcome(peer, .init())
+        let otherHost = try await outcome(elsewhere, .init(authorityPEM: try elsewhere.bytes("ca.pem")))
+        let garbage = try await outcome(peer, .init(authorityPEM: Array("no certificate".utf8)))
+        #expect(good == nil)
+        #expect(foreign == .certificateUntrusted)
+        #expect(system == .certificateUntrusted)
+        #expect(otherHost == .certificateUntrusted)
+        #expect(garbage == .tlsFailed || garbage == .certificateUntrusted)
+    }
+
+    @Test("mutual TLS works with an Ed25519 key in memory, and its absence is named")
+    func mutual() async throws {
+        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
+        let authority = try peer.bytes("ca.pem")
+        let good = try await outcome(peer, .init(authorityPEM: authority, identity: try peer.identity()))
+        let absent = try await outcome(peer, .init(authorityPEM: authority))
+        #expect(good == nil)
+        #expect(absent == .certificateRefused)
+        #expect(!"\(try peer.identity())".contains("PRIVATE"))
+    }
+
+    @Test("a peer that does not speak TLS is named")
+    func plain() async throws {
+        let server = try await ScriptedServer { _, _ in [.answer("200 OK")] }
+        let origin = try Origin("https://127.0.0.1:\(server.port)")
+        let client = try HTTPClient(origin: origin, configuration: .init(connectTimeout: .seconds(1)))
+        let code = try await clientCode { _ = try await client.perform(HTTPCall(.get, "/"), limit: 0) }
+        #expect(code == .tlsFailed || code == .timedOut || code == .connectionLost)
+        await client.close()
+        try await server.stop()
+    }
+}
