@@ -33,20 +33,17 @@ final class EngineConnection: ChannelInboundHandler {
     private var context: ChannelHandlerContext?
     private var isPaused = false
 
-    private init(_ request: InferenceRequest, _ delegate: any EngineConnectionDelegate) {
+    init(_ request: InferenceRequest, delegate: any EngineConnectionDelegate) {
         self.request = request
         self.delegate = delegate
     }
 
-    /// Connects and sends the request. Call on the event loop. The engine closes after its answer: idle connections
-    /// would hold up its end.
+    /// Connects and sends the request. Call on the event loop, and after the delegate has taken hold of the connection:
+    /// a UNIX socket without a listener fails before this returns. The engine closes after its answer, because idle
+    /// connections would hold up its end.
     @inline(never)
-    static func open(
-        _ request: InferenceRequest, socketPath: String, silence: Duration, loop: any EventLoop,
-        delegate: any EngineConnectionDelegate
-    ) -> EngineConnection {
-        let connection = EngineConnection(request, delegate)
-        let bound = NIOLoopBound(connection, eventLoop: loop)
+    func open(socketPath: String, silence: Duration, loop: any EventLoop) {
+        let bound = NIOLoopBound(self, eventLoop: loop)
         ClientBootstrap(group: loop)
             .channelOption(.autoRead, value: false)
             .channelOption(.maxMessagesPerRead, value: 1)
@@ -60,8 +57,7 @@ final class EngineConnection: ChannelInboundHandler {
             }
             .connect(unixDomainSocketPath: socketPath)
             .assumeIsolated()
-            .whenFailure { _ in connection.end(.notReached) }
-        return connection
+            .whenFailure { _ in self.end(.notReached) }
     }
 
     /// Reads on after the delegate could not take more.

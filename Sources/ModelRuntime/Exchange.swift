@@ -83,9 +83,10 @@ final class Exchange: EngineConnectionDelegate {
         switch core.admit(identifier, to: request.slot, byteCount: request.body.readableBytes) {
         case .forward(let target):
             self.target = target
-            connection = EngineConnection.open(
-                request, socketPath: target.route.socketPath, silence: core.configuration.engineSilence, loop: loop,
-                delegate: self)
+            let connection = EngineConnection(request, delegate: self)
+            self.connection = connection
+            connection.open(
+                socketPath: target.route.socketPath, silence: core.configuration.engineSilence, loop: loop)
         case .wait:
             after(deadline - .now()) { $0.refuse("The slot did not become ready in time.") }
         case .queueFull: refuse("Too many requests wait for this slot.")
