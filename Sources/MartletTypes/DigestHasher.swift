@@ -2,8 +2,9 @@ internal import CLibcrypto
 
 /// A running hash over libcrypto's EVP interface, which uses the processor's SHA extensions.
 ///
-/// Not thread-safe; one owner feeds it.
-package struct DigestHasher: ~Copyable {
+/// Not thread-safe; one owner feeds it. Guard of the unchecked conformance: it cannot be copied, so it has one owner,
+/// and libcrypto's context is bound to no thread.
+package struct DigestHasher: ~Copyable, @unchecked Sendable {
     /// The hash function in use.
     package let algorithm: Digest.Algorithm
     private let context: OpaquePointer?
