@@ -1,0 +1,115 @@
+package import MartletTypes
+
+/// The data folder of a device, opened: at most one agent has it.
+package struct AgentStore: Sendable {
+    /// What happened to a journal that could not be used.
+    package struct Recovery: Sendable, Hashable {
+        /// Why it could not be used.
+        package let cause: String
+        /// Where it was put aside.
+        package let keptAside: String
+        /// Slots that were found again through the generations' links.
+        package let slots: [SlotName]
+    }
+
+    package let layout: StoreLayout
+    package let files: any FileSystem
+    package let journal: Journal
+    package let blobs: BlobStore
+    package let generations: GenerationStore
+    package let metadata: FileMetadataStore
+    package let identity: IdentityStore
+    /// Set where the journal had to be made anew.
+    package let recovery: Recovery?
+    private let lock: StoreLock
+
+    /// Opens or makes the data folder. Throws `alreadyRunning` where another agent has it.
+    ///
+    /// A damaged journal is put aside and the slots are found again from the generations on disk, so that what served
+    /// goes on serving. The journal of a newer agent is left alone and refused.
+    package static func open(
+        root: String, budget: DiskBudget = DiskBudget(), files: any FileSystem = RealFileSystem()
+    ) async throws -> AgentStore {
+        let layout = StoreLayout(root: root)
+        for (path, mode) in layout.folders { try files.makeFolder(path, mode: mode) }
+        let lock = try StoreLock(layout: layout)
+        let generations = GenerationStore(layout: layout, files: files)
+        let (journal, recovery) = try await openJournal(layout, files, generations)
+        try await journal.raise(.nextGeneration, to: generations.highest() + 1)
+        return AgentStore(
+            layout: layout, files: files, journal: journal,
+            blobs: BlobStore(layout: layout, files: files, budget: budget), generations: generations,
+            metadata: FileMetadataStore(folder: layout.metadata, files: files),
+            identity: IdentityStore(folder: layout.identity, files: files), recovery: recovery, lock: lock)
+    }
+
+    /// Ends the use of the folder.
+    package func close() async { await journal.close() }
+
+    /// Keeps an accepted assignment: the signed bytes beside the journal, then its number in it.
+    package func accept(assignment bytes: [UInt8], number: Int64) async throws {
+        try files.writeAtomically(bytes, to: layout.assignment)
+        try await journal.raise(.assignmentNumber, to: number)
+    }
+
+    /// The signed bytes of the last accepted assignment; nil where there is none.
+    package func lastAssignment() throws -> [UInt8]? {
+        try files.contents(of: layout.assignment, limit: Limits.assignmentBytes)
+    }
+
+    private static func openJournal(
+        _ layout: StoreLayout, _ files: any FileSystem, _ generations: GenerationStore
+    ) async throws -> (Journal, Recovery?) {
+        let cause: AgentStoreError
+        do throws(AgentStoreError) {
+            return (try Journal(path: layout.journal), nil)
+        } catch {
+            guard error.reason == .journalUnusable else { throw error }
+            cause = error
+        }
+        let aside = try putAside(layout, files)
+        let journal = try Journal(path: layout.journal)
+        let slots = try await rebuild(journal, generations, layout, files)
+        return (journal, Recovery(cause: cause.message, keptAside: aside, slots: slots))
+    }
+
+    private static func putAside(_ layout: StoreLayout, _ files: any FileSystem) throws -> String {
+        let prefix = "journal.damaged-"
+        var taken: [Int] = []
+        for name in try files.names(in: layout.root) where name.hasPrefix(prefix) && name.hasSuffix(".sqlite") {
+            if let number = Int(name.dropFirst(prefix.count).prefix(while: { $0 != "." })) { taken.append(number) }
+        }
+        taken.sort()
+        let aside = "\(layout.root)/\(prefix)\((taken.last ?? 0) + 1).sqlite"
+        for suffix in journalSuffixes where files.status(layout.journal + suffix) != nil {
+            try files.rename(layout.journal + suffix, to: aside + suffix)
+        }
+        for old in taken.dropLast(AgentStoreLimits.keptAside - 1) {
+            for suffix in journalSuffixes { try files.remove("\(layout.root)/\(prefix)\(old).sqlite\(suffix)") }
+        }
+        try files.synchronizeFolder(layout.root)
+        return aside
+    }
+
+    /// A database in WAL mode is up to three files.
+    private static let journalSuffixes = ["-wal", "-shm", ""]
+
+    /// Fills a new journal from what else is on the disk. Numbers must not fall, or old assignments could be replayed.
+    private static func rebuild(
+        _ journal: Journal, _ generations: GenerationStore, _ layout: StoreLayout, _ files: any FileSystem
+    ) async throws -> [SlotName] {
+        let records = try await generations.recover()
+        for record in records { try await journal.save(record, transition: nil) }
+        var highest = records.flatMap { [$0.current, $0.previous] }.compactMap { $0?.assigned }.max() ?? 0
+        if let bytes = try files.contents(of: layout.assignment, limit: Limits.assignmentBytes) {
+            do {
+                let document = try JSONValue(parsing: bytes)
+                highest = max(highest, document["signed"]?["number"]?.integer ?? 0)
+            } catch {
+                // A copy that cannot be read tells nothing; the generations' numbers still hold.
+            }
+        }
+        try await journal.raise(.assignmentNumber, to: highest)
+        return records.map(\.slot)
+    }
+}

@@ -1,0 +1,23 @@
+internal import MartletTypes
+
+/// Bounds of the device's store.
+package enum AgentStoreLimits {
+    /// Bytes hashed or copied at a time.
+    package static let chunkBytes = 1024 * 1024
+    /// A file that is read whole: a generation record, an identity, metadata of any role.
+    package static let documentBytes = Limits.tufMetadataBytes
+    /// Prepared statements kept.
+    package static let cachedStatements = 64
+    /// Pages of SQLite's cache, as negative KiB: the journal is small and the agent must be.
+    package static let journalCacheKiB = 256
+    /// Pages in the write-ahead log before it is folded back.
+    package static let journalCheckpointPages = 256
+    /// Reports that wait for the registry; the oldest go when a box is offline for longer than this holds.
+    package static let outboxReports: Int64 = 10_000
+    /// Transitions kept for people to read.
+    package static let historyTransitions: Int64 = 5_000
+    /// Evaluations remembered.
+    package static let rememberedEvaluations: Int64 = 1_000
+    /// Damaged journals and blobs that are kept aside.
+    package static let keptAside = 3
+}

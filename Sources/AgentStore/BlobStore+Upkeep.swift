@@ -1,0 +1,58 @@
+package import MartletTypes
+
+extension BlobStore {
+    /// What a collection took away.
+    package struct Collected: Sendable, Hashable {
+        package var blobs = 0
+        package var bytes = ByteCount.zero
+    }
+
+    /// Removes blobs, unfinished ones too, that `references` does not name.
+    ///
+    /// What may go is listed before the references are read, so that a blob that arrives meanwhile is never taken.
+    /// Call it only while nothing is being planned or fetched.
+    package func collect(
+        keeping references: @Sendable () async throws -> Set<Digest>
+    ) async throws -> Collected {
+        var present: [(path: String, digest: Digest?)] = []
+        for algorithm in Digest.Algorithm.allCases {
+            let folder = "\(layout.root)/blobs/\(algorithm.rawValue)"
+            present += try files.names(in: folder).map { ("\(folder)/\($0)", Self.digest("\(algorithm.rawValue):\($0)")) }
+        }
+        present += try files.names(in: layout.partial).map { name in
+            ("\(layout.partial)/\(name)", Self.digest(name.replacing("-", with: ":", maxReplacements: 1)))
+        }
+        let keep = try await references()
+        var collected = Collected()
+        for (path, digest) in present where !(digest.map(keep.contains) ?? false) {
+            collected.bytes = collected.bytes + (files.status(path)?.size ?? .zero)
+            collected.blobs += 1
+            try files.remove(path)
+        }
+        let aside = try files.names(in: layout.quarantine)
+        for name in aside.dropLast(AgentStoreLimits.keptAside) { try files.remove("\(layout.quarantine)/\(name)") }
+        return collected
+    }
+
+    /// Hashes a blob again; false where it is damaged, and then it is put aside so that it is fetched again.
+    package func scrub(_ digest: Digest) throws(AgentStoreError) -> Bool {
+        let path = layout.blob(digest)
+        guard files.status(path) != nil else { return false }
+        let hasher = DigestHasher(digest.algorithm)
+        _ = try hash(path, into: hasher)
+        guard hasher.finish() != digest else { return true }
+        try quarantine(digest)
+        return false
+    }
+
+    /// Puts a damaged blob aside.
+    func quarantine(_ digest: Digest) throws(AgentStoreError) {
+        let path = layout.blob(digest)
+        try files.rename(path, to: "\(layout.quarantine)/\(digest.hex)")
+        try files.synchronizeFolder(FileSystemPath.folder(of: path))
+    }
+
+    private static func digest(_ text: String) -> Digest? {
+        do { return try Digest(text) } catch { return nil }
+    }
+}

@@ -1,0 +1,154 @@
+package import MartletTypes
+
+/// How much disk the store may take.
+package struct DiskBudget: Sendable, Hashable {
+    /// Bytes of blobs at most; nil is bounded by the disk alone.
+    package var limit: ByteCount?
+    /// Room on the disk that is always left to others.
+    package var reserve: ByteCount
+
+    package init(limit: ByteCount? = nil, reserve: ByteCount = .mebibytes(256)) {
+        self.limit = limit
+        self.reserve = reserve
+    }
+}
+
+/// The content-addressed files: read-only, named by what they hold, shared by generations through links.
+///
+/// What blocks for long (hashing, writing) runs on the store's own thread.
+package actor BlobStore {
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    package nonisolated let budget: DiskBudget
+    let files: any FileSystem
+    let layout: StoreLayout
+    private let thread: StorageThread
+
+    package init(
+        layout: StoreLayout, files: any FileSystem, budget: DiskBudget = DiskBudget(), thread: StorageThread = .blobs
+    ) {
+        self.layout = layout
+        self.files = files
+        self.budget = budget
+        self.thread = thread
+    }
+
+    /// Where a blob is or would be.
+    package nonisolated func path(of digest: Digest) -> String { layout.blob(digest) }
+
+    /// Whether a finished blob of this length is there; nil accepts any length. Its bytes were hashed when it came in.
+    package nonisolated func has(_ digest: Digest, size: ByteCount? = nil) -> Bool {
+        guard let status = files.status(layout.blob(digest)), status.kind == .file else { return false }
+        return size.map { $0 == status.size } ?? true
+    }
+
+    /// A small blob's bytes, hashed again; nil where it is absent or damaged, so that it is fetched again.
+    package func document(_ digest: Digest, limit: Int) throws(AgentStoreError) -> [UInt8]? {
+        guard let bytes = try files.contents(of: layout.blob(digest), limit: limit) else { return nil }
+        guard Digest.of(bytes, digest.algorithm) == digest else {
+            try quarantine(digest)
+            return nil
+        }
+        return bytes
+    }
+
+    /// Keeps a small blob. Throws `digestMismatch` where the bytes are not the digest's.
+    package func put(_ bytes: [UInt8], as digest: Digest) throws(AgentStoreError) {
+        let found = Digest.of(bytes, digest.algorithm)
+        guard found == digest else { throw Self.mismatch(digest, found) }
+        guard !has(digest, size: ByteCount(bytes.count)) else { return }
+        let temporary = layout.partial(digest) + ".document"
+        try files.writeAtomically(bytes, to: temporary, mode: 0o444)
+        try moveIn(temporary, digest)
+    }
+
+    /// How much of an unfinished blob is there.
+    package nonisolated func partialSize(_ digest: Digest) -> ByteCount {
+        files.status(layout.partial(digest))?.size ?? .zero
+    }
+
+    /// Opens a blob to be written, continuing what an earlier run left: those bytes are hashed again first.
+    ///
+    /// Reads once through what is there: about a second per 1.5 GB.
+    package func open(_ digest: Digest, size: ByteCount) throws(AgentStoreError) -> PartialBlob {
+        let path = layout.partial(digest)
+        if let status = files.status(path), status.kind != .file || status.size > size { try files.removeTree(path) }
+        let hasher = DigestHasher(digest.algorithm)
+        let written = files.status(path) == nil ? 0 : try hash(path, into: hasher)
+        let file = try files.open(path, .append(0o600))
+        return PartialBlob(digest: digest, size: size, file: file, hasher: hasher, written: written)
+    }
+
+    /// Moves a completely written blob into the store: checked, synchronised, read-only.
+    ///
+    /// Throws `lengthMismatch` where bytes are missing (they can be fetched on), `digestMismatch` where they are wrong
+    /// (then nothing is kept of them).
+    package func commit(_ blob: PartialBlob) throws(AgentStoreError) {
+        guard blob.offset == blob.size else {
+            blob.close()
+            throw AgentStoreError(
+                .lengthMismatch,
+                "\(blob.digest) ended after \(blob.offset.bytes) of \(blob.size.bytes) promised bytes.")
+        }
+        let path = layout.partial(blob.digest)
+        let (found, _) = try blob.finish()
+        guard found == blob.digest else {
+            try files.remove(path)
+            throw Self.mismatch(blob.digest, found)
+        }
+        try files.setMode(path, 0o444)
+        try moveIn(path, blob.digest)
+    }
+
+    /// Throws `diskFull` with the figures where `missing` more bytes would break the budget or eat the reserve.
+    package func makeSure(roomFor missing: ByteCount) throws(AgentStoreError) {
+        if let limit = budget.limit {
+            let used = try usage()
+            guard used + missing <= limit else {
+                throw AgentStoreError(
+                    .diskFull, "\(missing) more would take the store from \(used) beyond its budget of \(limit).")
+            }
+        }
+        let free = try files.freeSpace(layout.root)
+        guard missing + budget.reserve <= free else {
+            throw AgentStoreError(
+                .diskFull, "\(missing) are needed and \(budget.reserve) must stay free, but the disk has \(free).")
+        }
+    }
+
+    /// Bytes of finished and unfinished blobs.
+    package func usage() throws(AgentStoreError) -> ByteCount {
+        var total = ByteCount.zero
+        for folder in blobFolders + [layout.partial] {
+            for name in try files.names(in: folder) {
+                total = total + (files.status(folder + "/" + name)?.size ?? .zero)
+            }
+        }
+        return total
+    }
+
+    var blobFolders: [String] { Digest.Algorithm.allCases.map { "\(layout.root)/blobs/\($0.rawValue)" } }
+
+    private func moveIn(_ path: String, _ digest: Digest) throws(AgentStoreError) {
+        let target = layout.blob(digest)
+        try files.rename(path, to: target)
+        try files.synchronizeFolder(FileSystemPath.folder(of: target))
+    }
+
+    func hash(_ path: String, into hasher: borrowing DigestHasher) throws(AgentStoreError) -> Int64 {
+        let file = try files.open(path, .read)
+        defer { file.close() }
+        var chunk = [UInt8](repeating: 0, count: AgentStoreLimits.chunkBytes)
+        var total: Int64 = 0
+        while true {
+            let count = try file.read(into: &chunk)
+            guard count > 0 else { return total }
+            chunk.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+            total += Int64(count)
+        }
+    }
+
+    static func mismatch(_ promised: Digest, _ found: Digest) -> AgentStoreError {
+        AgentStoreError(.digestMismatch, "The registry sent \(found) where \(promised) was promised.")
+    }
+}

@@ -1,0 +1,111 @@
+package import MartletTypes
+package import Trust
+
+/// The number of a generation on this device: rises, is never used twice.
+package struct GenerationID: Sendable, Hashable, Comparable, Codable, CustomStringConvertible {
+    package let number: Int64
+
+    package init(_ number: Int64) { self.number = number }
+
+    package static func < (left: Self, right: Self) -> Bool { left.number < right.number }
+    package var description: String { String(number) }
+
+    package init(from decoder: any Decoder) throws {
+        number = try decoder.singleValueContainer().decode(Int64.self)
+    }
+
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(number)
+    }
+}
+
+/// One weight file of a generation, linked into its folder under the name that the engine expects.
+package struct GenerationFile: Sendable, Hashable, Codable {
+    /// What the file is to the engine.
+    package enum Role: String, Sendable, Codable {
+        /// The model, or an adapter's base; the first part where it is split.
+        case weights
+        /// A further part of a split model.
+        case part
+        /// An adapter.
+        case adapter
+    }
+
+    package var role: Role
+    /// The name of the link in the generation's folder.
+    package var name: String
+    package var digest: Digest
+    package var size: ByteCount
+    /// The scale of an adapter in thousandths.
+    package var scalePermille: Int?
+
+    package init(role: Role, name: String, digest: Digest, size: ByteCount, scalePermille: Int? = nil) {
+        self.role = role
+        self.name = name
+        self.digest = digest
+        self.size = size
+        self.scalePermille = scalePermille
+    }
+}
+
+/// All that the agent needs to start and judge one installed state of a slot, without a registry and without the journal.
+package struct GenerationRecord: Sendable, Hashable, Codable {
+    package var id: GenerationID
+    package var slot: SlotName
+    /// The slot's generation in the assignment that asked for it.
+    package var assigned: Int64
+    package var rollout: RolloutID?
+    package var releases: [AssignedRelease]
+    package var settings: SlotSettings
+    package var engine: EngineRequirement
+    /// The variant's manifest of each release, in their order.
+    package var variants: [Digest]
+    package var files: [GenerationFile]
+    /// Indexes and manifests, kept so that the same release installs again without a registry.
+    package var documents: [Digest]
+    package var probes: Digest?
+    package var evaluation: Digest?
+    package var threshold: EvaluationThreshold?
+    package var chatTemplate: Digest?
+    /// The model that serves.
+    package var shape: ModelShape
+    package var created: Timestamp
+
+    package init(
+        id: GenerationID, slot: SlotName, assigned: Int64, rollout: RolloutID?, releases: [AssignedRelease],
+        settings: SlotSettings, engine: EngineRequirement, variants: [Digest], files: [GenerationFile],
+        documents: [Digest], probes: Digest? = nil, evaluation: Digest? = nil, threshold: EvaluationThreshold? = nil,
+        chatTemplate: Digest? = nil, shape: ModelShape, created: Timestamp
+    ) {
+        self.id = id
+        self.slot = slot
+        self.assigned = assigned
+        self.rollout = rollout
+        self.releases = releases
+        self.settings = settings
+        self.engine = engine
+        self.variants = variants
+        self.files = files
+        self.documents = documents
+        self.probes = probes
+        self.evaluation = evaluation
+        self.threshold = threshold
+        self.chatTemplate = chatTemplate
+        self.shape = shape
+        self.created = created
+    }
+
+    /// Every blob that it needs; collection spares these.
+    package var blobs: Set<Digest> {
+        Set(files.map(\.digest) + documents + [probes, evaluation, chatTemplate].compactMap(\.self))
+    }
+
+    /// Whether it is what `assignment` asks for, whichever number asked.
+    package func isContent(of assignment: SlotAssignment) -> Bool {
+        releases == assignment.releases && settings == assignment.settings
+    }
+
+    /// The releases' paths, for reports.
+    package var paths: [ReleasePath] { releases.map(\.path) }
+}

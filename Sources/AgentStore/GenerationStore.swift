@@ -1,0 +1,122 @@
+package import MartletTypes
+
+/// The generations on disk: one folder each, with its record and links to its blobs, and two links per slot that say
+/// which serves. They are what the agent starts from, with or without a journal.
+package actor GenerationStore {
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    private let files: any FileSystem
+    private let layout: StoreLayout
+    private let thread: StorageThread
+
+    package init(layout: StoreLayout, files: any FileSystem, thread: StorageThread = .documents) {
+        self.layout = layout
+        self.files = files
+        self.thread = thread
+    }
+
+    /// Where a generation's file is linked; the engine gets this path.
+    package nonisolated func path(of file: GenerationFile, in record: GenerationRecord) -> String {
+        "\(layout.generation(record.id, of: record.slot))/\(file.name)"
+    }
+
+    /// Makes a generation's folder, whole or not at all.
+    package func stage(_ record: GenerationRecord) throws(AgentStoreError) {
+        let parent = layout.generations(of: record.slot)
+        try files.makeFolder(parent, mode: 0o755)
+        let folder = layout.generation(record.id, of: record.slot)
+        let temporary = folder + ".new"
+        try files.removeTree(temporary)
+        try files.removeTree(folder)
+        try files.makeFolder(temporary, mode: 0o755)
+        for file in record.files {
+            guard Self.isFileName(file.name) else {
+                throw AgentStoreError(.malformed, "\"\(file.name)\" is no name for a weight file.")
+            }
+            try files.link("\(temporary)/\(file.name)", to: layout.relativeBlob(file.digest))
+        }
+        try files.writeAtomically(try Journal.encode(record), to: "\(temporary)/\(Self.recordName)")
+        try files.synchronizeFolder(temporary)
+        try files.rename(temporary, to: folder)
+        try files.synchronizeFolder(parent)
+    }
+
+    /// Points a slot's links at what serves and at what a step back brings.
+    package func point(
+        _ slot: SlotName, current: GenerationID?, previous: GenerationID?
+    ) throws(AgentStoreError) {
+        let folder = layout.generations(of: slot)
+        guard files.status(folder) != nil else { return }
+        for (name, id) in [("previous", previous), ("current", current)] {
+            if let id {
+                try files.replaceLink("\(folder)/\(name)", to: id.description)
+            } else {
+                try files.remove("\(folder)/\(name)")
+            }
+        }
+        try files.synchronizeFolder(folder)
+    }
+
+    /// Removes the folders of a slot's other generations, and the slot's folder where none is kept.
+    package func collect(_ slot: SlotName, keeping kept: Set<GenerationID>) throws(AgentStoreError) {
+        let folder = layout.generations(of: slot)
+        let names = Set(kept.map(\.description)).union(["current", "previous"])
+        for name in try files.names(in: folder) where kept.isEmpty || !names.contains(name) {
+            try files.removeTree("\(folder)/\(name)")
+        }
+        if kept.isEmpty { try files.remove(folder) }
+    }
+
+    /// What the links say, for an agent whose journal is lost: the slots with what serves and what served before.
+    package func recover() throws(AgentStoreError) -> [SlotRecord] {
+        var records: [SlotRecord] = []
+        for name in try files.names(in: layout.generations) {
+            guard let slot = Self.slot(name) else { continue }
+            var record = SlotRecord(slot: slot)
+            let found = ["current", "previous"].compactMap { link in
+                files.destination(of: "\(layout.generations(of: slot))/\(link)").flatMap { read($0, of: slot) }
+            }
+            record.current = found.first
+            record.previous = found.dropFirst().first
+            if record.current != nil {
+                record.phase = .committed
+                records.append(record)
+            }
+        }
+        return records
+    }
+
+    /// The highest number that a folder bears; 0 where there is none.
+    package func highest() throws(AgentStoreError) -> Int64 {
+        var highest: Int64 = 0
+        for slot in try files.names(in: layout.generations) {
+            for name in try files.names(in: "\(layout.generations)/\(slot)") {
+                highest = max(highest, Int64(name.prefix { $0 != "." }) ?? 0)
+            }
+        }
+        return highest
+    }
+
+    private func read(_ id: String, of slot: SlotName) -> GenerationRecord? {
+        guard let number = Int64(id) else { return nil }
+        let path = "\(layout.generation(GenerationID(number), of: slot))/\(Self.recordName)"
+        do {
+            guard let bytes = try files.contents(of: path) else { return nil }
+            let record = try JSONText.decode(GenerationRecord.self, from: bytes)
+            return record.slot == slot && record.id.number == number ? record : nil
+        } catch {
+            return nil
+        }
+    }
+
+    private static let recordName = "generation.json"
+
+    private static func slot(_ name: String) -> SlotName? {
+        do { return try SlotName(name) } catch { return nil }
+    }
+
+    private static func isFileName(_ name: String) -> Bool {
+        !name.isEmpty && name != recordName && name.first != "." && !name.utf8.contains(UInt8(ascii: "/"))
+            && !name.utf8.contains(0)
+    }
+}

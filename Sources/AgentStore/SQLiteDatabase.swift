@@ -1,0 +1,162 @@
+internal import CSQLite
+
+/// A value in a cell.
+enum SQLValue {
+    case integer(Int64)
+    case text(String)
+    case blob([UInt8])
+    case null
+}
+
+/// One row of an answer, good until the next is read.
+struct SQLRow {
+    fileprivate let statement: OpaquePointer
+
+    func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(statement, column) }
+
+    func text(_ column: Int32) -> String {
+        sqlite3_column_text(statement, column).map { String(cString: $0) } ?? ""
+    }
+
+    func blob(_ column: Int32) -> [UInt8] {
+        let count = Int(sqlite3_column_bytes(statement, column))
+        guard count > 0, let start = sqlite3_column_blob(statement, column) else { return [] }
+        return Array(UnsafeRawBufferPointer(start: start, count: count))
+    }
+}
+
+/// A connection to SQLite with its prepared statements. Not thread-safe; the journal's actor owns it.
+final class SQLiteDatabase {
+    private var handle: OpaquePointer?
+    private var statements: [String: OpaquePointer] = [:]
+    private let path: String
+    private var inTransaction = false
+
+    /// Opens or makes the file, in WAL mode with a synchronisation for each commit.
+    init(path: String) throws(AgentStoreError) {
+        self.path = path
+        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
+        let result = sqlite3_open_v2(path, &handle, flags, nil)
+        guard result == SQLITE_OK else {
+            let error = failure(result, "open")
+            close()
+            throw error
+        }
+        do {
+            sqlite3_busy_timeout(handle, 5000)
+            try run("PRAGMA journal_mode = WAL")
+            try run("PRAGMA synchronous = FULL")
+            try run("PRAGMA cache_size = -\(AgentStoreLimits.journalCacheKiB)")
+            try run("PRAGMA wal_autocheckpoint = \(AgentStoreLimits.journalCheckpointPages)")
+            try run("PRAGMA foreign_keys = ON")
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    deinit { close() }
+
+    func close() {
+        for statement in statements.values { sqlite3_finalize(statement) }
+        statements = [:]
+        sqlite3_close_v2(handle)
+        handle = nil
+    }
+
+    /// Runs statements that take no values and whose answer nobody wants.
+    func run(_ sql: String) throws(AgentStoreError) {
+        let result = sqlite3_exec(handle, sql, nil, nil, nil)
+        guard result == SQLITE_OK else { throw failure(result, "run \(sql.prefix(40)) in") }
+    }
+
+    /// Runs one statement; returns the number of rows that it changed.
+    @discardableResult
+    func execute(_ sql: String, _ values: [SQLValue] = []) throws(AgentStoreError) -> Int {
+        _ = try rows(sql, values) { _ in 0 }
+        return Int(sqlite3_changes(handle))
+    }
+
+    /// Runs one statement and reads each row of its answer.
+    func rows<Result>(
+        _ sql: String, _ values: [SQLValue] = [], _ read: (SQLRow) -> Result
+    ) throws(AgentStoreError) -> [Result] {
+        let statement = try prepared(sql)
+        defer {
+            sqlite3_reset(statement)
+            sqlite3_clear_bindings(statement)
+        }
+        for (index, value) in values.enumerated() { try bind(value, at: Int32(index + 1), to: statement) }
+        var results: [Result] = []
+        while true {
+            switch sqlite3_step(statement) {
+            case SQLITE_ROW: results.append(read(SQLRow(statement: statement)))
+            case SQLITE_DONE: return results
+            case let result: throw failure(result, "run \(sql.prefix(40)) in")
+            }
+        }
+    }
+
+    /// The key that the last insertion made.
+    var lastInsertedRow: Int64 { sqlite3_last_insert_rowid(handle) }
+
+    /// All of `body` or nothing of it.
+    func transaction<Result>(
+        _ body: () throws(AgentStoreError) -> Result
+    ) throws(AgentStoreError) -> Result {
+        precondition(!inTransaction, "transactions do not nest")
+        try run("BEGIN IMMEDIATE")
+        inTransaction = true
+        defer { inTransaction = false }
+        do {
+            let result = try body()
+            try run("COMMIT")
+            return result
+        } catch {
+            // A full disk may have rolled it back already, and then there is nothing to roll back.
+            sqlite3_exec(handle, "ROLLBACK", nil, nil, nil)
+            throw error
+        }
+    }
+
+    private func prepared(_ sql: String) throws(AgentStoreError) -> OpaquePointer {
+        if let statement = statements[sql] { return statement }
+        var statement: OpaquePointer?
+        let result = sqlite3_prepare_v3(handle, sql, -1, UInt32(SQLITE_PREPARE_PERSISTENT), &statement, nil)
+        guard result == SQLITE_OK, let statement else { throw failure(result, "prepare \(sql.prefix(40)) in") }
+        precondition(statements.count < AgentStoreLimits.cachedStatements, "statements are fixed texts")
+        statements[sql] = statement
+        return statement
+    }
+
+    private func bind(_ value: SQLValue, at index: Int32, to statement: OpaquePointer) throws(AgentStoreError) {
+        // SQLITE_TRANSIENT, a cast that the importer cannot express: SQLite copies the bytes at once.
+        let transient = unsafeBitCast(-1, to: sqlite3_destructor_type.self)
+        let result: Int32 =
+            switch value {
+            case .integer(let number): sqlite3_bind_int64(statement, index, number)
+            case .text(let text): sqlite3_bind_text(statement, index, text, -1, transient)
+            case .blob(let bytes):
+                bytes.withUnsafeBytes { buffer in
+                    // A null pointer would bind NULL where an empty blob is meant.
+                    buffer.isEmpty
+                        ? sqlite3_bind_zeroblob(statement, index, 0)
+                        : sqlite3_bind_blob64(statement, index, buffer.baseAddress, UInt64(buffer.count), transient)
+                }
+            case .null: sqlite3_bind_null(statement, index)
+            }
+        guard result == SQLITE_OK else { throw failure(result, "bind a value in") }
+    }
+
+    private func failure(_ result: Int32, _ operation: String) -> AgentStoreError {
+        let detail = handle.flatMap { sqlite3_errmsg($0) }.map { String(cString: $0) } ?? "no memory"
+        let reason: AgentStoreError.Code =
+            switch result & 0xff {
+            case SQLITE_CORRUPT, SQLITE_NOTADB: .journalUnusable
+            case SQLITE_FULL: .diskFull
+            case SQLITE_READONLY, SQLITE_PERM: .readOnly
+            default: .storageFailed
+            }
+        return AgentStoreError(reason, "Could not \(operation) \(path): \(detail).")
+    }
+}

@@ -1,0 +1,42 @@
+package import MartletTypes
+
+/// Where everything stands below the data folder. Paths of blobs come from digests only, never from strings of outside.
+package struct StoreLayout: Sendable, Hashable {
+    /// The data folder.
+    package let root: String
+
+    package init(root: String) { self.root = root }
+
+    package var lock: String { root + "/lock" }
+    package var journal: String { root + "/journal.sqlite" }
+    /// The last accepted assignment as it was signed, for an agent whose journal is lost.
+    package var assignment: String { root + "/assignment.json" }
+    package var blobs: String { root + "/blobs/sha256" }
+    package var partial: String { root + "/partial" }
+    package var quarantine: String { root + "/quarantine" }
+    package var generations: String { root + "/generations" }
+    package var metadata: String { root + "/tuf" }
+    package var identity: String { root + "/identity" }
+    /// Sockets and addresses of the running agent.
+    package var run: String { root + "/run" }
+
+    /// The finished blob.
+    package func blob(_ digest: Digest) -> String { "\(root)/blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
+    /// The blob while it is fetched.
+    package func partial(_ digest: Digest) -> String { "\(partial)/\(digest.algorithm.rawValue)-\(digest.hex)" }
+    /// The folder of a slot's generations.
+    package func generations(of slot: SlotName) -> String { "\(generations)/\(slot)" }
+    /// One generation's folder: its record and links to its blobs.
+    package func generation(_ id: GenerationID, of slot: SlotName) -> String { "\(generations)/\(slot)/\(id)" }
+    /// From a generation's folder to a blob.
+    func relativeBlob(_ digest: Digest) -> String { "../../../blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
+
+    /// Every folder, parents first, with its permission bits.
+    var folders: [(path: String, mode: UInt32)] {
+        [
+            (root, 0o755), (root + "/blobs", 0o755), (root + "/blobs/sha256", 0o755), (root + "/blobs/sha512", 0o755),
+            (partial, 0o700), (quarantine, 0o700), (generations, 0o755), (metadata, 0o755), (identity, 0o700),
+            (run, 0o755),
+        ]
+    }
+}

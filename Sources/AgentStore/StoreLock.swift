@@ -1,0 +1,22 @@
+internal import Glibc
+
+/// Held while an agent uses a data folder; the kernel lets go of it when the process ends, however it ends.
+package final class StoreLock: Sendable {
+    private let descriptor: Int32
+
+    /// Takes the lock; throws `alreadyRunning` where another process has it.
+    package init(layout: StoreLayout) throws(AgentStoreError) {
+        let path = layout.lock
+        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard descriptor >= 0 else { throw AgentStoreError(errno: errno, "open", path) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let number = errno
+            close(descriptor)
+            guard number == EWOULDBLOCK else { throw AgentStoreError(errno: number, "lock", path) }
+            throw AgentStoreError(.alreadyRunning, "Another agent uses the data folder \(layout.root).")
+        }
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+}
