@@ -66,7 +66,7 @@ package struct TUFError: MartletError, Equatable {
         case .badSignature, .thresholdNotMet: "Ask the owner of the role to sign it with enough of its keys."
         case .rollback: "Do not trust this repository until its operator has explained the older version."
         case .missing: "Try again; if it stays, the registry must publish its snapshot again."
-        case .outOfOrder: "Refresh before asking for targets."
+        case .outOfOrder: "Start from a trusted root, and refresh before asking for targets."
         case .unsignable: "Use whole numbers and known fields only."
         case .invalidName: "Choose another name."
         default: ""
