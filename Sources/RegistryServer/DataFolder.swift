@@ -1,0 +1,116 @@
+import Glibc
+import MartletTypes
+
+/// The registry's folder: who holds it, and files that appear whole or not at all.
+///
+///     DIR/lock                  held while a registry runs
+///     DIR/registry.sqlite       the database
+///     DIR/blobs                 content by digest
+///     DIR/keys                  online keys and the authority, mode 0700
+///     DIR/run/addresses.json    the bound addresses, while it runs
+struct DataFolder: Sendable {
+    let path: String
+
+    var database: String { path + "/registry.sqlite" }
+    var blobs: String { path + "/blobs" }
+    var keys: String { path + "/keys" }
+    var addresses: String { path + "/run/addresses.json" }
+
+    /// The hold on a data folder; ends with the process or with `release`.
+    struct Lock: Sendable {
+        fileprivate let descriptor: Int32
+
+        func release() { close(descriptor) }
+    }
+
+    /// Makes what is missing of the folder.
+    func create() throws {
+        for (folder, mode) in [(path, mode_t(0o750)), (blobs, 0o750), (keys, 0o700), (path + "/run", 0o750)] {
+            if mkdir(folder, mode) != 0, errno != EEXIST { throw Self.failure("create", folder) }
+        }
+    }
+
+    /// Takes the folder for this process; throws `dataFolderInUse` while another registry holds it.
+    func lock() throws -> Lock {
+        let file = path + "/lock"
+        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        guard descriptor >= 0 else { throw Self.failure("open", file) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw ServerError(
+                503, "dataFolderInUse", "Another registry is running on \(path).",
+                remedy: "Stop it first, or choose another --data folder.", fault: .environment)
+        }
+        return Lock(descriptor: descriptor)
+    }
+
+    /// The bytes of a file; nil where there is none.
+    func read(_ file: String, limit: Int = Limits.apiBodyBytes) throws -> [UInt8]? {
+        let descriptor = open(file, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw Self.failure("open", file)
+        }
+        defer { close(descriptor) }
+        var bytes = [UInt8](repeating: 0, count: limit + 1)
+        var count = 0
+        while count < bytes.count {
+            let received = bytes.withUnsafeMutableBytes {
+                Glibc.read(descriptor, $0.baseAddress?.advanced(by: count), $0.count - count)
+            }
+            if received < 0, errno == EINTR { continue }
+            guard received >= 0 else { throw Self.failure("read", file) }
+            if received == 0 { break }
+            count += received
+        }
+        guard count <= limit else { throw Self.failure("read (too long)", file) }
+        return Array(bytes.prefix(count))
+    }
+
+    /// Writes a file so that it is there whole after a crash, or not at all: temporary name, fsync, rename, fsync folder.
+    func write(_ bytes: [UInt8], to file: String, mode: mode_t) throws {
+        let temporary = "\(file).\(getpid()).new"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw Self.failure("create", temporary) }
+        do {
+            // The mode given to open is narrowed by the umask and ignored where the file exists.
+            guard fchmod(descriptor, mode) == 0 else { throw Self.failure("protect", temporary) }
+            var offset = 0
+            while offset < bytes.count {
+                let written = bytes.withUnsafeBytes {
+                    Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+                }
+                if written < 0, errno == EINTR { continue }
+                guard written > 0 else { throw Self.failure("write", temporary) }
+                offset += written
+            }
+            guard fsync(descriptor) == 0 else { throw Self.failure("sync", temporary) }
+            close(descriptor)
+        } catch {
+            close(descriptor)
+            unlink(temporary)
+            throw error
+        }
+        guard rename(temporary, file) == 0 else {
+            let failure = Self.failure("rename", file)
+            unlink(temporary)
+            throw failure
+        }
+        let folder = String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)])
+        let handle = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard handle >= 0 else { throw Self.failure("open", folder) }
+        defer { close(handle) }
+        guard fsync(handle) == 0 else { throw Self.failure("sync", folder) }
+    }
+
+    /// Removes a file that may not be there.
+    func remove(_ file: String) { unlink(file) }
+
+    private static func failure(_ verb: String, _ file: String) -> ServerError {
+        let number = errno
+        if number == ENOSPC || number == EDQUOT { return .diskFull }
+        return ServerError(
+            500, "dataFolderFailed", "Cannot \(verb) \(file): \(String(cString: strerror(number))).",
+            remedy: "Check that the folder exists and belongs to the registry's user.", fault: .environment)
+    }
+}

@@ -1,0 +1,27 @@
+import Logging
+import MartletTypes
+import RegistryStore
+
+/// The first admin token: made once, when there is none at all, and shown once.
+struct FirstToken {
+    let core: RegistryCore
+    let folder: DataFolder
+    let configuration: RegistryConfiguration
+
+    func makeIfNeeded() async throws {
+        let core = core
+        guard try await core.database.read({ try TokenStore($0).count() }) == 0 else { return }
+        let secret = try OperatorService.newSecret("martlet_")
+        let id = try OperatorService.newID("t")
+        // The file first: after a crash in between there is no token that nobody knows, only a file to be written anew.
+        if let file = configuration.adminTokenFile { try folder.write(Array((secret + "\n").utf8), to: file, mode: 0o600) }
+        try await core.database.write { sql in
+            let now = core.clock()
+            try TokenStore(sql).create(TokenRow(id: id, name: "admin", role: "admin", created: now), secret: secret)
+            try AuditLog(sql).append(
+                actor: "registry", action: "token.create", subject: "admin",
+                detail: .object(["id": .string(id), "role": .string("admin")]), now: now)
+        }
+        configuration.announce("The first admin token, shown this once: \(secret)")
+    }
+}

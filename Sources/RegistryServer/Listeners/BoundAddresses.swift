@@ -1,0 +1,81 @@
+import Glibc
+import MartletAPI
+import MartletTypes
+import RegistryStore
+import TUF
+import Trust
+
+/// Tells the world where the registry listens, once both listeners are bound: `run/addresses.json` and a line for people.
+actor BoundAddresses {
+    enum Side: String {
+        case `operator`
+        case device
+    }
+
+    private let configuration: RegistryConfiguration
+    private let core: RegistryCore
+    private let folder: DataFolder
+    private var ports: [Side: Int] = [:]
+
+    init(configuration: RegistryConfiguration, core: RegistryCore, folder: DataFolder) {
+        self.configuration = configuration
+        self.core = core
+        self.folder = folder
+    }
+
+    func set(_ side: Side, _ port: Int) async throws {
+        ports[side] = port
+        if side == .device { core.deviceOrigin.set(try configuration.deviceOrigin(port: port)) }
+        guard let operatorPort = ports[.operator], let devicePort = ports[.device] else { return }
+        let addresses = [
+            "operator": ListenAddress.authority(configuration.operatorAddress.host, operatorPort),
+            "device": ListenAddress.authority(configuration.deviceAddress.host, devicePort),
+        ]
+        try folder.write(try JSONText.encode(addresses), to: folder.addresses, mode: 0o644)
+        let scheme = configuration.operatorTLS == nil ? "http" : "https"
+        configuration.announce("Operators: \(scheme)://\(addresses["operator"] ?? "")")
+        configuration.announce("Devices:   \(core.deviceOrigin.value)")
+        let isReady = try await core.database.read {
+            try RoleStore($0).currentVersion(of: TopLevelRole.root.rawValue) != nil
+        }
+        if !isReady { configuration.announce("not ready: no root. Run `martlet trust init` on your own machine.") }
+    }
+}
+
+extension RegistryConfiguration {
+    /// The origin by which devices reach their listener.
+    func deviceOrigin(port: Int) throws -> String {
+        if let publicDeviceURL { return publicDeviceURL }
+        return "https://" + ListenAddress.authority(Self.isWildcard(deviceAddress.host) ? Self.hostName() : deviceAddress.host, port)
+    }
+
+    /// The names and addresses that the device listener's certificate holds.
+    func deviceHosts() throws -> [String] {
+        var hosts: [String] = []
+        if let publicDeviceURL {
+            var authority = String(publicDeviceURL.dropFirst("https://".count))
+            if authority.hasPrefix("[") {
+                authority = String(authority.dropFirst().prefix { $0 != "]" })
+            } else if let colon = authority.lastIndex(of: ":") {
+                authority = String(authority[..<colon])
+            }
+            hosts.append(authority)
+        }
+        if Self.isWildcard(deviceAddress.host) {
+            hosts += [Self.hostName(), "localhost", "127.0.0.1", "::1"]
+        } else {
+            hosts.append(deviceAddress.host)
+            if deviceAddress.isLoopback { hosts += ["localhost", "127.0.0.1", "::1"] }
+        }
+        var seen: Set<String> = []
+        return hosts.filter { seen.insert($0).inserted }
+    }
+
+    private static func isWildcard(_ host: String) -> Bool { host == "0.0.0.0" || host == "::" }
+
+    private static func hostName() -> String {
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard gethostname(&buffer, buffer.count - 1) == 0 else { return "localhost" }
+        return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+}

@@ -1,0 +1,144 @@
+import MartletAPI
+import MartletTypes
+import RegistryStore
+import Trust
+import TUF
+
+extension OperatorService {
+    /// A fresh secret of 256 random bits with a recognisable head, so that leak scanners can find one.
+    static func newSecret(_ head: String) throws -> String { head + Hex.encode(try RandomBytes.make(32)) }
+
+    func tokens() async throws -> [TokenInfo] {
+        try await core.database.read { try TokenStore($0).list().compactMap { TokenInfo($0, secret: nil) } }
+    }
+
+    func createToken(_ request: TokenRequest, actor: String) async throws -> TokenInfo {
+        guard (1...Limits.nameBytes).contains(request.name.utf8.count),
+            request.name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
+        else {
+            throw ServerError.badRequest(
+                "A token's name has 1 to \(Limits.nameBytes) printable ASCII characters without spaces.", field: "/name")
+        }
+        if let namespace = request.namespace {
+            do {
+                _ = try NamespaceLayout(namespace)
+            } catch {
+                throw ServerError(400, error.code, error.message, remedy: error.remedy, field: "/namespace")
+            }
+        }
+        if let seconds = request.validSeconds, !(1...Int64(10 * 366 * 86_400)).contains(seconds) {
+            throw ServerError.badRequest("validSeconds is not between a second and ten years.", field: "/validSeconds")
+        }
+        let core = core
+        let secret = try Self.newSecret("martlet_")
+        let now = core.clock()
+        let row = TokenRow(
+            id: try Self.newID("t"), name: request.name, role: request.role.rawValue, namespace: request.namespace,
+            created: now, expires: request.validSeconds.map { now + .seconds($0) })
+        try await core.database.write { sql in
+            try TokenStore(sql).create(row, secret: secret)
+            var detail: [String: JSONValue] = ["id": .string(row.id), "role": .string(row.role)]
+            if let namespace = row.namespace { detail["namespace"] = .string(namespace) }
+            try AuditLog(sql).append(
+                actor: actor, action: "token.create", subject: row.name, detail: .object(detail), now: now)
+        }
+        guard let info = TokenInfo(row, secret: secret) else { throw ServerError.internalError }
+        return info
+    }
+
+    func deleteToken(_ id: String, actor: String) async throws {
+        let core = core
+        try await core.database.write { sql in
+            guard let row = try TokenStore(sql).delete(id: id) else {
+                throw ServerError.notFound(
+                    "unknownToken", "There is no token with this identifier.", remedy: "`martlet token list` shows them.")
+            }
+            try AuditLog(sql).append(
+                actor: actor, action: "token.delete", subject: row.name, detail: .object(["id": .string(row.id)]),
+                now: core.clock())
+        }
+    }
+
+    func joinTokens() async throws -> [JoinTokenInfo] {
+        let core = core
+        return try await core.database.read {
+            try JoinTokenStore($0).list(now: core.clock()).map { JoinTokenInfo($0, token: nil) }
+        }
+    }
+
+    /// Makes a join token; there is none before there is a root, since it carries the root's hash.
+    func createJoinToken(_ request: JoinTokenRequest, actor: String) async throws -> JoinTokenInfo {
+        guard (1...ServerLimits.joinTokenUses).contains(request.uses) else {
+            throw ServerError.badRequest("uses is not between 1 and \(ServerLimits.joinTokenUses).", field: "/uses")
+        }
+        guard (1...ServerLimits.joinTokenSeconds).contains(request.validSeconds) else {
+            throw ServerError.badRequest(
+                "validSeconds is not between 1 and \(ServerLimits.joinTokenSeconds).", field: "/validSeconds")
+        }
+        let core = core
+        let secret = try Self.newSecret("")
+        let now = core.clock()
+        let row = JoinTokenRow(
+            id: try Self.newID("j"), usesLeft: request.uses, created: now, createdBy: actor,
+            expires: now + .seconds(request.validSeconds), labels: request.labels)
+        let root = try await core.database.write { sql -> Digest in
+            guard let root = try RoleStore(sql).find(TopLevelRole.root.rawValue, version: 1) else {
+                throw ServerError.noRoot
+            }
+            try JoinTokenStore(sql).create(row, secret: secret)
+            try AuditLog(sql).append(
+                actor: actor, action: "joinToken.create", subject: row.id,
+                detail: .object(["uses": .integer(Int64(row.usesLeft)), "expires": .string(row.expires.description)]),
+                now: now)
+            return Digest.of(root.bytes)
+        }
+        let token = JoinToken(
+            registry: core.deviceOrigin.value, rootDigest: root,
+            caFingerprint: core.keyring.authority.facts.sha256Fingerprint, secret: secret)
+        return JoinTokenInfo(row, token: try token.text())
+    }
+
+    func deleteJoinToken(_ id: String, actor: String) async throws {
+        let core = core
+        try await core.database.write { sql in
+            guard try JoinTokenStore(sql).delete(id: id) else {
+                throw ServerError.notFound("unknownToken", "There is no join token with this identifier.")
+            }
+            try AuditLog(sql).append(actor: actor, action: "joinToken.delete", subject: id, now: core.clock())
+        }
+    }
+
+    /// One page of the audit log, newest first, or in rising order after a number.
+    func audit(_ exchange: Exchange) async throws -> Page<AuditRow> {
+        let limit = try Self.pageLimit(exchange)
+        let after = try exchange.number("after", in: 0...Int64.max)
+        let cursor = try exchange.number("cursor", in: 0...Int64.max)
+        let rows = try await core.database.read { sql in
+            after == nil
+                ? try AuditLog(sql).rows(before: cursor, limit: limit + 1)
+                : try AuditLog(sql).rows(after: max(after ?? 0, cursor ?? 0), limit: limit + 1)
+        }
+        let items = rows.prefix(limit).map {
+            AuditRow(
+                number: $0.sequence, time: $0.time, actor: $0.actor, action: $0.action, subject: $0.subject,
+                detail: $0.detail, hash: $0.hash)
+        }
+        return Page(items: items, next: rows.count > limit ? items.last.map { String($0.number) } : nil)
+    }
+}
+
+extension TokenInfo {
+    init?(_ row: TokenRow, secret: String?) {
+        guard let role = Role(rawValue: row.role) else { return nil }
+        self.init(
+            id: row.id, name: row.name, role: role, namespace: row.namespace, created: row.created, expires: row.expires,
+            secret: secret)
+    }
+}
+
+extension JoinTokenInfo {
+    init(_ row: JoinTokenRow, token: String?) {
+        self.init(
+            id: row.id, usesLeft: row.usesLeft, created: row.created, expires: row.expires, labels: row.labels, token: token)
+    }
+}

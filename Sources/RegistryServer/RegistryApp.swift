@@ -1,0 +1,102 @@
+import Foundation
+import Hummingbird
+import Logging
+import MartletAPI
+import MartletTypes
+import NIOCore
+import NIOSSL
+import RegistryStore
+import ServiceLifecycle
+import Synchronization
+import UnixSignals
+
+/// The registry's process: read this file to see how it is put together.
+package final class RegistryApp: Sendable {
+    private let configuration: RegistryConfiguration
+    private let group = Mutex<ServiceGroup?>(nil)
+
+    package init(configuration: RegistryConfiguration) { self.configuration = configuration }
+
+    /// Serves until a signal or `stop`. Throws a `MartletError` that says what keeps it from running.
+    ///
+    /// Without `handlingSignals` only `stop` ends it: for tests, which share their process.
+    package func run(handlingSignals: Bool = true) async throws {
+        try configuration.validate()
+        let folder = DataFolder(path: configuration.dataFolder)
+        try folder.create()
+        let lock = try folder.lock()
+        defer {
+            folder.remove(folder.addresses)
+            lock.release()
+        }
+        let database = try SQLiteDatabase(path: folder.database)
+        _ = try await Migrator(try Migration.shipped()).run(on: database, now: configuration.clock())
+        let core = RegistryCore(
+            database: database, blobs: try FileBlobStore(folder: folder.path),
+            keyring: try OnlineKeyring.open(folder, now: configuration.clock()), clock: configuration.clock,
+            logger: configuration.logger, changes: ChangeHub(), presence: Presence(clock: configuration.clock),
+            metrics: RequestMetrics())
+        try await FirstToken(core: core, folder: folder, configuration: configuration).makeIfNeeded()
+        let metadata = MetadataService(core: core)
+        try await metadata.renew()
+        let services = try services(core, folder, metadata)
+        var groupConfiguration = ServiceGroupConfiguration(
+            services: services.map { .init(service: $0) }, 
+            gracefulShutdownSignals: handlingSignals ? [.sigterm, .sigint] : [], logger: configuration.logger)
+        // Requests that take longer than this are cut; uploads and downloads go on where they stood.
+        groupConfiguration.maximumGracefulShutdownDuration = ServerLimits.shutdownGrace
+        let serviceGroup = ServiceGroup(configuration: groupConfiguration)
+        group.withLock { $0 = serviceGroup }
+        try await serviceGroup.run()
+        try database.close()
+        configuration.logger.info("stopped")
+    }
+
+    /// Ends it gracefully: parked polls are answered, requests at work may end.
+    package func stop() async { await group.withLock { $0 }?.triggerGracefulShutdown() }
+
+    /// Everything that runs, in the order in which it starts; it stops in the opposite one.
+    private func services(
+        _ core: RegistryCore, _ folder: DataFolder, _ metadata: MetadataService
+    ) throws -> [any Service] {
+        let rollouts = RolloutService(core: core)
+        let operators = OperatorService(core: core, metadata: metadata, rollouts: rollouts)
+        let devices = DeviceService(core: core, metadata: metadata, rollouts: rollouts)
+        let sessions = Sessions(clock: core.clock)
+        let assets = Assets(folder: configuration.assetsFolder)
+        let bound = BoundAddresses(configuration: configuration, core: core, folder: folder)
+
+        let certificate = DeviceListenerCertificate(
+            folder: folder, keyring: core.keyring, hosts: try configuration.deviceHosts(), clock: core.clock)
+        let deviceContexts = try TLSContextBox(try certificate.configuration())
+        let operatorAuthorizer = OperatorAuthorizer(
+            core: core, sessions: sessions,
+            wrongTokens: RateLimit(limit: ServerLimits.wrongTokens, window: ServerLimits.loginWindow, clock: core.clock))
+        let operatorTable = RouteTable(
+            OperatorEndpoints(service: operators, assets: assets, idempotency: Idempotency(core: core)).all()
+                + OCIService(core: core, listener: "operator").operatorEndpoints())
+        let enrolments = RateLimit(
+            limit: ServerLimits.enrolAttempts, window: ServerLimits.enrolWindow, clock: core.clock)
+        let deviceTable = RouteTable(
+            DeviceEndpoints(service: devices, enrolments: enrolments).all()
+                + OCIService(core: core, listener: "device").deviceEndpoints())
+
+        return [
+            Upkeep(core: core, metadata: metadata),
+            CertificateRenewal(certificate: certificate, contexts: deviceContexts, logger: core.logger),
+            RolloutTicker(rollouts: rollouts, owner: try OperatorService.newID("registry")),
+            Listener(
+                name: "operator", address: configuration.operatorAddress,
+                contexts: try configuration.operatorTLS.map { try TLSContextBox(try $0.configuration()) },
+                dispatcher: Dispatcher(
+                    table: operatorTable, authorizer: operatorAuthorizer, metrics: core.metrics, listener: "operator"),
+                logger: core.logger, onBound: { try await bound.set(.operator, $0) }),
+            Listener(
+                name: "device", address: configuration.deviceAddress, contexts: deviceContexts,
+                dispatcher: Dispatcher(
+                    table: deviceTable, authorizer: DeviceAuthorizer(core: core), metrics: core.metrics,
+                    listener: "device"),
+                logger: core.logger, onBound: { try await bound.set(.device, $0) }),
+        ]
+    }
+}

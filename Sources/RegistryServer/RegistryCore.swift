@@ -1,0 +1,29 @@
+import Logging
+import MartletTypes
+import RegistryStore
+import Synchronization
+
+/// What every service of the registry works with.
+struct RegistryCore: Sendable {
+    let database: any Database
+    let blobs: any BlobStore
+    let keyring: OnlineKeyring
+    let clock: Clock
+    let logger: Logger
+    let changes: any ChangeFeed
+    let presence: Presence
+    let metrics: RequestMetrics
+    /// The origin of the device listener as devices reach it; set once it is bound.
+    let deviceOrigin = DeviceOrigin()
+}
+
+/// The device listener's origin, known once its port is.
+final class DeviceOrigin: Sendable {
+    private let box = Mutex("")
+
+    var value: String { box.withLock { $0 } }
+    func set(_ origin: String) { box.withLock { $0 = origin } }
+}
+
+/// The registry's own store of TUF metadata; a client's protocol in TUF has the same name.
+typealias RoleStore = RegistryStore.MetadataStore

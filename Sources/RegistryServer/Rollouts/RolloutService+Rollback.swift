@@ -1,0 +1,139 @@
+import MartletAPI
+import MartletTypes
+import RegistryStore
+import RolloutEngine
+
+extension RolloutService {
+    /// Takes devices back to what each had, or to a named release, in one transaction.
+    func rollback(_ request: RollbackRequest, by actor: String) async throws -> RollbackAnswer {
+        let given = [request.device != nil, request.fleet != nil, request.release != nil, request.rollout != nil]
+        guard given.filter(\.self).count == 1 else {
+            throw ServerError.badRequest(
+                "Exactly one of device, fleet, release and rollout is needed.", remedy: "Say which devices go back.")
+        }
+        return try await drive { driver in
+            try AuditLog(driver.sql).append(
+                actor: actor, action: "rollback", subject: Self.subject(request),
+                detail: .object([
+                    "reason": .string(request.reason), "to": .string(request.to?.text ?? "previous"),
+                    "slot": .string(request.slot?.text ?? ""),
+                ]), now: driver.now)
+            if let id = request.rollout, request.to == nil {
+                try Self.steer(id, .rollback, by: actor, reason: request.reason, &driver)
+                return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init))
+            }
+            if let to = request.to { try Self.checkTarget(to, driver.sql) }
+            var moves: [DesiredMove] = []
+            var skipped: [DeviceID: String] = [:]
+            for (device, slot) in try Self.places(request, driver.sql) {
+                switch try Self.way(device, slot, request.to, driver.sql) {
+                case .to(var desired):
+                    desired.rollout = nil
+                    moves.append(
+                        DesiredMove(
+                            device: device, slot: slot, desired: desired, isRestore: true, actor: actor,
+                            reason: request.reason.isEmpty ? "rollback" : "rollback: \(request.reason)"))
+                case .none(let reason): skipped[device] = reason
+                }
+            }
+            try driver.move(moves, by: actor)
+            return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init), skipped: skipped)
+        }
+    }
+
+    private static func subject(_ request: RollbackRequest) -> String {
+        request.device?.text ?? request.fleet?.text ?? request.release?.text ?? request.rollout?.text ?? ""
+    }
+
+    private static func checkTarget(_ to: ReleasePath, _ sql: any SQLConnection) throws {
+        let row = try OperatorService.release(to, sql)
+        guard row.state != .yanked else {
+            throw ServerError.conflict(
+                "releaseNotPublished", "\(to.reference) was withdrawn by its publisher; no device installs it.",
+                remedy: "Choose another release.", field: "/to")
+        }
+    }
+
+    /// The slots that a request means.
+    private static func places(
+        _ request: RollbackRequest, _ sql: any SQLConnection
+    ) throws -> [(device: DeviceID, slot: SlotName)] {
+        if let device = request.device {
+            _ = try OperatorService.device(device, sql)
+            return [(device, try request.slot ?? onlySlot([device], sql))]
+        }
+        if let fleet = request.fleet {
+            let members = try DeviceStore(sql).members(of: try OperatorService.fleet(fleet, sql).selector).map(\.device)
+            let slot = try request.slot ?? onlySlot(members, sql)
+            return members.map { ($0, slot) }
+        }
+        if let id = request.rollout {
+            let row = try find(id, sql)
+            return row.run.members.filter { $0.generation != nil }.map { ($0.device, row.slot) }
+        }
+        guard let release = request.release else { return [] }
+        _ = try OperatorService.release(release, sql)
+        var seen: Set<String> = []
+        let users =
+            try ReleaseStore(sql).users(of: release, phase: .desired)
+            + ReleaseStore(sql).users(of: release, phase: .current)
+        return users.filter { user in
+            (request.slot == nil || user.slot == request.slot) && seen.insert("\(user.device)/\(user.slot)").inserted
+        }
+    }
+
+    /// The one slot that devices have, where nobody says which.
+    private static func onlySlot(_ devices: [DeviceID], _ sql: any SQLConnection) throws -> SlotName {
+        var names: Set<SlotName> = []
+        for device in devices {
+            for (name, slot) in try SlotStore(sql).slots(of: device) where slot.desired != nil { names.insert(name) }
+        }
+        guard names.count == 1, let name = names.first else {
+            throw ServerError.badRequest(
+                names.isEmpty
+                    ? "No slot is assigned there."
+                    : "There are several slots: \(names.sorted().map(\.text).joined(separator: ", ")).",
+                remedy: "Say which slot goes back.", field: "/slot")
+        }
+        return name
+    }
+
+    private enum Way {
+        case to(DesiredSlot)
+        case none(String)
+    }
+
+    /// What one device goes back to.
+    ///
+    /// Where it does not yet run what is desired (the installation failed or is under way), going back is what it runs; else
+    /// it is its previous generation, which is on its disk. Without an inventory the history of assignments says it.
+    private static func way(
+        _ device: DeviceID, _ slot: SlotName, _ to: ReleasePath?, _ sql: any SQLConnection
+    ) throws -> Way {
+        guard let row = try SlotStore(sql).slots(of: device)[slot], var desired = row.desired else {
+            return .none("nothing is assigned to slot \(slot)")
+        }
+        let target: [ReleasePath]
+        if let to {
+            target = [to]
+        } else if let reported = row.reported, !reported.current.isEmpty {
+            target = reported.current != desired.releases ? reported.current : reported.previous
+        } else {
+            target = try AssignmentStore(sql).history(of: device)
+                .first { $0.slot == slot && !$0.releases.isEmpty && $0.releases != desired.releases }?.releases ?? []
+        }
+        guard !target.isEmpty else { return .none("slot \(slot) has nothing to go back to") }
+        guard target != desired.releases else { return .none("slot \(slot) is to run that already") }
+        desired.releases = target
+        if let refusal = try AssignmentStore(sql).refusal(of: desired, isRestore: true) { return .none(refusal.message) }
+        return .to(desired)
+    }
+}
+
+extension RollbackAnswer.Move {
+    init(_ change: DesiredChange) {
+        self.init(
+            device: change.device, slot: change.slot, from: change.from?.releases ?? [], to: change.to?.releases ?? [],
+            assignment: change.number)
+    }
+}

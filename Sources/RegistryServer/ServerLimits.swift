@@ -1,0 +1,61 @@
+import MartletTypes
+
+/// Bounds of the server, each with its reason.
+enum ServerLimits {
+    /// Bytes read from a blob at once: as large as one TLS write goes well, small enough for thousands of downloads.
+    static let readBytes = 128 * 1024
+    /// Bytes of a request collected before they are written to an upload: few system calls, bounded memory.
+    static let writeBytes = 1024 * 1024
+    /// Attempts to enrol or renew from one address within `enrolWindow`: a fleet behind one NAT comes back within minutes.
+    static let enrolAttempts = 60
+    static let enrolWindow = Duration.seconds(60)
+    /// Addresses remembered for rate limits; the oldest is forgotten first.
+    static let rateLimitedAddresses = 10_000
+    /// Wrong tokens from one address within `loginWindow`, after which it must wait.
+    static let wrongTokens = 30
+    static let loginWindow = Duration.seconds(60)
+    /// Sessions of the dashboard; the oldest ends first.
+    static let sessions = 1000
+    /// How long a session of the dashboard lasts.
+    static let sessionLife = Duration.seconds(12 * 3600)
+    /// Streams of live updates at once; pages beyond it are still refreshed by hand.
+    static let liveStreams = 200
+    /// How long a live stream says nothing at most, so that proxies keep it open.
+    static let liveSilence = Duration.seconds(15)
+    /// A device that was heard of within this counts as online, polling or not.
+    static let onlineWindow = Duration.seconds(60)
+    /// Least time between two writes of one device's last sight.
+    static let seenGranularity = Duration.seconds(15)
+    /// How long a renewal nonce is good.
+    static let nonceLife = Duration.seconds(60)
+    /// A device's certificate.
+    static let deviceCertificateLife = Duration.seconds(90 * 86_400)
+    /// How long after its end a known device's certificate still proves who asks for a new one.
+    static let renewalGrace = Duration.seconds(2 * 365 * 86_400)
+    /// The device listener's own certificate; renewed at two thirds of its life.
+    static let serverCertificateLife = Duration.seconds(90 * 86_400)
+    /// The authority's certificate.
+    static let authorityLife = Duration.seconds(10 * 365 * 86_400)
+    /// How long an assignment is good after it was fetched: a device that is cut off stops installing after a day.
+    static let assignmentLife = Duration.seconds(86_400)
+    /// Rows on a page of a list where the caller does not say.
+    static let defaultPageRows = 100
+    /// A join token's longest life: a stolen one must not enrol for ever.
+    static let joinTokenSeconds: Int64 = 30 * 86_400
+    /// Devices that one join token may enrol.
+    static let joinTokenUses = 100_000
+    /// Reports in one batch.
+    static let reportsPerBatch = 1000
+    /// Points in one answer of telemetry: a day of minutes of a few slots.
+    static let telemetryPoints = 10_000
+    /// Seconds after which a connection without a request is closed.
+    static let idleSeconds: Int64 = 120
+    /// How long the listeners wait for requests to end before they are cut at shutdown.
+    static let shutdownGrace = Duration.seconds(10)
+    /// Uploads that nobody wrote to for this long are thrown away.
+    static let uploadLife = Duration.seconds(7 * 86_400)
+    /// How long requests of idempotent writes are remembered.
+    static let idempotencyLife = Duration.seconds(86_400)
+    /// Bytes of an idempotency key.
+    static let idempotencyKeyBytes = 128
+}

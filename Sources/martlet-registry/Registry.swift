@@ -1,0 +1,12 @@
+import ArgumentParser
+import RegistryServer
+
+/// `martlet-registry`.
+@main
+struct Registry: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "martlet-registry",
+        abstract: "The registry: holds releases, tells devices what to run, shows how they are.",
+        version: RegistryVersion.text,
+        subcommands: [Serve.self])
+}

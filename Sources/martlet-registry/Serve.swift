@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import Logging
+import MartletTypes
+import RegistryServer
+
+/// `martlet-registry serve`. Each option may stand in the environment too: `--data` as `MARTLET_REGISTRY_DATA`.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve operators and devices until a signal ends it.",
+        discussion: """
+            Every option can be given as an environment variable instead: --device-address as
+            MARTLET_REGISTRY_DEVICE_ADDRESS. An option on the command line wins.
+
+            On an empty data folder it makes its online keys and the first admin token, which is printed once,
+            and is not ready until `martlet trust init` has put a root in place.
+
+            Example:
+              martlet-registry serve --data /var/lib/martlet --public-device-url https://registry.example:8443
+            """)
+
+    @Option(help: "The folder of keys, database and blobs.")
+    var data: String?
+
+    @Option(help: "Where operators connect (default 127.0.0.1:8080). Port 0 lets the system choose.")
+    var operatorAddress: String?
+
+    @Option(help: "Where devices connect (default 127.0.0.1:8443).")
+    var deviceAddress: String?
+
+    @Option(help: "The origin under which devices reach their listener, e.g. https://registry.example:8443.")
+    var publicDeviceUrl: String?
+
+    @Option(help: "Certificate chain (PEM) of the operators' listener; needed outside loopback.")
+    var operatorTlsCert: String?
+
+    @Option(help: "Private key (PEM) of the operators' listener.")
+    var operatorTlsKey: String?
+
+    @Option(help: "Read templates, styles and the OpenAPI document from this folder, while editing them.")
+    var assetsDir: String?
+
+    @Option(help: "Write the first admin token to this file too (mode 0600).")
+    var adminTokenFile: String?
+
+    @Option(help: "Log level: trace, debug, info, notice, warning, error (default info).")
+    var logLevel: String?
+
+    func run() async throws {
+        do {
+            try await RegistryApp(configuration: try settings()).run()
+        } catch let error as any MartletError {
+            FileHandle.standardError.write(Data("martlet-registry: \(error)\n".utf8))
+            throw ExitCode(Self.status(of: error))
+        }
+    }
+
+    private func settings() throws -> RegistryConfiguration {
+        let environment = ProcessInfo.processInfo.environment
+        func value(_ given: String?, _ name: String) -> String? { given ?? environment["MARTLET_REGISTRY_" + name] }
+        guard let folder = value(data, "DATA") else {
+            throw ValidationError("Give the data folder: --data DIR, or MARTLET_REGISTRY_DATA.")
+        }
+        var logger = Logger(label: "martlet-registry") { StreamLogHandler.standardError(label: $0) }
+        if let level = value(logLevel, "LOG_LEVEL") {
+            guard let known = Logger.Level(rawValue: level) else {
+                throw InvalidValue(kind: "log level", value: level, rule: "trace, debug, info, notice, warning or error")
+            }
+            logger.logLevel = known
+        }
+        var tls: RegistryConfiguration.OperatorTLS?
+        switch (value(operatorTlsCert, "OPERATOR_TLS_CERT"), value(operatorTlsKey, "OPERATOR_TLS_KEY")) {
+        case (let certificate?, let key?): tls = .init(certificate: certificate, key: key)
+        case (nil, nil): tls = nil
+        default: throw ValidationError("--operator-tls-cert and --operator-tls-key are given together.")
+        }
+        return RegistryConfiguration(
+            dataFolder: folder,
+            operatorAddress: try ListenAddress(value(operatorAddress, "OPERATOR_ADDRESS") ?? "127.0.0.1:8080"),
+            deviceAddress: try ListenAddress(value(deviceAddress, "DEVICE_ADDRESS") ?? "127.0.0.1:8443"),
+            publicDeviceURL: value(publicDeviceUrl, "PUBLIC_DEVICE_URL"), operatorTLS: tls,
+            assetsFolder: value(assetsDir, "ASSETS_DIR"), adminTokenFile: value(adminTokenFile, "ADMIN_TOKEN_FILE"),
+            clock: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }, logger: logger,
+            announce: { line in
+                // Unbuffered, so that the line is there when standard output is a file that someone watches.
+                FileHandle.standardOutput.write(Data((line + "\n").utf8))
+            })
+    }
+
+    /// Exit codes of sysexits.h.
+    private static func status(of error: any MartletError) -> Int32 {
+        switch error.code {
+        case "badConfiguration", "invalidValue": 78
+        case "addressInUse", "addressNotHere", "dataFolderInUse": 69
+        case "addressForbidden": 77
+        case "diskFull", "dataFolderFailed", "ioFailed": 74
+        default: 70
+        }
+    }
+}
