@@ -16,8 +16,8 @@ package enum TelemetryLimits {
     package static let bucketsFromOutside = 2048
     /// Data points accepted in one export request: 32 slots × metrics × attribute sets × spooled intervals.
     package static let pointsPerRequest = 50_000
-    /// Characters of an attribute's value that are kept.
-    package static let attributeCharacters = 256
+    /// Characters of an attribute's value that are kept: the digests of 16 adapters have 1,200.
+    package static let attributeCharacters = 4096
     /// Different error types counted in one interval; further ones are counted as `other`.
     package static let errorTypes = 32
 }
