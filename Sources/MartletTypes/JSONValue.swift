@@ -50,9 +50,11 @@ extension JSONValue: Codable {
 }
 
 extension JSONValue {
-    /// Parses a document; throws `DecodingError` where it is not JSON or nested too deep.
+    /// Parses a document; throws `DecodingError` where it is not JSON, nested too deep, or has a key twice in one object.
+    ///
+    /// Only what is written without fraction and exponent, and fits, is a whole number.
     package init(parsing bytes: [UInt8]) throws {
-        self = try JSONDecoder().decode(JSONValue.self, from: Data(bytes))
+        self = try JSONParser.parse(bytes)
     }
 
     /// The members of an object; nil for anything else.
