@@ -36,12 +36,15 @@ package enum SlotPhase: String, Sendable, Codable, CaseIterable {
 /// What the director wants in a slot.
 package struct SlotTarget: Sendable, Hashable, Codable {
     package var assignment: SlotAssignment
-    /// The number of the assignment that said so first.
+    /// The number of the assignment that said so last.
     package var number: Int64
+    /// When that assignment ends; nothing is installed from it afterwards.
+    package var expires: Timestamp
 
-    package init(assignment: SlotAssignment, number: Int64) {
+    package init(assignment: SlotAssignment, number: Int64, expires: Timestamp) {
         self.assignment = assignment
         self.number = number
+        self.expires = expires
     }
 
     package var generation: Int64 { assignment.generation }

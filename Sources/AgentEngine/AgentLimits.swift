@@ -1,0 +1,39 @@
+internal import MartletTypes
+
+/// Bounds of the agent, each with its reason.
+enum AgentLimits {
+    /// A configuration file; one with every option is under 4 KiB.
+    static let configurationBytes = 256 * 1024
+    /// Reports in one call: a few hundred bytes each, far below the body limit.
+    static let reportsPerCall = 200
+    /// Tries of one blob within one fetch before the slot waits.
+    static let blobAttempts = 5
+    /// Shortest pause after a failed call to the registry.
+    static let firstPause = Duration.milliseconds(500)
+    /// Longest pause between calls to a registry that does not answer: it is found again within a minute.
+    static let longestPause = Duration.seconds(60)
+    /// Time between two refreshes of metadata that nothing asked for.
+    static let refreshInterval = Duration.seconds(600)
+    /// Time between two looks at the certificate's age.
+    static let renewalInterval = Duration.seconds(3600)
+    /// Longest silence of an inventory: it is sent again even where nothing changed.
+    static let inventoryInterval = Duration.seconds(3600)
+    /// How far the system clock may be behind what signatures vouch for.
+    static let clockTolerance = Duration.seconds(300)
+    /// Crashes of a serving engine within `crashWindow` that make a crash loop.
+    static let crashesInLoop = 5
+    /// See `crashesInLoop`.
+    static let crashWindow = Duration.seconds(120)
+    /// First pause before an engine is started again.
+    static let firstRestart = Duration.milliseconds(100)
+    /// Longest pause before an engine is started again.
+    static let longestRestart = Duration.seconds(30)
+    /// Grace between SIGTERM and SIGKILL for an engine whose requests are over.
+    static let engineGrace = Duration.seconds(3)
+    /// One line of the control socket.
+    static let controlBytes = 64 * 1024
+    /// Connections to the control socket at once.
+    static let controlConnections: Int32 = 8
+    /// Lines of history in a status.
+    static let statusHistory = 20
+}

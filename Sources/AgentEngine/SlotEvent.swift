@@ -1,0 +1,144 @@
+package import AgentStore
+package import MartletTypes
+
+/// Why a step of an installation did not succeed, and what that means for the next try.
+package struct SlotFailure: Sendable, Hashable {
+    /// What follows.
+    package enum Kind: Sendable, Hashable {
+        /// The release or the assignment is at fault: not tried again until the slot's assignment changes.
+        case final
+        /// Nothing is wrong, but it cannot run here: like `final`, reported as skipped.
+        case skipped
+        /// It may succeed later without a new assignment: tried again with growing pauses, reported once.
+        case retry
+        /// The way to the registry failed: tried again, not held against the release.
+        case transport
+    }
+
+    package var kind: Kind
+    /// A stable code, e.g. `digestMismatch`.
+    package var code: String
+    /// One sentence for people.
+    package var message: String
+    /// The evaluation that was below its threshold.
+    package var evaluation: EvaluationResult?
+
+    package init(_ kind: Kind, code: String, message: String, evaluation: EvaluationResult? = nil) {
+        self.kind = kind
+        self.code = code
+        self.message = message
+        self.evaluation = evaluation
+    }
+}
+
+/// What happened to a slot.
+package enum SlotEvent: Sendable, Hashable {
+    /// The agent started and read the slot's record from the journal.
+    case started
+    /// An accepted assignment names the slot.
+    case assigned(SlotTarget)
+    /// An accepted assignment does not name the slot.
+    case unassigned
+    /// The plan stands. `installed` where a generation on disk already has this content, checked and run before.
+    case planned(blobs: [Digest], missing: ByteCount, installed: Bool)
+    /// All blobs are there.
+    case fetched(bytes: ByteCount, milliseconds: Int64)
+    /// Every blob was found as promised.
+    case verified
+    /// The weights' headers are sound.
+    case checked
+    /// The generation's folder stands. `owesEvaluation` where its release was never evaluated on this device.
+    case staged(GenerationRecord, owesEvaluation: Bool)
+    /// The candidate answers `/health`.
+    case candidateReady(SwapMode, milliseconds: Int64)
+    /// The candidate answered its probes.
+    case probed
+    /// The candidate answered the evaluation set, above the threshold or not.
+    case evaluated(EvaluationResult)
+    /// The gateway leads to the candidate.
+    case switched(unavailableMilliseconds: Int64, cutStreams: Int)
+    /// What served before the switch has no request any more; so many answers were cut.
+    case drained(cutStreams: Int)
+    /// The step at work failed.
+    case failed(SlotFailure)
+    /// A generation that was asked to serve does.
+    case served(GenerationID)
+    /// A generation that was asked to serve cannot.
+    case serveFailed(GenerationID, SlotFailure)
+    /// The engine of a serving generation ended, beyond what a restart mends.
+    case engineLost(GenerationID, SlotFailure)
+    /// The time that was asked for has come.
+    case woke
+
+    /// A word for the history.
+    package var name: String {
+        switch self {
+        case .started: "agent started"
+        case .assigned: "assigned"
+        case .unassigned: "no longer assigned"
+        case .planned(_, _, let installed): installed ? "planned: on disk" : "planned"
+        case .fetched: "fetched"
+        case .verified: "verified"
+        case .checked: "checked"
+        case .staged: "staged"
+        case .candidateReady: "candidate ready"
+        case .probed: "probed"
+        case .evaluated: "evaluated"
+        case .switched: "switched"
+        case .drained: "drained"
+        case .failed(let failure): failure.code
+        case .served: "serving"
+        case .serveFailed(_, let failure): "not serving: \(failure.code)"
+        case .engineLost(_, let failure): "engine lost: \(failure.code)"
+        case .woke: "time came"
+        }
+    }
+}
+
+/// What is to be done about a slot, after its record was written.
+package enum SlotAction: Sendable, Hashable {
+    /// Forget the step at work; its result does not count any more.
+    case cancelWork
+    /// Read the release, choose the variant, list what is missing, make sure that the disk has room.
+    case plan(SlotTarget)
+    case fetch
+    case verify
+    case check
+    /// Make the generation's folder.
+    case stage
+    /// Start the candidate's engine, beside what serves or in its place, and wait for its health.
+    case startCandidate(GenerationRecord)
+    case probe(GenerationRecord)
+    case evaluate(GenerationRecord)
+    /// Lead the gateway to the candidate, drain and end what served before.
+    case switchOver(GenerationRecord, SwapMode)
+    /// Make sure that this generation's engine runs and the gateway leads to it.
+    case serve(GenerationRecord)
+    /// End every engine of the slot that the gateway does not lead to.
+    case endOthers
+    /// Point the links on disk, for an agent without its journal.
+    case point(current: GenerationID?, previous: GenerationID?)
+    /// Remove generations and blobs that nothing needs any more.
+    case collect
+    /// End all engines, remove the route, the generations and the record.
+    case empty
+    /// Send `woke` at this time.
+    case wake(Timestamp)
+}
+
+/// One thing to tell the registry; written together with the record that it goes with.
+package struct SlotReport: Sendable, Hashable {
+    package var target: SlotTarget?
+    package var state: DeviceRolloutState?
+    package var code: String?
+    package var message: String?
+    package var figures: InstallFigures?
+}
+
+/// What follows from one event.
+package struct SlotStep: Sendable, Hashable {
+    package var reports: [SlotReport] = []
+    package var actions: [SlotAction] = []
+
+    package init() {}
+}

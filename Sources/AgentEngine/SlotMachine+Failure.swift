@@ -1,0 +1,119 @@
+internal import AgentStore
+internal import MartletTypes
+
+extension SlotMachine {
+    mutating func fail(
+        _ failure: SlotFailure, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
+    ) {
+        guard record.phase.isUnderWay, let target = record.target else { return }
+        if let evaluation = failure.evaluation { record.figures.evaluation = evaluation }
+        // Whatever serves, the gateway must lead to what is committed; a candidate that was begun ends.
+        let touchedEngines = [.staged, .starting, .probing, .evaluating, .switching, .soaking].contains(record.phase)
+        step.actions.append(.cancelWork)
+        switch failure.kind {
+        case .final, .skipped:
+            step.reports.append(
+                report(failure.kind == .skipped ? .skipped : .failed, code: failure.code, message: failure.message))
+            settle()
+            record.override = SlotOverride(
+                generation: target.generation, code: failure.code, message: failure.message, time: now)
+            move(to: .failed, [], &step)
+        case .retry, .transport:
+            retry(failure, now, random, &step)
+        }
+        if touchedEngines {
+            step.actions.append(.endOthers)
+            serveCurrent(&step)
+        }
+        if record.phase == .failed { step.actions.append(.collect) }
+    }
+
+    private mutating func retry(
+        _ failure: SlotFailure, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
+    ) {
+        record.attempts += 1
+        let isQuiet = failure.kind == .transport && record.attempts < limits.quietTransportFailures
+        if record.reportedFailure != failure.code, !isQuiet {
+            record.reportedFailure = failure.code
+            var report = report(.failed, code: failure.code, message: failure.message)
+            // Nobody's fault that a person must mend: the installation is still under way.
+            if failure.kind == .transport { report.state = .downloading }
+            step.reports.append(report)
+        }
+        let retryAt = now + pause(after: record.attempts, random)
+        record.candidate = nil
+        record.swap = nil
+        record.owesEvaluation = false
+        record.soakEnds = nil
+        record.retryAt = retryAt
+        move(to: .waiting, [.wake(retryAt)], &step)
+    }
+
+    /// Doubles from try to try up to the longest, spread over its upper half so that a fleet does not come at once.
+    private func pause(after attempts: Int, _ random: Double) -> Duration {
+        let doubled = limits.firstRetry * (1 << min(attempts - 1, 20))
+        let full = min(doubled, limits.longestRetry)
+        return full / 2 + (full / 2) * min(max(random, 0), 1)
+    }
+
+    /// An engine that served is gone for good.
+    mutating func lost(
+        _ id: GenerationID, _ failure: SlotFailure, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
+    ) {
+        if record.candidate?.id == id {
+            fail(failure, now, random, &step)
+            return
+        }
+        guard let current = record.current, current.id == id else { return }
+        if record.phase == .staged, let candidate = record.candidate {
+            // What served does not come back; the candidate is the better chance.
+            move(to: .starting, [.startCandidate(candidate)], &step)
+            return
+        }
+        let alreadyBack = record.override?.code == SlotFailure.crashLoop
+        guard !record.phase.isUnderWay, !alreadyBack, failure.kind == .final, let previous = record.previous else {
+            return
+        }
+        step.reports.append(
+            SlotReport(
+                target: record.target, state: .failed, code: SlotFailure.crashLoop,
+                message: "\(failure.message) Going back to \(previous.paths.map(\.reference).joined(separator: ", ")).",
+                figures: nil))
+        record.override = SlotOverride(
+            generation: record.target?.generation ?? current.assigned, code: SlotFailure.crashLoop,
+            message: failure.message, time: now)
+        record.previous = current
+        record.current = previous
+        move(to: .failed, [.point(current: previous.id, previous: current.id), .serve(previous)], &step)
+    }
+}
+
+extension SlotFailure {
+    /// Code of a generation whose engine ends again and again.
+    static let crashLoop = "crashLoop"
+
+    /// The evaluation found less than the publisher demands.
+    static func belowThreshold(_ result: EvaluationResult) -> SlotFailure {
+        let demanded = result.minAccuracy.map(percent) ?? "none"
+        return SlotFailure(
+            .final, code: "evaluationFailed",
+            message: "\(result.correct) of \(result.rows) rows were right (\(percent(result.accuracy))), "
+                + "under the demanded \(demanded).",
+            evaluation: result)
+    }
+
+    private static func percent(_ share: Double) -> String {
+        let tenths = Int((share * 1000).rounded())
+        return "\(tenths / 10).\(tenths % 10) %"
+    }
+}
+
+extension SlotPhase {
+    /// Whether an installation is at work.
+    var isUnderWay: Bool {
+        switch self {
+        case .idle, .committed, .failed, .waiting: false
+        default: true
+        }
+    }
+}

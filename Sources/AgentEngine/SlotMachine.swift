@@ -1,0 +1,272 @@
+package import AgentStore
+package import MartletTypes
+
+/// Bounds of one slot's life.
+package struct SlotLimits: Sendable, Hashable {
+    /// First pause after a failed try.
+    package var firstRetry: Duration = .seconds(2)
+    /// Longest pause between tries: a broken registry costs one small exchange each.
+    package var longestRetry: Duration = .seconds(600)
+    /// How often the agent may be stopped while a candidate is at work before the candidate is blamed for it.
+    package var interruptions = 2
+    /// Failed ways to the registry in a row before one is reported.
+    package var quietTransportFailures = 3
+
+    package init() {}
+}
+
+/// The life of one slot as a table of transitions: values in, values out, no clock and no I/O.
+///
+/// Whoever drives it writes `record` to the journal, with the reports, before it does any of the actions. So the
+/// journal is always at or ahead of the world, and `started` finds its way from any record to a slot that serves.
+package struct SlotMachine: Sendable, Hashable {
+    package internal(set) var record: SlotRecord
+    let limits: SlotLimits
+
+    package init(record: SlotRecord, limits: SlotLimits = SlotLimits()) {
+        self.record = record
+        self.limits = limits
+    }
+
+    /// The one way in. `random` is between 0 and 1 and spreads the pauses between tries.
+    package mutating func handle(_ event: SlotEvent, now: Timestamp, random: Double = 0.5) -> SlotStep {
+        var step = SlotStep()
+        switch event {
+        case .started: start(now, random, &step)
+        case .assigned(let target): assign(target, &step)
+        case .unassigned: unassign(&step)
+        case .woke: wake(now, &step)
+        case .served(let id): served(id, now, &step)
+        case .serveFailed(let id, let failure): lost(id, failure, now, random, &step)
+        case .engineLost(let id, let failure): lost(id, failure, now, random, &step)
+        case .failed(let failure): fail(failure, now, random, &step)
+        case .drained(let cut): if record.phase == .soaking { record.figures.cutStreams = cut }
+        case .planned, .fetched, .verified, .checked, .staged, .candidateReady, .probed, .evaluated, .switched:
+            advance(event, now, random, &step)
+        }
+        return step
+    }
+
+    // MARK: Forward
+
+    /// The step at work succeeded. A result that the phase does not wait for changes nothing.
+    private mutating func advance(_ event: SlotEvent, _ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
+        switch (record.phase, event) {
+        case (.planning, .planned(let blobs, let missing, let installed)):
+            record.planned = blobs
+            if installed {
+                move(to: .checking, [.stage], &step)
+            } else if missing > .zero {
+                move(to: .fetching, [.fetch], report: .downloading, &step)
+            } else {
+                move(to: .verifying, [.verify], report: .verifying, &step)
+            }
+        case (.fetching, .fetched(let bytes, let milliseconds)):
+            record.figures.bytesFetched += bytes.bytes
+            record.figures.fetchMilliseconds = milliseconds
+            record.attempts = 0
+            move(to: .verifying, [.verify], report: .verifying, &step)
+        case (.verifying, .verified):
+            move(to: .checking, [.check], &step)
+        case (.checking, .checked):
+            step.actions.append(.stage)
+        case (.checking, .staged(let candidate, let owesEvaluation)):
+            record.candidate = candidate
+            record.owesEvaluation = owesEvaluation
+            record.swap = nil
+            move(to: .starting, [.startCandidate(candidate)], report: .probing, &step)
+        case (.starting, .candidateReady(let swap, let milliseconds)):
+            guard let candidate = record.candidate else { return }
+            record.swap = swap
+            record.figures.startMilliseconds = milliseconds
+            move(to: .probing, [.probe(candidate)], &step)
+        case (.probing, .probed):
+            guard let candidate = record.candidate, let swap = record.swap else { return }
+            if evaluatesBeforeSwitch {
+                move(to: .evaluating, [.evaluate(candidate)], &step)
+            } else {
+                move(to: .switching, [.switchOver(candidate, swap)], report: .switching, &step)
+            }
+        case (.evaluating, .evaluated(let result)):
+            guard let candidate = record.candidate, let swap = record.swap else { return }
+            guard accept(result, now, random, &step) else { return }
+            move(to: .switching, [.switchOver(candidate, swap)], report: .switching, &step)
+        case (.soaking, .evaluated(let result)):
+            guard accept(result, now, random, &step) else { return }
+            commitIfProven(now, &step)
+        case (.switching, .switched(let unavailable, let cut)):
+            record.figures.unavailableMilliseconds = unavailable
+            record.figures.cutStreams = cut
+            soak(now, &step)
+        default:
+            return
+        }
+    }
+
+    private var evaluatesBeforeSwitch: Bool {
+        record.owesEvaluation && record.swap == .sideBySide
+            && record.target?.assignment.update.evaluation != .whileSoaking
+    }
+
+    private mutating func accept(
+        _ result: EvaluationResult, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
+    ) -> Bool {
+        record.figures.evaluation = result
+        record.owesEvaluation = false
+        guard !result.passed else { return true }
+        fail(.belowThreshold(result), now, random, &step)
+        return false
+    }
+
+    private mutating func soak(_ now: Timestamp, _ step: inout SlotStep) {
+        let ends = now + .seconds(max(0, record.target?.assignment.update.soakSeconds ?? 0))
+        record.soakEnds = ends
+        move(to: .soaking, [], report: .soaking, &step)
+        if record.owesEvaluation, let candidate = record.candidate { step.actions.append(.evaluate(candidate)) }
+        if ends > now { step.actions.append(.wake(ends)) }
+        commitIfProven(now, &step)
+    }
+
+    private mutating func commitIfProven(_ now: Timestamp, _ step: inout SlotStep) {
+        guard record.phase == .soaking, !record.owesEvaluation, let ends = record.soakEnds, ends <= now,
+            let candidate = record.candidate
+        else { return }
+        record.previous = record.current ?? record.previous
+        record.current = candidate
+        settle()
+        move(to: .committed, [.point(current: candidate.id, previous: record.previous?.id), .collect], &step)
+        step.reports.append(report(.succeeded))
+    }
+
+    // MARK: Assignments
+
+    private mutating func assign(_ target: SlotTarget, _ step: inout SlotStep) {
+        if let known = record.target, known.assignment == target.assignment {
+            // Signed again, valid for longer; nothing changes for the slot.
+            record.target = target
+            return
+        }
+        let isUnderWay = record.phase.isUnderWay
+        if isUnderWay, record.target != nil { step.reports.append(report(.superseded)) }
+        // In replace mode nothing serves until the candidate does: what served must come back before all else.
+        let restores = [.starting, .probing, .evaluating].contains(record.phase)
+        let candidateServes = [.switching, .soaking].contains(record.phase)
+        if isUnderWay || record.phase == .waiting { step.actions.append(.cancelWork) }
+        if restores { step.actions.append(.endOthers) }
+        settle()
+        record.target = target
+        record.override = nil
+        record.figures = InstallFigures()
+        record.reportedFailure = nil
+        if var current = record.current, current.isContent(of: target.assignment), !candidateServes {
+            current.assigned = target.generation
+            current.rollout = target.assignment.rollout
+            record.current = current
+            move(to: .committed, [.serve(current), .collect], &step)
+            step.reports.append(report(.succeeded))
+            return
+        }
+        if restores, let current = record.current { step.actions.append(.serve(current)) }
+        move(to: .planning, [.plan(target)], &step)
+    }
+
+    private mutating func unassign(_ step: inout SlotStep) {
+        guard record.target != nil || record.current != nil else { return }
+        if record.phase.isUnderWay { step.reports.append(report(.superseded)) }
+        let slot = record.slot
+        step.reports.append(
+            SlotReport(target: record.target, code: "slotEmptied", message: "Slot \(slot) is no longer assigned."))
+        record = SlotRecord(slot: slot)
+        step.actions += [.cancelWork, .empty]
+    }
+
+    // MARK: Start of the agent and passing time
+
+    private mutating func start(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
+        step.actions.append(.point(current: record.current?.id, previous: record.previous?.id))
+        switch record.phase {
+        case .idle, .committed, .failed:
+            serveCurrent(&step)
+        case .waiting:
+            serveCurrent(&step)
+            step.actions.append(.wake(record.retryAt ?? now))
+        case .planning, .fetching, .verifying, .checking:
+            serveCurrent(&step)
+            record.candidate = nil
+            if let target = record.target { move(to: .planning, [.plan(target)], &step) }
+        case .staged, .starting, .probing, .evaluating, .switching, .soaking:
+            resumeCandidate(now, random, &step)
+        }
+    }
+
+    private mutating func resumeCandidate(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
+        record.interruptions += 1
+        guard record.interruptions <= limits.interruptions, let candidate = record.candidate else {
+            let message = "The agent was stopped \(record.interruptions) times while the candidate was at work."
+            fail(SlotFailure(.final, code: "interrupted", message: message), now, random, &step)
+            return
+        }
+        if record.phase == .soaking {
+            // It served when the agent was stopped; it proves itself anew from when it serves again.
+            record.soakEnds = nil
+            step.actions.append(.serve(candidate))
+        } else if let current = record.current {
+            move(to: .staged, [.serve(current)], &step)
+        } else {
+            move(to: .starting, [.startCandidate(candidate)], &step)
+        }
+    }
+
+    private mutating func served(_ id: GenerationID, _ now: Timestamp, _ step: inout SlotStep) {
+        guard let candidate = record.candidate else { return }
+        if record.phase == .staged, id == record.current?.id {
+            move(to: .starting, [.startCandidate(candidate)], &step)
+        } else if record.phase == .soaking, id == candidate.id, record.soakEnds == nil {
+            soak(now, &step)
+        }
+    }
+
+    private mutating func wake(_ now: Timestamp, _ step: inout SlotStep) {
+        if record.phase == .soaking { commitIfProven(now, &step) }
+        if record.phase == .waiting, let target = record.target {
+            guard let retryAt = record.retryAt, retryAt > now else {
+                record.retryAt = nil
+                move(to: .planning, [.plan(target)], &step)
+                return
+            }
+            step.actions.append(.wake(retryAt))
+        }
+    }
+
+    // MARK: Shared with the failures
+
+    mutating func move(
+        to phase: SlotPhase, _ actions: [SlotAction], report state: DeviceRolloutState? = nil, _ step: inout SlotStep
+    ) {
+        record.phase = phase
+        if let state { step.reports.append(report(state)) }
+        step.actions += actions
+    }
+
+    /// Clears what belongs to an installation at work.
+    mutating func settle() {
+        record.candidate = nil
+        record.swap = nil
+        record.owesEvaluation = false
+        record.soakEnds = nil
+        record.attempts = 0
+        record.retryAt = nil
+        record.interruptions = 0
+        record.planned = []
+    }
+
+    func serveCurrent(_ step: inout SlotStep) {
+        if let current = record.current { step.actions.append(.serve(current)) }
+    }
+
+    func report(
+        _ state: DeviceRolloutState, code: String? = nil, message: String? = nil
+    ) -> SlotReport {
+        SlotReport(target: record.target, state: state, code: code, message: message, figures: record.figures)
+    }
+}

@@ -1,0 +1,43 @@
+package import AgentStore
+package import MartletTypes
+
+/// The engines of one slot, as the slot's driver commands them. Failures are `SlotFailure` or `CancellationError`.
+package protocol SlotRuntime: Sendable {
+    /// Makes sure that the generation's engine runs and the gateway leads to it; what served before is drained.
+    func serve(_ record: GenerationRecord) async throws
+    /// Starts the candidate, beside what serves or in its place, and waits for its health.
+    func startCandidate(_ record: GenerationRecord) async throws -> (mode: SwapMode, milliseconds: Int64)
+    /// Asks the release's probes; `quick` asks only the first.
+    func probe(_ record: GenerationRecord, quick: Bool) async throws
+    /// Runs the evaluation set.
+    func evaluate(_ record: GenerationRecord) async throws -> EvaluationResult
+    /// Leads the gateway to the candidate; returns for how long requests waited. What served before drains afterwards.
+    func switchOver(_ record: GenerationRecord) async throws -> Duration
+    /// Ends every engine that the gateway does not lead to.
+    func endOthers() async
+    /// Ends all engines and forgets the route.
+    func endAll(forget: Bool) async
+    /// What serves now; nil where nothing does.
+    func serving() async -> GenerationID?
+}
+
+/// What an engine's life tells the slot's driver by itself.
+package enum RuntimeNews: Sendable {
+    /// The engine of a serving generation ended, beyond what a restart mends.
+    case lost(GenerationID, SlotFailure)
+    /// The engine of a serving generation ended and was started again.
+    case restarted(GenerationID, reason: String, unavailable: Duration)
+    /// What served before the last switch is drained.
+    case drained(cutStreams: Int)
+}
+
+extension SlotFailure {
+    /// The failure that an error of a step amounts to.
+    static func from(_ error: any Error, otherwise kind: Kind = .final) -> SlotFailure {
+        if let failure = error as? SlotFailure { return failure }
+        let summary = ErrorSummary(error)
+        return SlotFailure(kind, code: summary.code, message: summary.message)
+    }
+}
+
+extension SlotFailure: Error {}
