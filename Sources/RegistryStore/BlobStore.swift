@@ -2,8 +2,8 @@ package import MartletTypes
 
 /// Content-addressed bytes: what the registry serves to devices and takes from publishers.
 ///
-/// A blob is there whole or not at all, under the digest that was checked when it came in. One behaviour suite runs over
-/// every implementation.
+/// A blob is there whole or not at all, under the digest that was checked when it came in. One behaviour suite runs
+/// over every implementation.
 package protocol BlobStore: Sendable {
     /// The blob's length, nil where it is absent.
     func size(of digest: Digest) async throws -> ByteCount?

@@ -2,8 +2,8 @@ internal import MartletTypes
 
 /// A database in which the registry keeps its state: transactions over portable SQL.
 ///
-/// SQLite stands behind it today, PostgreSQL can: statements use `?` for parameters, `INSERT … ON CONFLICT … RETURNING`,
-/// and no function that only one engine has.
+/// SQLite stands behind it today, PostgreSQL can: statements use `?` for parameters,
+/// `INSERT … ON CONFLICT … RETURNING`, and no function that only one engine has.
 package protocol Database: Sendable {
     /// Runs `body` over one consistent snapshot; writes are refused by the engine.
     func read<Value: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> Value) async throws -> Value
@@ -58,6 +58,11 @@ package enum SQLValue: Sendable, Hashable {
     static func optional(_ value: Double?) -> SQLValue { value.map { .real($0) } ?? .null }
     static func time(_ value: Timestamp?) -> SQLValue { value.map { .integer($0.milliseconds) } ?? .null }
     static func flag(_ value: Bool) -> SQLValue { .integer(value ? 1 : 0) }
+
+    /// A text as every engine can keep it: a zero byte, which none can, becomes the replacement character.
+    static func storable(_ text: String) -> String {
+        text.utf8.contains(0) ? text.replacing("\0", with: "\u{FFFD}") : text
+    }
 
     /// A document as JSON text; nil is SQL's null.
     static func json(_ value: (some Encodable)?) throws -> SQLValue {

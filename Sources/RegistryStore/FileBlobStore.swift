@@ -4,8 +4,8 @@ private import Synchronization
 
 /// Blobs as files under one folder: `blobs/sha256/ab/ab12…`, uploads beside them on the same file system.
 ///
-/// Paths are made of a `Digest` or an `UploadID` only. All file work runs on Dispatch's threads, none on the cooperative
-/// pool; the work of one upload runs on a serial queue of its own.
+/// Paths are made of a `Digest` or an `UploadID` only. All file work runs on Dispatch's threads, none on the
+/// cooperative pool; the work of one upload runs on a serial queue of its own.
 package final class FileBlobStore: BlobStore {
     private struct Upload {
         let queue: DispatchQueue

@@ -22,7 +22,8 @@ struct FileDescriptor: ~Copyable {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws {
         var done = 0
         while done < bytes.count {
-            let count = pwrite(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + done)
+            let count = pwrite(
+                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset) + done)
             if count < 0, errno == EINTR { continue }
             guard count > 0 else { throw Self.failure("write", "a file", count == 0 ? ENOSPC : errno) }
             done += count

@@ -70,7 +70,8 @@ package struct Migrator: Sendable {
         }
         for row in applied {
             guard let migration = migrations.first(where: { $0.number == row.number }) else {
-                throw StoreError(.schemaTooNew, "The database has step \(row.number) (\(row.name)), which is unknown here.")
+                throw StoreError(
+                    .schemaTooNew, "The database has step \(row.number) (\(row.name)), which is unknown here.")
             }
             guard migration.digest.text == row.digest else {
                 throw StoreError(

@@ -95,7 +95,8 @@ package struct SQLRow: Sendable {
     }
 
     /// A case of an enumeration.
-    func choice<Choice: RawRepresentable<String>>(_ column: String, _ type: Choice.Type = Choice.self) throws -> Choice {
+    func choice<Choice: RawRepresentable<String>>(_ column: String, _ type: Choice.Type = Choice.self) throws -> Choice
+    {
         guard let choice = try optionalChoice(column, type) else { throw Self.wrong(column, "a \(type)") }
         return choice
     }

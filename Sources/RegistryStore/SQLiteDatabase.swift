@@ -123,7 +123,7 @@ extension SQLValue {
         case .null: .null
         case .integer(let value): value.databaseValue
         case .real(let value): value.databaseValue
-        case .text(let value): value.databaseValue
+        case .text(let value): Self.storable(value).databaseValue
         case .blob(let value): Data(value).databaseValue
         }
     }

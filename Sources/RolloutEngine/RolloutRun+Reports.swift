@@ -111,7 +111,8 @@ extension RolloutRun {
             update(position, now: now) {
                 $0.state = member.wasHeard ? .failed : .unreachable
                 $0.code = member.wasHeard ? RolloutCode.timedOut : RolloutCode.silent
-                $0.message = member.wasHeard ? "still \(member.state.rawValue) after \(seconds) s" : "silent for \(seconds) s"
+                $0.message =
+                    member.wasHeard ? "still \(member.state.rawValue) after \(seconds) s" : "silent for \(seconds) s"
             }
         }
         var parts: [String] = []

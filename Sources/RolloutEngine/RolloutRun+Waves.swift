@@ -7,7 +7,8 @@ extension RolloutRun {
         header.state = .running
         header.reason = "started by \(actor)"
         record(
-            .start, "\(actor) started \(target) on \(Phrase.devices(members.count)) in \(header.waveCount) waves", now: now)
+            .start, "\(actor) started \(target) on \(Phrase.devices(members.count)) in \(header.waveCount) waves",
+            now: now)
         if header.waveCount > 0 { recordWave(now: now) }
     }
 
@@ -75,8 +76,11 @@ extension RolloutRun {
 
     private mutating func recordWave(now: Timestamp) {
         let devices = tally.places[header.wave].map { members[$0].device }
-        let before = header.wave == 0 ? "" : " after \(tally.succeeded[header.wave - 1]) of "
-            + "\(Phrase.devices(tally.places[header.wave - 1].count)) of wave \(header.wave) succeeded"
+        let before =
+            header.wave == 0
+            ? ""
+            : " after \(tally.succeeded[header.wave - 1]) of "
+                + "\(Phrase.devices(tally.places[header.wave - 1].count)) of wave \(header.wave) succeeded"
         record(
             .startWave,
             "wave \(header.wave + 1) of \(header.waveCount)\(before): \(Phrase.devices(devices.count)) "

@@ -63,7 +63,8 @@ package struct RolloutRun: Sendable {
         case .assigned(let device, let generation): assigned(device, generation, now: now)
         case .refused(let device, let code, let message): refused(device, code, message, now: now)
         case .reported(let report): reported(report, now: now)
-        case .deviceGone(let device): take(device, .skipped, RolloutCode.deviceGone, by: RolloutCode.deviceGone, now: now)
+        case .deviceGone(let device):
+            take(device, .skipped, RolloutCode.deviceGone, by: RolloutCode.deviceGone, now: now)
         case .deviceSuperseded(let device, let owner):
             take(device, .superseded, RolloutCode.superseded, by: owner, now: now)
         case .superseded, .pause, .resume, .abort, .rollback: steer(event, now: now)

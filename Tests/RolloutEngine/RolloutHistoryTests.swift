@@ -79,7 +79,9 @@ struct RolloutHistory {
     init(seed: UInt64) throws {
         generator = SeededGenerator(seed: seed)
         let count = Int.random(in: 0...12, using: &generator)
-        let waves: [[RolloutPolicy.WaveSize]] = [[], [.count(1)], [.count(1), .percent(50)], [.percent(10), .count(4)]]
+        let waves: [[RolloutPolicy.WaveSize]] = [
+            [], [.count(1)], [.count(1), .percent(50)], [.percent(10), .count(4)],
+        ]
         let policy = RolloutPolicy(
             waves: waves.randomElement(using: &generator) ?? [],
             maxFailures: Int.random(in: 0...2, using: &generator),

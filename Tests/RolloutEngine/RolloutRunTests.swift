@@ -21,7 +21,9 @@ struct RolloutRunTests {
         #expect(fixture.run.header.state == .completed)
         #expect(fixture.run.header.reason == "10 of 10 devices succeeded")
         #expect(fixture.actions() == [.start, .startWave, .startWave, .startWave, .complete])
-        #expect(fixture.decisions[2].reason.hasPrefix("wave 2 of 3 after 1 of 1 device of wave 1 succeeded: 4 devices (pi-"))
+        #expect(
+            fixture.decisions[2].reason.hasPrefix("wave 2 of 3 after 1 of 1 device of wave 1 succeeded: 4 devices (pi-")
+        )
     }
 
     @Test("stops at a failed gate and names devices, causes and numbers")

@@ -50,11 +50,13 @@ package struct ManifestStore {
     @discardableResult
     package func put(_ manifest: StoredManifest, references: [ManifestReference], now: Timestamp) throws -> Bool {
         for reference in references {
-            let isHere = try reference.isManifest
+            let isHere =
+                try reference.isManifest
                 ? exists(manifest.repository, reference.digest) : blobSize(manifest.repository, reference.digest) != nil
             guard isHere else {
                 throw StoreError(
-                    .notFound, "\(manifest.repository) has no \(reference.isManifest ? "manifest" : "blob") \(reference.digest).")
+                    .notFound,
+                    "\(manifest.repository) has no \(reference.isManifest ? "manifest" : "blob") \(reference.digest).")
             }
         }
         let added = try sql.execute(
@@ -74,15 +76,20 @@ package struct ManifestStore {
                 INSERT INTO manifest_references (repository, manifest, digest, is_manifest) VALUES (?, ?, ?, ?)
                 ON CONFLICT (repository, manifest, digest) DO NOTHING
                 """,
-                [.text(manifest.repository), .text(manifest.digest), .text(reference.digest), .flag(reference.isManifest)])
+                [
+                    .text(manifest.repository), .text(manifest.digest), .text(reference.digest),
+                    .flag(reference.isManifest),
+                ])
         }
         return true
     }
 
     /// A manifest by its digest.
     package func find(_ repository: RepositoryName, _ digest: Digest) throws -> StoredManifest? {
-        try sql.first("SELECT * FROM manifests WHERE repository = ? AND digest = ?", [.text(repository), .text(digest)])
-            .map(Self.manifest)
+        try sql.first(
+            "SELECT * FROM manifests WHERE repository = ? AND digest = ?", [.text(repository), .text(digest)]
+        )
+        .map(Self.manifest)
     }
 
     /// A manifest by its tag.
@@ -98,7 +105,8 @@ package struct ManifestStore {
 
     /// Whether the repository has a manifest.
     package func exists(_ repository: RepositoryName, _ digest: Digest) throws -> Bool {
-        try sql.first("SELECT 1 AS one FROM manifests WHERE repository = ? AND digest = ?", [.text(repository), .text(digest)])
+        try sql.first(
+            "SELECT 1 AS one FROM manifests WHERE repository = ? AND digest = ?", [.text(repository), .text(digest)])
             != nil
     }
 
@@ -164,7 +172,8 @@ package struct ManifestStore {
 
     private static func manifest(_ row: SQLRow) throws -> StoredManifest {
         StoredManifest(
-            repository: try row.name("repository"), digest: try row.name("digest"), mediaType: try row.text("media_type"),
+            repository: try row.name("repository"), digest: try row.name("digest"),
+            mediaType: try row.text("media_type"),
             artifactType: try row.optionalText("artifact_type"),
             annotations: try row.optionalJSON("annotations") ?? [:], subject: try row.optionalName("subject"),
             bytes: try row.blob("bytes"))
@@ -201,7 +210,8 @@ extension ManifestStore {
     /// Takes a blob from a repository; returns whether it had it. Throws `conflict` where a manifest needs it.
     package func removeBlob(_ repository: RepositoryName, _ digest: Digest) throws -> Bool {
         let user = try sql.first(
-            "SELECT manifest FROM manifest_references WHERE repository = ? AND digest = ?", [.text(repository), .text(digest)])
+            "SELECT manifest FROM manifest_references WHERE repository = ? AND digest = ?",
+            [.text(repository), .text(digest)])
         if let user {
             throw StoreError(.conflict, "Manifest \(try user.text("manifest")) needs blob \(digest).")
         }

@@ -34,11 +34,13 @@ package struct MetadataStore {
         }
         guard metadata.version > (current ?? 0) else {
             throw StoreError(
-                .versionConflict, "Role \(metadata.role) has version \(current ?? 0); \(metadata.version) is not above it.")
+                .versionConflict,
+                "Role \(metadata.role) has version \(current ?? 0); \(metadata.version) is not above it.")
         }
         let digest = Digest.of(metadata.bytes)
         if let kept = try sql.first(
-            "SELECT digest FROM tuf_metadata WHERE role = ? AND version = ?", [.text(metadata.role), .integer(metadata.version)])
+            "SELECT digest FROM tuf_metadata WHERE role = ? AND version = ?",
+            [.text(metadata.role), .integer(metadata.version)])
         {
             guard try kept.text("digest") == digest.text else {
                 throw StoreError(.alreadyExists, "Role \(metadata.role) version \(metadata.version) has other bytes.")
@@ -84,7 +86,9 @@ package struct MetadataStore {
     }
 
     /// What is current of every role, without the bytes: for snapshots and for the status.
-    package func versions() throws -> [(role: String, version: Int64, length: Int64, digest: Digest, expires: Timestamp)] {
+    package func versions() throws -> [(
+        role: String, version: Int64, length: Int64, digest: Digest, expires: Timestamp
+    )] {
         try sql.query(
             """
             SELECT tuf_metadata.role, tuf_metadata.version, length, digest, expires FROM tuf_metadata

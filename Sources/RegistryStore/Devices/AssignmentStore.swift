@@ -89,8 +89,10 @@ package struct AssignmentStore {
                 DesiredChange(device: move.device, slot: move.slot, from: before, to: desired, number: number))
         }
         for device in numbers.keys {
-            let count = try sql.first(
-                "SELECT COUNT(*) AS count FROM desired_slots WHERE device = ?", [.text(device)])?.integer("count") ?? 0
+            let count =
+                try sql.first(
+                    "SELECT COUNT(*) AS count FROM desired_slots WHERE device = ?", [.text(device)])?.integer("count")
+                ?? 0
             guard count <= Int64(Limits.slotsPerDevice) else {
                 throw StoreError(.tooMany, "Device \(device) has more than \(Limits.slotsPerDevice) slots.")
             }
@@ -102,7 +104,8 @@ package struct AssignmentStore {
     /// Why a slot cannot be moved to `desired`; nil where it can.
     package func refusal(of desired: DesiredSlot, isRestore: Bool = false) throws -> StoreError? {
         guard (1...Limits.adaptersPerSlot).contains(desired.releases.count) else {
-            return StoreError(.wrongKind, "A slot runs 1 to \(Limits.adaptersPerSlot) releases, not \(desired.releases.count).")
+            return StoreError(
+                .wrongKind, "A slot runs 1 to \(Limits.adaptersPerSlot) releases, not \(desired.releases.count).")
         }
         guard Set(desired.releases.map(\.repository)).count == desired.releases.count else {
             return StoreError(.wrongKind, "A slot runs at most one release of a repository.")

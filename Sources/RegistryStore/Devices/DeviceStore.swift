@@ -18,7 +18,8 @@ package struct DeviceStore {
         }
         try sql.execute(
             """
-            INSERT INTO devices (device, labels, state, enrolled, journal, certificate_expires) VALUES (?, ?, ?, ?, ?, ?)
+            INSERT INTO devices (device, labels, state, enrolled, journal, certificate_expires)
+            VALUES (?, ?, ?, ?, ?, ?)
             ON CONFLICT (device) DO UPDATE SET labels = excluded.labels, state = excluded.state, state_reason = NULL,
                 enrolled = excluded.enrolled, journal = excluded.journal,
                 certificate_expires = excluded.certificate_expires
@@ -101,7 +102,8 @@ package struct DeviceStore {
     package func revoke(_ device: DeviceID, reason: String, now: Timestamp) throws {
         try setState(device, .revoked, reason: reason)
         try sql.execute(
-            "UPDATE device_certificates SET revoked = ? WHERE device = ? AND revoked IS NULL", [.time(now), .text(device)])
+            "UPDATE device_certificates SET revoked = ? WHERE device = ? AND revoked IS NULL",
+            [.time(now), .text(device)])
     }
 
     /// Forgets a device with all its rows; returns whether it was there.
@@ -124,8 +126,10 @@ package struct DeviceStore {
     package func noteJournal(_ device: DeviceID, _ journal: JournalID, now: Timestamp) throws -> Bool {
         guard let row = try find(device) else { throw Self.unknown(device) }
         if row.journal == journal { return true }
-        let known = try sql.first(
-            "SELECT COUNT(*) AS count FROM device_journals WHERE device = ?", [.text(device)])?.integer("count") ?? 0
+        let known =
+            try sql.first(
+                "SELECT COUNT(*) AS count FROM device_journals WHERE device = ?", [.text(device)])?.integer("count")
+            ?? 0
         if known < Int64(StoreLimits.journalsPerDevice) {
             try sql.execute(
                 """

@@ -1,6 +1,7 @@
 package import MartletTypes
 
-/// What a device may read: exactly the digests that its current, previous and desired releases reach (DESIGN section 10).
+/// What a device may read: exactly the digests that its current, previous and desired releases reach (DESIGN
+/// section 10).
 package struct ReadAccess {
     private let sql: any SQLConnection
 

@@ -42,7 +42,8 @@ package struct ReportStore {
 
     package init(_ sql: any SQLConnection) { self.sql = sql }
 
-    /// Keeps the reports that are new and applies them to the slots; returns these, and up to where the journal is here.
+    /// Keeps the reports that are new and applies them to the slots; returns these, and up to where the journal
+    /// is here.
     ///
     /// Idempotent by device, journal and sequence. Throws `notFound` for a journal that does not belong to the device.
     package func accept(

@@ -111,7 +111,8 @@ package struct SlotStore {
             let slot: SlotName = try row.name("slot")
             let known = releases[slot] ?? [:]
             slots[slot, default: SlotRow()].reported = ReportedSlot(
-                current: known[.current] ?? [], previous: known[.previous] ?? [], generation: try row.integer("generation"),
+                current: known[.current] ?? [], previous: known[.previous] ?? [],
+                generation: try row.integer("generation"),
                 serving: try row.flag("is_serving"), weights: try row.optionalName("weights"),
                 variant: try row.optionalName("variant"), override: try row.optionalText("override"))
             slots[slot]?.progress = try Self.progress(row)
@@ -188,7 +189,8 @@ package struct SlotStore {
                 VALUES (?, ?, ?, ?, ?, ?)
                 """,
                 [
-                    .text(device), .text(slot), .text(phase.rawValue), .integer(Int64(position)), .text(path.repository),
+                    .text(device), .text(slot), .text(phase.rawValue), .integer(Int64(position)),
+                    .text(path.repository),
                     .text(path.version),
                 ])
         }

@@ -13,7 +13,8 @@ package struct AuditLog {
         actor: String, action: String, subject: String, detail: JSONValue = .object([:]), now: Timestamp
     ) throws -> AuditEntry {
         let entry = try AuditChain.entry(
-            after: head(), time: now, actor: actor, action: action, subject: subject, detail: detail)
+            after: head(), time: now, actor: SQLValue.storable(actor), action: SQLValue.storable(action),
+            subject: SQLValue.storable(subject), detail: detail)
         try sql.execute(
             """
             INSERT INTO audit (number, time, actor, action, subject, detail, previous_hash, hash)

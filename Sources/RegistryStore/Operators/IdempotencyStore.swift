@@ -38,7 +38,8 @@ package struct IdempotencyStore {
         guard answer.body.count <= StoreLimits.idempotentAnswerBytes else { return }
         try sql.execute(
             """
-            INSERT INTO idempotency (caller, key, request, status, media_type, body, created) VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO idempotency (caller, key, request, status, media_type, body, created)
+            VALUES (?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (caller, key) DO NOTHING
             """,
             [

@@ -17,7 +17,8 @@ package struct NonceStore {
     /// Uses a nonce up; returns whether it was good.
     package func consume(_ nonce: String, now: Timestamp) throws -> Bool {
         try sql.execute(
-            "DELETE FROM renewal_nonces WHERE nonce_hash = ? AND expires > ?", [.text(SecretHash.of(nonce)), .time(now)]
+            "DELETE FROM renewal_nonces WHERE nonce_hash = ? AND expires > ?",
+            [.text(SecretHash.of(nonce)), .time(now)]
         ) > 0
     }
 }

@@ -34,8 +34,10 @@ package struct AliasStore {
 
     /// The release that an alias points at; nil where there is no such alias.
     package func resolve(_ repository: RepositoryName, _ name: AliasName) throws -> ReleasePath? {
-        try sql.first("SELECT version FROM aliases WHERE repository = ? AND alias = ?", [.text(repository), .text(name)])
-            .map { ReleasePath(repository: repository, version: try $0.name("version")) }
+        try sql.first(
+            "SELECT version FROM aliases WHERE repository = ? AND alias = ?", [.text(repository), .text(name)]
+        )
+        .map { ReleasePath(repository: repository, version: try $0.name("version")) }
     }
 
     /// The aliases of one repository or of all, in byte order.

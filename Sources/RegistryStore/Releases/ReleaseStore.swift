@@ -100,7 +100,8 @@ package struct ReleaseStore {
             """,
             [
                 .text(repository), .text(release.path.version), .text(release.path.version.sortKey),
-                .text(release.indexDigest), .integer(release.length), .text(release.base), .optional(release.minAccuracy),
+                .text(release.indexDigest), .integer(release.length), .text(release.base),
+                .optional(release.minAccuracy),
                 .time(release.published),
             ])
         for (position, variant) in release.variants.enumerated() {
@@ -173,7 +174,8 @@ package struct ReleaseStore {
 
     /// The digests that a release reaches.
     package func objects(of path: ReleasePath) throws -> Set<Digest> {
-        let rows = try sql.query("SELECT digest FROM release_objects WHERE repository = ? AND version = ?", Self.key(path))
+        let rows = try sql.query(
+            "SELECT digest FROM release_objects WHERE repository = ? AND version = ?", Self.key(path))
         return Set(try rows.map { try $0.name("digest") })
     }
 
@@ -191,7 +193,8 @@ package struct ReleaseStore {
         let held: ReleaseKind? = try sql.first("SELECT kind FROM repositories WHERE name = ?", [.text(repository)])?
             .choice("kind")
         guard held == kind else {
-            throw StoreError(.wrongKind, "\(repository) holds releases of kind \(held?.rawValue ?? "?"), not \(kind.rawValue).")
+            throw StoreError(
+                .wrongKind, "\(repository) holds releases of kind \(held?.rawValue ?? "?"), not \(kind.rawValue).")
         }
     }
 
@@ -211,8 +214,10 @@ package struct ReleaseStore {
             let path = ReleasePath(repository: try row.name("repository"), version: try row.name("version"))
             return ReleaseRow(
                 path: path, kind: try row.choice("kind"), indexDigest: try row.name("index_digest"),
-                length: try row.integer("length"), state: try Self.state(row), stateReason: try row.optionalText("state_reason"),
-                published: try row.time("published"), base: try row.optionalName("base"), variants: try variants(of: path),
+                length: try row.integer("length"), state: try Self.state(row),
+                stateReason: try row.optionalText("state_reason"),
+                published: try row.time("published"), base: try row.optionalName("base"),
+                variants: try variants(of: path),
                 minAccuracy: try row.optionalReal("min_accuracy"), aliases: try AliasStore(sql).aliases(of: path),
                 devices: Int(try row.integer("devices")))
         }
@@ -224,12 +229,13 @@ package struct ReleaseStore {
     }
 
     private func variants(of path: ReleasePath) throws -> [VariantRow] {
-        try sql.query("SELECT * FROM variants WHERE repository = ? AND version = ? ORDER BY position", Self.key(path)).map {
-            VariantRow(
-                digest: try $0.name("digest"), architecture: try $0.text("architecture"),
-                quantization: try $0.text("quantization"), size: ByteCount(try $0.integer("size")),
-                minMemory: try $0.optionalInteger("min_memory").map { ByteCount($0) })
-        }
+        try sql.query("SELECT * FROM variants WHERE repository = ? AND version = ? ORDER BY position", Self.key(path))
+            .map {
+                VariantRow(
+                    digest: try $0.name("digest"), architecture: try $0.text("architecture"),
+                    quantization: try $0.text("quantization"), size: ByteCount(try $0.integer("size")),
+                    minMemory: try $0.optionalInteger("min_memory").map { ByteCount($0) })
+            }
     }
 }
 

@@ -77,7 +77,8 @@ package struct RolloutStore {
             WHERE id = ? AND version = ?
             """,
             [
-                .text(row.run.header.state.rawValue), .flag(!row.run.header.state.isFinal), .text(row.run.header.reason),
+                .text(row.run.header.state.rawValue), .flag(!row.run.header.state.isFinal),
+                .text(row.run.header.reason),
                 try .json(row.run.header), .time(now), .text(row.id), .integer(row.version),
             ])
         guard changed == 1 else {
