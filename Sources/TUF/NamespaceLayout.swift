@@ -7,13 +7,17 @@ package import MartletTypes
 package struct NamespaceLayout: Sendable, Hashable {
     /// The namespace, e.g. `clinic`; also the name of its role.
     package let namespace: String
-    /// The bins of the namespace's role have 2^bitLength.
-    package static let bitLength = 4
+    /// The namespace has 2^bitLength bins.
+    package let bitLength: Int
+    /// Sixteen bins: up to some thousands of releases a bin stays under 256 KiB, and a new namespace is 17 small files.
+    package static let defaultBitLength = 4
+    /// 4096 bins: snapshot names each of them, and stays under half a megabyte.
+    package static let maxBitLength = 12
     /// Components of a release path that the delegation covers, because `*` does not cross `/`.
     package static let depths = 3...6
 
     /// Throws `invalidName` for a standard role's name and for names that could be another namespace's bin.
-    package init(_ namespace: String) throws(TUFError) {
+    package init(_ namespace: String, bitLength: Int = defaultBitLength) throws(TUFError) {
         let isComponent = (try? RepositoryName(namespace + "/x"))?.namespace == namespace
         guard isComponent, namespace.utf8.count <= Limits.nameBytes else {
             throw TUFError(.invalidName, role: namespace, "The namespace is not a component of a repository name.")
@@ -21,7 +25,19 @@ package struct NamespaceLayout: Sendable, Hashable {
         guard !DelegatedRole.reservedNames.contains(namespace), !Self.looksLikeBin(namespace) else {
             throw TUFError(.invalidName, role: namespace, "The namespace \(namespace) is the name of another role.")
         }
+        guard (1...Self.maxBitLength).contains(bitLength) else {
+            throw TUFError(.invalidName, role: namespace, "A namespace has 2^1 to 2^\(Self.maxBitLength) bins.")
+        }
         self.namespace = namespace
+        self.bitLength = bitLength
+    }
+
+    /// The layout that a namespace has, from the verified metadata of its role; throws `malformed` where that has no bins.
+    package init(_ namespace: String, of role: TargetsMetadata) throws(TUFError) {
+        guard case .succinct(let bins) = role.delegations?.roles else {
+            throw TUFError(.malformed, role: namespace, "\(namespace) does not delegate to hash bins.")
+        }
+        try self.init(namespace, bitLength: bins.bitLength)
     }
 
     private static func looksLikeBin(_ name: String) -> Bool {
@@ -70,7 +86,7 @@ package struct NamespaceLayout: Sendable, Hashable {
     ) throws(TUFError) -> TargetsMetadata {
         let roleKeys = try Self.roleKeys(keys, threshold, role: namespace)
         let bins = try SuccinctRoles(
-            bitLength: Self.bitLength, namePrefix: binPrefix, keyIDs: roleKeys.keyIDs, threshold: threshold)
+            bitLength: bitLength, namePrefix: binPrefix, keyIDs: roleKeys.keyIDs, threshold: threshold)
         let table = Dictionary(keys.map { ($0.keyID, $0) }) { first, _ in first }
         return TargetsMetadata(
             version: version, expires: now + MetadataLifetime.namespace,
@@ -79,13 +95,12 @@ package struct NamespaceLayout: Sendable, Hashable {
 
     /// The names of all bins.
     package var bins: [String] {
-        let count = 1 << Self.bitLength
-        return (0..<count).map { binPrefix + "-" + String($0, radix: 16) }
+        (0..<(1 << bitLength)).map { SuccinctRoles.name(ofBin: $0, prefix: binPrefix, bitLength: bitLength) }
     }
 
     /// The bin that a release falls into.
     package func bin(for path: String) throws(TUFError) -> String {
-        try SuccinctRoles(bitLength: Self.bitLength, namePrefix: binPrefix, keyIDs: [], threshold: 1)
+        try SuccinctRoles(bitLength: bitLength, namePrefix: binPrefix, keyIDs: [], threshold: 1)
             .role(forTarget: path)
     }
 

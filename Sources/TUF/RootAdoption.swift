@@ -14,10 +14,10 @@ struct RootAdoption {
     func start(from initial: [UInt8]) throws -> RootMetadata {
         let anchor = try read(initial)
         var root = anchor
-        if let stored = try store.load(RootMetadata.type), let known = try? read(stored), known.version > anchor.version
-        {
+        let stored = try store.load(RootMetadata.type)
+        if let stored, let known = try? read(stored), known.version > anchor.version {
             root = known
-        } else {
+        } else if stored != initial {
             try store.save(RootMetadata.type, initial)
         }
         guard let pending = try store.load(TUFRecord.nextRoot) else { return root }

@@ -49,8 +49,13 @@ package struct SuccinctRoles: Sendable, Hashable {
 
     /// The name of a bin by its number.
     package func name(ofBin number: Int) -> String {
+        Self.name(ofBin: number, prefix: namePrefix, bitLength: bitLength)
+    }
+
+    /// The prefix, a hyphen, and the number in as many hexadecimal digits as the last bin's number has.
+    static func name(ofBin number: Int, prefix: String, bitLength: Int) -> String {
         let digits = String(number, radix: 16)
-        return namePrefix + "-" + String(repeating: "0", count: suffixLength - digits.count) + digits
+        return prefix + "-" + String(repeating: "0", count: (bitLength + 3) / 4 - digits.count) + digits
     }
 
     /// The bin that a target path falls into.
@@ -72,5 +77,5 @@ package struct SuccinctRoles: Sendable, Hashable {
         return name(ofBin: Int(number)) == role
     }
 
-    private var suffixLength: Int { String(binCount - 1, radix: 16).count }
+    private var suffixLength: Int { (bitLength + 3) / 4 }
 }

@@ -141,6 +141,16 @@ struct CrashTests {
         }
     }
 
+    @Test("a start and a refresh without news write nothing")
+    func nothingWritten() async throws {
+        let scenario = try await Self.scenario(rotating: [])
+        let store = CrashingStore(scenario.files)
+        let client = try scenario.seen.client(store: store)
+        try await client.refresh(now: Self.now)
+        _ = try await client.target("team/x")
+        #expect(store.writes == 0)
+    }
+
     @Test("a record of an adoption that does not follow the stored root is dropped")
     func foreignRecord() async throws {
         let scenario = try await Self.scenario(rotating: [.timestamp])

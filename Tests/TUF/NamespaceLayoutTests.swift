@@ -108,6 +108,27 @@ struct NamespaceLayoutTests {
         #expect(try NamespaceLayout(name).bins.count == 16)
     }
 
+    @Test("a namespace can have more bins; readers take their number from its metadata", arguments: [1, 4, 5, 8, 12])
+    func moreBins(bitLength: Int) throws {
+        let layout = try NamespaceLayout("clinic", bitLength: bitLength)
+        let role = try layout.namespaceRole(keys: [TestSigner().publicKey], threshold: 1, now: Self.now)
+        #expect(try NamespaceLayout("clinic", of: role) == layout)
+        #expect(layout.bins.count == 1 << bitLength)
+        for path in ["clinic/a/1.0.0", "clinic/b/1.0.0"] {
+            let bin = try layout.bin(for: path)
+            #expect(layout.bins.contains(bin))
+            #expect(role.delegations?.roles(covering: path).map(\.name) == [bin])
+        }
+        #expect(throws: TUFError(.malformed, role: "clinic", "")) {
+            try NamespaceLayout("clinic", of: TargetsMetadata(expires: Self.now))
+        }
+        for wrong in [0, 13] {
+            #expect(throws: TUFError(.invalidName, role: "clinic", "")) {
+                try NamespaceLayout("clinic", bitLength: wrong)
+            }
+        }
+    }
+
     @Test("delegating a namespace again replaces its keys in place and drops those that nobody uses")
     func redelegated() throws {
         let (old, new, other) = (try TestSigner().publicKey, try TestSigner().publicKey, try TestSigner().publicKey)

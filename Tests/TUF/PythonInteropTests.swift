@@ -30,9 +30,9 @@ struct PythonInteropTests {
         guard made.status == 0 else {
             print("skipped: python-tuf is not available: \(made.errors)")
             #if compiler(>=6.3)
-            try Test.cancel("python-tuf is not available: \(made.errors)")
+                try Test.cancel("python-tuf is not available: \(made.errors)")
             #else
-            return nil
+                return nil
             #endif
         }
         return made.output.trimmingCharacters(in: .whitespacesAndNewlines)
