@@ -5,7 +5,7 @@ package enum StoreLimits {
     /// Connections that read at once: more than cores, since a reader may wait for the disk.
     package static let readers = 5
     /// Uploads open at once; each holds a file descriptor and a hash state.
-    package static let openUploads = 512
+    package static let openUploads = 256
     /// Bytes read at once while a file is hashed: large enough for sequential reads, small enough for any stack.
     package static let hashReadBytes = 1 << 20
     /// Reports kept for one device; older ones are pruned with the rows of the history.
@@ -18,6 +18,4 @@ package enum StoreLimits {
     package static let objectsPerRelease = 64 * 300
     /// Bytes of a stored answer under an idempotency key.
     package static let idempotentAnswerBytes = 256 * 1024
-    /// Bytes of one audit row's detail.
-    package static let auditDetailBytes = 16 * 1024
 }

@@ -109,8 +109,10 @@ struct AssignmentStoreTests {
         let device = try await fixture.enrol("pi-1")
         let release = try await fixture.publish("a/b/1.0.0")
         let moves = try (0...Limits.slotsPerDevice).map { try fixture.move(device, "s\($0)", [release]) }
-        #expect(await code { try await fixture.assign(moves) } == .tooMany)
+        #expect(await code { try await fixture.assign(moves) } == .conflict)
         try await fixture.assign(Array(moves.dropLast()))
+        #expect(await code { try await fixture.assign([moves[Limits.slotsPerDevice]]) } == .conflict)
+        try await fixture.assign([moves[0]])
     }
 
     @Test("of a registry restored from an old backup continue above what the device has accepted")

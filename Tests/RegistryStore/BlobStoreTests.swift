@@ -203,6 +203,26 @@ struct FileBlobStoreTests {
         #expect(try await store.uploadOffset(of: upload) == ByteCount(4_000_000))
     }
 
+    @Test("what a power cut left of an upload becomes a blob only if it is what was promised")
+    func tornUpload() async throws {
+        let folder = try TemporaryFolder()
+        let upload: UploadID
+        do {
+            let store = try FileBlobStore(folder: folder.path)
+            upload = try await store.beginUpload()
+            _ = try await store.append([UInt8](repeating: 3, count: 5000), at: .zero, to: upload)
+        }
+        let path = folder.file("uploads/\(upload)")
+        var torn = try Data(contentsOf: URL(fileURLWithPath: path))
+        torn.replaceSubrange(4096..<5000, with: Data(count: 904))
+        try torn.write(to: URL(fileURLWithPath: path))
+        let store = try FileBlobStore(folder: folder.path)
+        let digest = Digest.of([UInt8](repeating: 3, count: 5000))
+        #expect(await code { try await store.finishUpload(upload, as: digest) } == .digestMismatch)
+        #expect(try await store.size(of: digest) == nil)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("uploads")).isEmpty)
+    }
+
     @Test("a rotten blob is healed by uploading it again")
     func heals() async throws {
         let folder = try TemporaryFolder()

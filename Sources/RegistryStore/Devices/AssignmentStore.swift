@@ -57,7 +57,8 @@ package struct AssignmentStore {
     /// Makes moves in this transaction; each device's number rises once, and is the generation of its moved slots.
     ///
     /// Throws `notFound` for a device or release that is unknown, `wrongKind` for releases that cannot share a slot,
-    /// `conflict` for one that is blocked or yanked. Wakes the devices' polls through the change log.
+    /// `conflict` for one that is blocked or yanked, or for a slot too many. A call with one move that throws one of these
+    /// has written nothing. Wakes the devices' polls through the change log.
     @discardableResult
     package func setDesired(_ moves: [DesiredMove], now: Timestamp) throws -> [DesiredChange] {
         let slots = SlotStore(sql)
@@ -67,9 +68,10 @@ package struct AssignmentStore {
             if let desired = move.desired, let refusal = try refusal(of: desired, isRestore: move.isRestore) {
                 throw refusal
             }
+            let before = try slots.desired(move.device, move.slot)
+            if before == nil, move.desired != nil { try admitSlot(to: move.device) }
             let number = try numbers[move.device] ?? raise(move.device)
             numbers[move.device] = number
-            let before = try slots.desired(move.device, move.slot)
             var desired = move.desired
             desired?.generation = number
             try write(desired, move, now: now)
@@ -87,15 +89,6 @@ package struct AssignmentStore {
                 ])
             changes.append(
                 DesiredChange(device: move.device, slot: move.slot, from: before, to: desired, number: number))
-        }
-        for device in numbers.keys {
-            let count =
-                try sql.first(
-                    "SELECT COUNT(*) AS count FROM desired_slots WHERE device = ?", [.text(device)])?.integer("count")
-                ?? 0
-            guard count <= Int64(Limits.slotsPerDevice) else {
-                throw StoreError(.tooMany, "Device \(device) has more than \(Limits.slotsPerDevice) slots.")
-            }
         }
         try ChangeLog(sql).append(topic: .assignment, numbers.keys.map(\.text))
         return changes
@@ -176,6 +169,13 @@ package struct AssignmentStore {
         guard let row else { throw StoreError(.corrupt, "Assigned release \(path.reference) is gone.") }
         return AssignedRelease(
             path: path, indexDigest: try row.name("index_digest"), length: try row.integer("length"))
+    }
+
+    private func admitSlot(to device: DeviceID) throws {
+        let row = try sql.first("SELECT COUNT(*) AS count FROM desired_slots WHERE device = ?", [.text(device)])
+        guard try row?.integer("count") ?? 0 < Int64(Limits.slotsPerDevice) else {
+            throw StoreError(.conflict, "Device \(device) has \(Limits.slotsPerDevice) slots already.")
+        }
     }
 
     private func raise(_ device: DeviceID) throws -> Int64 {

@@ -99,6 +99,11 @@ package struct RolloutStore {
         return try Self.rollout(row, members: members)
     }
 
+    /// The version of a rollout: whoever keeps one in memory sees by it whether it still holds. Nil where there is none.
+    package func version(of id: RolloutID) throws -> Int64? {
+        try sql.first("SELECT version FROM rollouts WHERE id = ?", [.text(id)])?.integer("version")
+    }
+
     /// Rollouts that are not over, oldest first.
     package func open() throws -> [RolloutID] {
         try sql.query("SELECT id FROM rollouts WHERE is_open = 1 ORDER BY created, id", []).map { try $0.name("id") }
