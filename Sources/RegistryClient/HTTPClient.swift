@@ -14,6 +14,10 @@ package final class HTTPClient: Sendable {
         guard origin.scheme == .https || origin.isLoopback || configuration.bearerToken == nil else {
             throw ClientError(.insecureOrigin, origin.text, "a token must not cross the network without TLS")
         }
+        guard !configuration.acceptsAnyPeer || (configuration.bearerToken == nil && configuration.identity == nil)
+        else {
+            throw ClientError(.invalidCall, origin.text, "credentials must not go to a peer that is not checked")
+        }
         self.origin = origin
         self.configuration = configuration
         loop = try TransferLoop(origin: origin)

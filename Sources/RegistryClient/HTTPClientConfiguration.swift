@@ -1,7 +1,12 @@
+package import Trust
+
 /// How a client connects. Everything that came from outside is bounded by `ClientLimits`.
 package struct HTTPClientConfiguration: Sendable {
     /// Certificates (PEM) that the peer's must lead to. Given, they are the only ones; nil takes the system's.
     package var authorityPEM: [UInt8]?
+    /// Reads from whoever answers, for documents that are verified by their own signatures: how a new device learns the
+    /// authority of which it knows only the fingerprint. Refused together with any credential.
+    package var acceptsAnyPeer = false
     /// What the client shows of itself in mutual TLS.
     package var identity: ClientIdentity?
     /// Sent as `Authorization: Bearer`, to the client's origin only.
@@ -43,6 +48,11 @@ package struct ClientIdentity: Sendable, CustomStringConvertible {
     package init(certificatePEM: [UInt8], keyPEM: [UInt8]) {
         self.certificatePEM = certificatePEM
         self.keyPEM = keyPEM
+    }
+
+    /// A certificate (or chain, leaf first) in PEM and its key. Throws `TrustError` where the key cannot leave its token.
+    package init(certificatePEM: [UInt8], key: KeyPair) throws {
+        self.init(certificatePEM: certificatePEM, keyPEM: try key.pem())
     }
 
     /// Says nothing, because one half is secret.

@@ -1,6 +1,7 @@
 internal import HTTPTypes
 internal import MartletTypes
-internal import TUF
+package import TUF
+package import Trust
 
 /// TUF metadata from a registry's `/tuf/`.
 package struct HTTPMetadataFetcher: MetadataFetcher {
@@ -21,6 +22,31 @@ package struct HTTPMetadataFetcher: MetadataFetcher {
         case 404: return nil
         default: throw ClientError(answer: reply, subject: "GET \(http.origin)\(prefix)\(path)")
         }
+    }
+}
+
+extension HTTPMetadataFetcher {
+    /// The bytes of a target that is no release, e.g. `martlet/trust.json`, which are those that verified metadata names.
+    package func target(_ path: String, _ file: TargetFile) async throws -> [UInt8] {
+        guard let hash = file.hashes["sha256"], file.length <= Int64(Limits.apiBodyBytes) else {
+            throw ClientError(.invalidCall, path, "the target has no SHA-256 or is over \(Limits.apiBodyBytes) bytes")
+        }
+        let slash = path.lastIndex(of: "/").map { path.index(after: $0) } ?? path.startIndex
+        let name = "targets/" + path[..<slash] + hash.lowercased() + "." + path[slash...]
+        guard let bytes = try await fetch(name, limit: Int(file.length)) else {
+            throw ClientError(.unexpectedStatus, "GET \(http.origin)\(prefix)\(name)", "it is not there", status: 404)
+        }
+        try file.check(bytes, path: path)
+        return bytes
+    }
+
+    /// The verified trust document of a registry, after `tuf` was refreshed.
+    package func trustDocument(_ tuf: TUFClient) async throws -> TrustDocument {
+        guard let file = try await tuf.target(TrustDocument.path) else {
+            throw ClientError(
+                .malformedReply, "\(http.origin)", "the owner's targets do not name \(TrustDocument.path)")
+        }
+        return try TrustDocument(parsing: try await target(TrustDocument.path, file))
     }
 }
 

@@ -65,8 +65,8 @@ extension Transfer {
     }
 
     private func applyTLS(_ options: inout HandleOptions) {
-        options.set(CURLOPT_SSL_VERIFYPEER, 1)
-        options.set(CURLOPT_SSL_VERIFYHOST, 2)
+        options.set(CURLOPT_SSL_VERIFYPEER, configuration.acceptsAnyPeer ? 0 : 1)
+        options.set(CURLOPT_SSL_VERIFYHOST, configuration.acceptsAnyPeer ? 0 : 2)
         options.set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
         if let authority = configuration.authorityPEM {
             // libcurl goes on trusting the system's folder of authorities beside CAINFO_BLOB until CAPATH is cleared.

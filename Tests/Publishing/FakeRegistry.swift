@@ -79,6 +79,8 @@ final class FakeRegistry: Sendable {
             case ("POST", "/api/v1/trust/init"):
                 let initial = try JSONText.decode(TrustInitialization.self, from: request.body)
                 state.files["1.root.json"] = Array(initial.root.utf8)
+                let trust = Array(initial.trustDocument.utf8)
+                state.files["targets/martlet/\(Digest.of(trust).hex).trust.json"] = trust
                 for (role, text) in initial.delegated.merging(["targets": initial.targets], uniquingKeysWith: { $1 }) {
                     try put(role, Array(text.utf8), &state)
                 }

@@ -29,6 +29,37 @@ struct OwnerTrustTests {
         }
     }
 
+    @Test("a new device learns the authority from the join token alone, or is told what does not fit")
+    func bootstrap() async throws {
+        try await withFixture { fixture in
+            let authority = Array(fixture.registry.authority.utf8)
+            let fingerprint = try CertificateFacts(authority).sha256Fingerprint
+            func token(_ root: Digest, _ fingerprint: String) throws -> JoinToken {
+                JoinToken(
+                    registry: try fixture.registry.origin.text, rootDigest: root, caFingerprint: fingerprint,
+                    secret: "s")
+            }
+            let store = InMemoryMetadataStore()
+            let result = try await TrustBootstrap.run(
+                token: try token(.of(fixture.root), fingerprint), store: store, now: PublishingFixture.now)
+            #expect(result.root == fixture.root)
+            #expect(result.authorityPEM == authority)
+            #expect(result.trust.directorKeys.keys.first == fixture.registry.directorKey.publicKey.keyID)
+            #expect(store.load("timestamp") != nil)
+            let otherRoot = await code {
+                _ = try await TrustBootstrap.run(
+                    token: try token(.of([]), fingerprint), store: store, now: PublishingFixture.now)
+            }
+            #expect(otherRoot == "digestMismatch")
+            let otherAuthority = await code {
+                _ = try await TrustBootstrap.run(
+                    token: try token(.of(fixture.root), "00"), store: store, now: PublishingFixture.now)
+            }
+            #expect(otherAuthority == "certificateUntrusted")
+            #expect(fixture.registry.state.withLock { !$0.log.contains { $0.contains("enrol") } })
+        }
+    }
+
     @Test("a registry whose own facts make no sense is not signed for")
     func badRegistry() throws {
         let key = try KeyPair.generate(.ed25519)

@@ -122,4 +122,18 @@ struct TLSTests {
         await client.close()
         try await server.stop()
     }
+
+    @Test("a peer that is not checked is read from, and never gets a credential")
+    func anyPeer() async throws {
+        let peer = try TLSPeer(serverName: "DNS:elsewhere.example", requiresClient: false)
+        var configuration = HTTPClientConfiguration()
+        configuration.acceptsAnyPeer = true
+        let read = try await outcome(peer, configuration)
+        #expect(read == nil)
+        configuration.bearerToken = "t"
+        #expect(throws: ClientError.self) { try HTTPClient(origin: try peer.origin, configuration: configuration) }
+        configuration.bearerToken = nil
+        configuration.identity = try peer.identity()
+        #expect(throws: ClientError.self) { try HTTPClient(origin: try peer.origin, configuration: configuration) }
+    }
 }
