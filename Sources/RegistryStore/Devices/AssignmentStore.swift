@@ -57,8 +57,8 @@ package struct AssignmentStore {
     /// Makes moves in this transaction; each device's number rises once, and is the generation of its moved slots.
     ///
     /// Throws `notFound` for a device or release that is unknown, `wrongKind` for releases that cannot share a slot,
-    /// `conflict` for one that is blocked or yanked, or for a slot too many. A call with one move that throws one of these
-    /// has written nothing. Wakes the devices' polls through the change log.
+    /// `conflict` for one that is blocked or yanked, or for a slot too many. A call with one
+    /// move that throws one of these has written nothing. Wakes the devices' polls through the change log.
     @discardableResult
     package func setDesired(_ moves: [DesiredMove], now: Timestamp) throws -> [DesiredChange] {
         let slots = SlotStore(sql)

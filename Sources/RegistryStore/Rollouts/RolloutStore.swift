@@ -99,7 +99,8 @@ package struct RolloutStore {
         return try Self.rollout(row, members: members)
     }
 
-    /// The version of a rollout: whoever keeps one in memory sees by it whether it still holds. Nil where there is none.
+    /// The version of a rollout: whoever keeps one in memory sees by it whether it still holds. Nil where there is
+    /// none.
     package func version(of id: RolloutID) throws -> Int64? {
         try sql.first("SELECT version FROM rollouts WHERE id = ?", [.text(id)])?.integer("version")
     }
