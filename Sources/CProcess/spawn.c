@@ -27,7 +27,6 @@
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
-#define CLOSE_RANGE_CLOEXEC_FLAG 4u
 
 // What the child tells its parent over the status pipe: once before execve, once more where execve failed.
 typedef struct {
@@ -43,11 +42,11 @@ static void tell(int pipe, int step, int error, unsigned applied) {
     (void)written;
 }
 
+// By the system call itself: glibc refuses to touch the two signals that it keeps for its threads, and a parent that
+// ignores one of them would pass that on. All zero means the default action.
 static void reset_signals(void) {
-    for (int number = 1; number < NSIG; number++) {
-        if (number == SIGKILL || number == SIGSTOP) continue;
-        signal(number, SIG_DFL);
-    }
+    uint64_t action[4] = {0, 0, 0, 0};
+    for (int number = 1; number < NSIG; number++) syscall(SYS_rt_sigaction, number, action, NULL, (size_t)8);
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -92,15 +91,15 @@ static int redirect(int output) {
     return 0;
 }
 
-// Marks every descriptor from 3 on close-on-exec: the parent's sockets and files must not live on in an engine.
-static int close_on_exec(void) {
-    if (syscall(SYS_close_range, 3u, ~0u, CLOSE_RANGE_CLOEXEC_FLAG) == 0) return 0;
+// Closes every descriptor from 3 on but the status pipe: the parent's sockets and files must not live on in an engine.
+static int close_others(int pipe) {
+    int below = pipe > 3 ? (int)syscall(SYS_close_range, 3u, (unsigned)pipe - 1, 0u) : 0;
+    if (below == 0 && syscall(SYS_close_range, (unsigned)pipe + 1, ~0u, 0u) == 0) return 0;
     struct rlimit limit;
     rlim_t end = 65536;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < end) end = limit.rlim_cur;
     for (int descriptor = 3; (rlim_t)descriptor < end; descriptor++) {
-        int flags = fcntl(descriptor, F_GETFD);
-        if (flags >= 0) fcntl(descriptor, F_SETFD, flags | FD_CLOEXEC);
+        if (descriptor != pipe) close(descriptor);
     }
     return 0;
 }
@@ -128,7 +127,7 @@ __attribute__((noreturn)) static void child(const cprocess_plan *plan, int pipe,
         tell(pipe, CPROCESS_STEP_DESCRIPTORS, errno, applied);
         _exit(127);
     }
-    if (close_on_exec() == 0) applied |= CPROCESS_CLOSED_DESCRIPTORS;
+    if (close_others(pipe) == 0) applied |= CPROCESS_CLOSED_DESCRIPTORS;
     if (chdir(plan->folder ? plan->folder : "/") != 0) {
         tell(pipe, CPROCESS_STEP_FOLDER, errno, applied);
         _exit(127);

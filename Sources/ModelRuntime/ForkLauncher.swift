@@ -66,11 +66,14 @@ package struct ForkLauncher: RuntimeLauncher {
         return plan
     }
 
-    /// The folder that holds an unpacked engine: `X` for `X/bin/llama-server`, otherwise the program's own folder.
+    /// The folder that holds an unpacked engine: `X` for `X/bin/llama-server`, otherwise the program's own folder; never
+    /// the whole file system.
     static func tree(of path: String) -> String {
         let resolved = realpath(path, nil)
         defer { free(resolved) }
-        let parts = (resolved.map { String(cString: $0) } ?? path).split(separator: "/").dropLast()
+        let program = resolved.map { String(cString: $0) } ?? path
+        let parts = program.split(separator: "/").dropLast()
+        guard !parts.isEmpty else { return program }
         let isBinFolder = parts.last == "bin" && parts.count > 1
         return "/" + (isBinFolder ? parts.dropLast() : parts).joined(separator: "/")
     }
