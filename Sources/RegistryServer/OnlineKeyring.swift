@@ -1,6 +1,6 @@
 import MartletTypes
-import Trust
 import TUF
+import Trust
 
 /// The keys that the registry itself holds: snapshot, timestamp and director, and the authority for certificates.
 ///

@@ -25,6 +25,8 @@ package final class RegistryApp: Sendable {
         let folder = DataFolder(path: configuration.dataFolder)
         try folder.create()
         let lock = try folder.lock()
+        // What a process that was killed has left would send people to a port that is someone else's.
+        folder.remove(folder.addresses)
         defer {
             folder.remove(folder.addresses)
             lock.release()

@@ -68,7 +68,9 @@ package struct RegistryConfiguration: Sendable {
         dataFolder: String, operatorAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8080),
         deviceAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8443), publicDeviceURL: String? = nil,
         operatorTLS: OperatorTLS? = nil, assetsFolder: String? = nil, adminTokenFile: String? = nil,
-        clock: @escaping Clock, logger: Logger, announce: @escaping @Sendable (String) -> Void
+        clock: @escaping Clock,
+        logger: Logger = Logger(label: "martlet-registry") { _ in SwiftLogNoOpLogHandler() },
+        announce: @escaping @Sendable (String) -> Void
     ) {
         self.dataFolder = dataFolder
         self.operatorAddress = operatorAddress

@@ -50,6 +50,8 @@ enum ServerLimits {
     static let telemetryPoints = 10_000
     /// Seconds after which a connection without a request is closed.
     static let idleSeconds: Int64 = 120
+    /// Minutes of telemetry that are kept, and how far back one may ask: 30 days.
+    static let telemetryMinutes = 43_200
     /// How long the listeners wait for requests to end before they are cut at shutdown.
     static let shutdownGrace = Duration.seconds(10)
     /// Uploads that nobody wrote to for this long are thrown away.

@@ -25,11 +25,14 @@ struct Upkeep: Service {
             }
             group.addTask {
                 try await Heartbeat.each(.seconds(600)) {
-                    await Self.attempt("throw away stale uploads", core) {
+                    await Self.attempt("forget what is over", core) {
                         let now = core.clock()
                         _ = try await core.blobs.expireUploads(untouchedSince: now - ServerLimits.uploadLife)
                         _ = try await core.database.write {
                             try IdempotencyStore($0).prune(before: now - ServerLimits.idempotencyLife)
+                        }
+                        _ = try await core.database.write {
+                            try TelemetryStore($0).prune(before: now - .seconds(Int64(ServerLimits.telemetryMinutes) * 60))
                         }
                     }
                 }

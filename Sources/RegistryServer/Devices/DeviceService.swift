@@ -3,8 +3,8 @@ import MartletAPI
 import MartletTypes
 import RegistryStore
 import RolloutEngine
-import Trust
 import TUF
+import Trust
 
 /// What devices may do: enrol, renew, say what they are and what happened, and learn what they shall run.
 struct DeviceService: Sendable {

@@ -58,7 +58,7 @@ struct Dispatcher: HTTPResponder {
                 return (endpoint.route.path, request.method == .head ? response.createHeadResponse() : response)
             } catch {
                 let refusal = ErrorAnswer.refusal(for: error)
-                if refusal.status >= 500 {
+                if refusal.status >= 500, refusal.status != 503 {
                     context.logger.error(
                         "request failed",
                         metadata: ["route": "\(endpoint.route.path)", "code": "\(refusal.code)", "error": "\(error)"])

@@ -6,8 +6,9 @@ import MartletAPI
 import MartletTypes
 import NIOCore
 import RegistryStore
-import Trust
 import TUF
+import Telemetry
+import Trust
 
 /// Turns what a handler threw into an answer.
 enum ErrorAnswer {
@@ -23,6 +24,8 @@ enum ErrorAnswer {
             return ServerError(422, error.code, error.message, remedy: error.remedy)
         case let error as TUFError:
             return ServerError(422, error.code, error.message, remedy: error.remedy)
+        case let error as TelemetryError:
+            return ServerError(400, error.code, error.message, remedy: error.remedy)
         case let error as BundleError:
             return ServerError(422, error.code, error.message, remedy: error.remedy)
         case let error as IOError where error.errnoCode == ENOSPC || error.errnoCode == EDQUOT: return .diskFull

@@ -2,8 +2,8 @@ import Logging
 import MartletAPI
 import MartletTypes
 import RegistryStore
-import Trust
 import TUF
+import Trust
 
 extension MetadataService {
     /// Accepts the first signed metadata: everything is verified before anything is kept, in one transaction.

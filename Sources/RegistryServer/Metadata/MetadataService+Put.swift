@@ -1,8 +1,8 @@
 import MartletAPI
 import MartletTypes
 import RegistryStore
-import Trust
 import TUF
+import Trust
 
 extension MetadataService {
     /// Accepts the next version of a role that its owner or publisher signed, and what that publishes or withdraws.

@@ -2,8 +2,8 @@ import Logging
 import MartletAPI
 import MartletTypes
 import RegistryStore
-import Trust
 import TUF
+import Trust
 
 /// The TUF repository: serves metadata, accepts what owners and publishers signed, signs snapshot and timestamp.
 struct MetadataService: Sendable {

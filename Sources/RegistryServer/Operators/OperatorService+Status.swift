@@ -2,8 +2,8 @@ import Hummingbird
 import MartletAPI
 import MartletTypes
 import RegistryStore
-import Trust
 import TUF
+import Trust
 
 /// The version that `--version`, the status and the pages tell.
 package enum RegistryVersion {

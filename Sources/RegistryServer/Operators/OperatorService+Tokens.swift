@@ -1,8 +1,8 @@
 import MartletAPI
 import MartletTypes
 import RegistryStore
-import Trust
 import TUF
+import Trust
 
 extension OperatorService {
     /// A fresh secret of 256 random bits with a recognisable head, so that leak scanners can find one.
