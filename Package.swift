@@ -91,14 +91,14 @@ let package = Package(
         // Layer 4
         library(
             "MartletAPI",
-            ["MartletTypes", "GGUF", "BundleFormat", "TUF", "DeviceProfiles", "Telemetry", "Trust", httpTypes]
+            ["MartletTypes", "DeviceProfiles", "Trust", httpTypes]
         ),
 
         // Layer 5
         library("RegistryClient", ["MartletTypes", "MartletAPI", "TUF", "Trust", "CCurl", "CLibcrypto", httpTypes]),
         library(
             "RegistryStore",
-            ["MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "RegistryAssets", grdb]
+            ["MartletTypes", "Telemetry", "RolloutEngine", "Trust", "RegistryAssets", grdb]
         ),
         library("AgentStore", ["MartletTypes", "BundleFormat", "TUF", "Trust", "CSQLite"]),
         library(
@@ -144,6 +144,14 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // The client contract of the public TUF conformance suite; not a product.
+        .executableTarget(
+            name: "tuf-client",
+            dependencies: ["MartletTypes", "TUF", "RegistryClient", argumentParser, httpTypes],
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         // The load that demo, end-to-end tests and benchmarks put on gateways; not a product.
         .executableTarget(
             name: "martlet-load",
@@ -165,7 +173,7 @@ let package = Package(
         tests("MartletTypes", ["MartletTypes", "TestSupport"]),
         tests("GGUF", ["GGUF", "MartletTypes", "TestSupport"]),
         tests("BundleFormat", ["BundleFormat", "MartletTypes", "TestSupport"]),
-        tests("TUF", ["TUF", "MartletTypes", "TestSupport"]),
+        tests("TUF", ["TUF", "CLibcrypto", "MartletTypes", "TestSupport"]),
         tests("DeviceProfiles", ["DeviceProfiles", "MartletTypes", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "MartletTypes", "TestSupport"]),
         tests("RolloutEngine", ["RolloutEngine", "MartletTypes", "TestSupport"]),
