@@ -1,6 +1,7 @@
 /// A strict parser of RFC 8259 over bytes in memory.
 ///
-/// Stricter than Foundation's where two readers of one signed document could differ: duplicate keys, malformed UTF-8 and
+/// Stricter than Foundation's where two readers of one signed document could differ: duplicate keys, malformed UTF-8
+/// and
 /// lone surrogates are refused. Ten times as fast, too: metadata of thousands of releases is parsed at each change.
 struct JSONParser {
     private let bytes: UnsafeBufferPointer<UInt8>

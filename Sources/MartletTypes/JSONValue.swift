@@ -50,7 +50,8 @@ extension JSONValue: Codable {
 }
 
 extension JSONValue {
-    /// Parses a document; throws `DecodingError` where it is not JSON, nested too deep, or has a key twice in one object.
+    /// Parses a document; throws `DecodingError` where it is not JSON, nested too deep, or has a key twice in one
+    /// object.
     ///
     /// Only what is written without fraction and exponent, and fits, is a whole number.
     package init(parsing bytes: [UInt8]) throws {

@@ -58,6 +58,7 @@ package enum Limits {
     package static let evaluationRows = 10_000
     /// Probes in one release.
     package static let probesPerRelease = 32
-    /// The longest a device's poll stays parked at the registry, in seconds: under the idle time-outs of common proxies.
+    /// The longest a device's poll stays parked at the registry, in seconds: under the idle time-outs of common
+    /// proxies.
     package static let longPollSeconds = 55
 }

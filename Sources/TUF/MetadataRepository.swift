@@ -18,7 +18,8 @@ package enum MetadataRepository {
             snapshot: MetadataFileInfo(version: snapshotVersion, of: snapshotBytes))
     }
 
-    /// Checks a root that is handed in: the first must be version 1, a later one the successor of `current`, and not expired.
+    /// Checks a root that is handed in: the first must be version 1, a later one the successor of `current`, and not
+    /// expired.
     package static func acceptRoot(
         _ bytes: [UInt8], after current: RootMetadata?, now: Timestamp
     ) throws(TUFError) -> RootMetadata {
@@ -39,7 +40,8 @@ package enum MetadataRepository {
         return root
     }
 
-    /// Checks targets of a role that are handed in: signed by the delegator's keys, not expired, one version above `current`
+    /// Checks targets of a role that are handed in: signed by the delegator's keys, not expired, one version above
+    /// `current`
     /// (compare and swap: `versionMismatch` tells a publisher to apply its edit again). `current` is 0 for a new role.
     package static func acceptTargets(
         _ bytes: [UInt8], role: String, verifier: RoleVerifier, current: Int, now: Timestamp

@@ -32,7 +32,8 @@ package struct NamespaceLayout: Sendable, Hashable {
         self.bitLength = bitLength
     }
 
-    /// The layout that a namespace has, from the verified metadata of its role; throws `malformed` where that has no bins.
+    /// The layout that a namespace has, from the verified metadata of its role; throws `malformed` where that has no
+    /// bins.
     package init(_ namespace: String, of role: TargetsMetadata) throws(TUFError) {
         guard case .succinct(let bins) = role.delegations?.roles else {
             throw TUFError(.malformed, role: namespace, "\(namespace) does not delegate to hash bins.")
@@ -54,7 +55,8 @@ package struct NamespaceLayout: Sendable, Hashable {
         Self.depths.map { depth in namespace + String(repeating: "/*", count: depth - 1) }
     }
 
-    /// The top-level targets with this namespace delegated to these keys; a former delegation of it is replaced in its place.
+    /// The top-level targets with this namespace delegated to these keys; a former delegation of it is replaced in
+    /// its place.
     package func delegated(
         in targets: TargetsMetadata, keys: [PublicKey], threshold: Int
     ) throws(TUFError) -> TargetsMetadata {

@@ -42,7 +42,8 @@ package struct PublicKey: Sendable, Hashable {
         return .object(members)
     }
 
-    /// SHA-256 of the canonical JSON of keytype, scheme and public value, in hexadecimal: how securesystemslib names keys.
+    /// SHA-256 of the canonical JSON of keytype, scheme and public value, in hexadecimal: how securesystemslib names
+    /// keys.
     package var keyID: String {
         let essential = JSONValue.object([
             "keytype": .string(keytype), "scheme": .string(scheme), "keyval": .object(["public": .string(value)]),

@@ -96,7 +96,8 @@ package struct SignedEnvelope: Sendable {
     /// Checks that at least `threshold` distinct keys of `keys` (by key identifier) signed.
     ///
     /// A key that stands under two identifiers counts once. Signatures of other keys are ignored.
-    /// Throws `badSignature` where none verifies, `thresholdNotMet` where too few do, `malformed` for a threshold below 1.
+    /// Throws `badSignature` where none verifies, `thresholdNotMet` where too few do, `malformed` for a threshold
+    /// below 1.
     package func verify(keys: [String: PublicKey], threshold: Int) throws(TUFError) {
         guard threshold >= 1 else { throw TUFError(.malformed, "A threshold of \(threshold) would trust anyone.") }
         let message = try Self.message(of: signed)

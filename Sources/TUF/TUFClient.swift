@@ -2,7 +2,8 @@ package import MartletTypes
 
 /// The client workflow with a repository and a store around `TrustedMetadataSet`.
 ///
-/// Calls are served one after the other. Nothing is stored before it was verified, and a crash between two writes leaves
+/// Calls are served one after the other. Nothing is stored before it was verified, and a crash between two writes
+/// leaves
 /// a store from which the next client can go on.
 package actor TUFClient {
     private let fetcher: any MetadataFetcher
@@ -44,9 +45,11 @@ package actor TUFClient {
     /// The targets metadata of a role as last loaded since the last refresh; nil where no search has needed it.
     package func metadata(_ role: String) -> TargetsMetadata? { lastLoaded[role] }
 
-    /// Updates root, timestamp, snapshot and top-level targets; `now` is the time for all expiries until the next refresh.
+    /// Updates root, timestamp, snapshot and top-level targets; `now` is the time for all expiries until the next
+    /// refresh.
     ///
-    /// Throws `TUFError` where the repository is wrong, and what fetcher and store throw. After a failure `target` throws
+    /// Throws `TUFError` where the repository is wrong, and what fetcher and store throw. After a failure `target`
+    /// throws
     /// until a refresh succeeds.
     package func refresh(now: Timestamp) async throws {
         await enter()

@@ -19,7 +19,8 @@ package struct TrustedMetadataSet: Sendable {
     private let limits: TUFClientLimits
     private var delegated: [DelegatedKey: TargetsMetadata] = [:]
 
-    /// A role is trusted only under the keys by which it was verified: reached from another delegator it is verified anew.
+    /// A role is trusted only under the keys by which it was verified: reached from another delegator it is verified
+    /// anew.
     private struct DelegatedKey: Hashable {
         let role: String
         let verifier: RoleVerifier
@@ -100,7 +101,8 @@ package struct TrustedMetadataSet: Sendable {
         self = next
     }
 
-    /// Takes a snapshot that was accepted before: the current one if timestamp still names it, else a guard against rollback.
+    /// Takes a snapshot that was accepted before: the current one if timestamp still names it, else a guard against
+    /// rollback.
     package mutating func updateSnapshot(local bytes: [UInt8]) throws(TUFError) {
         try loadSnapshot(bytes, isLocal: true)
     }

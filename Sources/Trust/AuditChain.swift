@@ -2,7 +2,8 @@ package import MartletTypes
 
 /// The audit log's chain: each row seals all rows before it.
 ///
-/// A row that is edited, deleted or moved breaks it. Rows cut off at the end leave a shorter chain that is whole: compare
+/// A row that is edited, deleted or moved breaks it. Rows cut off at the end leave a shorter chain that is whole:
+/// compare
 /// with a head that was kept elsewhere.
 package enum AuditChain {
     /// The previous hash of the first row.

@@ -34,7 +34,8 @@ package struct AuditEntry: Sendable, Hashable, Codable {
         self.hash = hash
     }
 
-    /// The hash that a row with this content must have; throws `badAuditEntry` where it has no canonical form or is too long.
+    /// The hash that a row with this content must have; throws `badAuditEntry` where it has no canonical form or is
+    /// too long.
     package func computedHash() throws(TrustError) -> String {
         let row = JSONValue.object([
             "sequence": .integer(sequence), "time": .string(time.description), "actor": .string(actor),

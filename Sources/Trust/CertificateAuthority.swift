@@ -37,7 +37,8 @@ package struct CertificateAuthority: Sendable {
         return try CertificateAuthority(certificatePEM: builder.signed(by: key, issuer: nil).pem(), key: key)
     }
 
-    /// A device's client certificate in PEM. `csr` is DER or PEM; of it only the key is used. `serial` is 8 to 20 random bytes.
+    /// A device's client certificate in PEM. `csr` is DER or PEM; of it only the key is used. `serial` is 8 to 20
+    /// random bytes.
     ///
     /// Throws `badRequest` where the request is not signed by its own key. Ends no later than the authority does.
     package func issueDevice(

@@ -2,7 +2,8 @@ internal import CLibcrypto
 
 /// Owns one reference to an `X509`.
 ///
-/// `@unchecked Sendable`: the certificate is not changed once it was parsed or signed, and libcrypto locks the caches it
+/// `@unchecked Sendable`: the certificate is not changed once it was parsed or signed, and libcrypto locks the caches
+/// it
 /// fills while reading.
 final class CertificateHandle: @unchecked Sendable {
     let pointer: OpaquePointer

@@ -19,7 +19,8 @@ package enum KeySource: Sendable, Hashable {
 
     /// Opens the key that `text` names; `passphrase` is asked only where the key is encrypted, on the calling thread.
     ///
-    /// Throws `keyNotFound`, `passphraseNeeded`, `badPassphrase`, `keyUnreadable`, `unsupportedKey`, or what `passphrase` throws.
+    /// Throws `keyNotFound`, `passphraseNeeded`, `badPassphrase`, `keyUnreadable`, `unsupportedKey`, or what
+    /// `passphrase` throws.
     /// Cost: reads a file; an encrypted key takes about a quarter of a second; a token may take longer.
     package static func open(_ text: String, passphrase: () throws -> [UInt8]?) throws -> KeyPair {
         try KeySource(text).open(passphrase: passphrase)

@@ -2,7 +2,8 @@ import ArgumentParser
 import MartletAPI
 import MartletTypes
 
-// Names of the glossary are parsed by `transform:` at each argument, so that a wrong one is refused with its rule; these
+// Names of the glossary are parsed by `transform:` at each argument, so that a wrong one is refused with its rule;
+// these
 // are the closed sets, whose values the help lists.
 
 extension Role: ExpressibleByArgument {}

@@ -75,7 +75,7 @@ struct HouseTests {
         let folder = ProfileFolder(root: tree.root)
         for name in try folder.names() {
             let profile = try JSONSerialization.jsonObject(with: Data(try folder.json(name).utf8)) as? [String: Any]
-            #expect(profile?["name"] as? String == name, "device-profiles/\(name).yaml")
+            #expect(profile?["id"] as? String == name, "device-profiles/\(name).yaml")
         }
     }
 
