@@ -91,11 +91,11 @@ let package = Package(
         // Layer 4
         library(
             "MartletAPI",
-            ["MartletTypes", "DeviceProfiles", "Trust", httpTypes]
+            ["MartletTypes", "DeviceProfiles", httpTypes]
         ),
 
         // Layer 5
-        library("RegistryClient", ["MartletTypes", "MartletAPI", "TUF", "Trust", "CCurl", "CLibcrypto", httpTypes]),
+        library("RegistryClient", ["MartletTypes", "MartletAPI", "TUF", "Trust", "CCurl", httpTypes]),
         library(
             "RegistryStore",
             ["MartletTypes", "Telemetry", "RolloutEngine", "Trust", "RegistryAssets", grdb]
@@ -103,7 +103,7 @@ let package = Package(
         library("AgentStore", ["MartletTypes", "BundleFormat", "TUF", "Trust", "CSQLite"]),
         library(
             "ModelRuntime",
-            ["MartletTypes", "DeviceProfiles", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
+            ["MartletTypes", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
         ),
 
         // Layer 6
@@ -128,7 +128,7 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", argumentParser, httpTypes,
+                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", argumentParser,
             ],
             exclude: ["README.md"],
             swiftSettings: strict
@@ -136,6 +136,7 @@ let package = Package(
         .executableTarget(
             name: "martlet-registry",
             dependencies: ["MartletTypes", "RegistryServer", argumentParser, logging],
+            exclude: ["README.md"],
             swiftSettings: strict
         ),
         .executableTarget(

@@ -188,7 +188,7 @@ struct JSONParser {
         }
     }
 
-    /// The scalar of `\uXXXX`, or of a surrogate pair of two such.
+    /// The scalar of an escape by four hexadecimal digits, or of a surrogate pair of two such.
     private mutating func scalar() throws -> Unicode.Scalar {
         let first = try unit()
         if let scalar = Unicode.Scalar(first) { return scalar }
