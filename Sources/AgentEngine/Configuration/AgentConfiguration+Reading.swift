@@ -1,0 +1,197 @@
+internal import AgentStore
+internal import MartletTypes
+internal import ModelRuntime
+package import Trust
+
+extension AgentConfiguration {
+    private static let members = [
+        "policy", "engine", "gateway", "telemetrySeconds", "telemetryBudgetBytes", "diskBudgetBytes",
+        "diskReserveBytes", "bandwidthBytesPerSecond", "labels",
+    ]
+
+    /// Reads a configuration file. Throws `invalidConfiguration` that names the place in the file.
+    ///
+    /// `policy` holds where the file states none.
+    package init(parsing bytes: [UInt8], policy: LocalPolicy = LocalPolicy()) throws(AgentError) {
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: bytes)
+        } catch {
+            throw AgentError(
+                .invalidConfiguration, "It is not JSON: \(Self.detail(of: error)).",
+                remedy: "Check brackets, commas and quotes; comments are not allowed.")
+        }
+        self.init()
+        let file = try ConfigurationObject(value, at: "", knowing: Self.members)
+        self.policy = try file.object("policy", knowing: LocalPolicy.members).map(LocalPolicy.init) ?? policy
+        if let engine = try file.object("engine", knowing: EngineSettings.members) {
+            self.engine = try EngineSettings(engine)
+        }
+        if let gateway = try file.object("gateway", knowing: GatewayConfiguration.members) {
+            try self.gateway.read(gateway)
+        }
+        if let seconds = try file.integer("telemetrySeconds", in: 1...86_400) { telemetryInterval = .seconds(seconds) }
+        if let bytes = try file.integer("telemetryBudgetBytes", in: ConfigurationRange.telemetryBudget) {
+            telemetryBudget = ByteCount(bytes)
+        }
+        if let bytes = try file.integer("diskBudgetBytes", in: ConfigurationRange.disk) { disk.limit = ByteCount(bytes) }
+        if let bytes = try file.integer("diskReserveBytes", in: 0...ConfigurationRange.disk.upperBound) {
+            disk.reserve = ByteCount(bytes)
+        }
+        bandwidth = try file.integer("bandwidthBytesPerSecond", in: ConfigurationRange.bandwidth).map { ByteCount($0) }
+        labels = try Self.labels(file)
+    }
+
+    private static func labels(_ file: ConfigurationObject) throws(AgentError) -> Labels {
+        guard let object = try file.object("labels", knowing: nil) else { return .none }
+        var values: [String: String] = [:]
+        for name in object.names { values[name] = try object.text(name) }
+        return try file.checked("labels") { () throws(InvalidValue) in try Labels(values) }
+    }
+
+    private static func detail(of error: any Error) -> String {
+        guard case DecodingError.dataCorrupted(let context) = error else { return "it cannot be read" }
+        return context.debugDescription
+    }
+}
+
+/// Bounds of numbers in the configuration file, each with its reason.
+enum ConfigurationRange {
+    /// From one measurement to what nobody wants to send after a month offline.
+    static let telemetryBudget: ClosedRange<Int64> = 65_536...(1 << 40)
+    /// From one small adapter to more than any disk.
+    static let disk: ClosedRange<Int64> = 1_048_576...(1 << 50)
+    /// Below a kilobyte per second no transfer would ever end.
+    static let bandwidth: ClosedRange<Int64> = 1024...(1 << 40)
+    /// Keys shorter than this are guessed.
+    static let keyCharacters = 16...512
+    /// Keys, host names, patterns and paths in one list.
+    static let listEntries = 256
+}
+
+extension EngineSettings {
+    fileprivate static let members = ["llamaServer", "threads", "confine", "readable", "writable", "niceness"]
+
+    fileprivate init(_ object: ConfigurationObject) throws(AgentError) {
+        self.init()
+        llamaServer = try object.absolutePath("llamaServer")
+        let threads = Int64(RuntimeLimits.threads.lowerBound)...Int64(RuntimeLimits.threads.upperBound)
+        self.threads = try object.integer("threads", in: threads).map { Int($0) }
+        confinement.mode = try object.choice("confine", of: Confinement.Mode.self) ?? confinement.mode
+        confinement.readable = try object.paths("readable")
+        confinement.writable = try object.paths("writable")
+        niceness = Int(try object.integer("niceness", in: 0...19) ?? 0)
+    }
+}
+
+extension GatewayConfiguration {
+    fileprivate static let members = [
+        "address", "socket", "hosts", "keys", "maxParkSeconds", "parkedRequests", "maxBodyBytes", "connections",
+        "drainSeconds",
+    ]
+
+    fileprivate mutating func read(_ object: ConfigurationObject) throws(AgentError) {
+        if let address = try object.text("address") {
+            (host, port) = try object.checked("address") { () throws(InvalidValue) in
+                try GatewayAddress.parse(address)
+            }
+        }
+        unixSocketPath = try object.absolutePath("socket")
+        allowedHosts = try object.list("hosts")
+        apiKeys = try object.list("keys")
+        for (index, key) in apiKeys.enumerated()
+        where !ConfigurationRange.keyCharacters.contains(key.count) || !key.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
+            let range = ConfigurationRange.keyCharacters
+            throw object.wrong(
+                "keys[\(index)]", "is no key",
+                "\(range.lowerBound) to \(range.upperBound) printable ASCII characters without spaces")
+        }
+        if let seconds = try object.integer("maxParkSeconds", in: 0...3600) { maxPark = .seconds(seconds) }
+        if let count = try object.integer("parkedRequests", in: 0...65_536) { parkedRequests = Int(count) }
+        if let bytes = try object.integer("maxBodyBytes", in: 1024...(1 << 30)) { maxBodyBytes = ByteCount(bytes) }
+        if let count = try object.integer("connections", in: 1...65_536) { connections = Int(count) }
+        if let seconds = try object.integer("drainSeconds", in: 0...86_400) { drainDeadline = .seconds(seconds) }
+    }
+}
+
+extension LocalPolicy {
+    fileprivate static let members = [
+        "slots", "otherSlots", "maxContextTokens", "maxParallelRequests", "maxThreads", "engineNamespace",
+        "agentNamespace", "offlineInstall",
+    ]
+
+    fileprivate init(_ object: ConfigurationObject) throws(AgentError) {
+        self.init()
+        if let slots = try object.object("slots", knowing: nil) {
+            for name in slots.names {
+                let slot = try object.checked("slots") { () throws(InvalidValue) in try SlotName(name) }
+                self.slots[slot] = try slots.patterns(name)
+            }
+        }
+        otherSlots = try object.patterns("otherSlots")
+        if let tokens = try object.integer("maxContextTokens", in: object.range(RuntimeLimits.contextTokens)) {
+            maxContextTokens = Int(tokens)
+        }
+        if let requests = try object.integer("maxParallelRequests", in: object.range(RuntimeLimits.parallelRequests)) {
+            maxParallelRequests = Int(requests)
+        }
+        maxThreads = try object.integer("maxThreads", in: object.range(RuntimeLimits.threads)).map { Int($0) }
+        engineNamespace = try object.namespace("engineNamespace")
+        agentNamespace = try object.namespace("agentNamespace")
+        offlineInstall = try object.choice("offlineInstall", of: OfflineWord.self).map(\.value) ?? .refused
+    }
+
+    /// `LocalPolicy.OfflineInstall` with a list of its words.
+    private enum OfflineWord: String, CaseIterable {
+        case allowed, refused
+        var value: LocalPolicy.OfflineInstall { self == .allowed ? .allowed : .refused }
+    }
+}
+
+extension ConfigurationObject {
+    /// An absent list is empty.
+    fileprivate func list(_ name: String) throws(AgentError) -> [String] {
+        let texts = try texts(name) ?? []
+        guard texts.count <= ConfigurationRange.listEntries else {
+            throw wrong(name, "has \(texts.count) entries", "at most \(ConfigurationRange.listEntries)")
+        }
+        return texts
+    }
+
+    fileprivate func paths(_ name: String) throws(AgentError) -> [String] {
+        let paths = try list(name)
+        for (index, path) in paths.enumerated() where !path.hasPrefix("/") || path.utf8.contains(0) {
+            throw wrong("\(name)[\(index)]", "is not an absolute path", "a path that starts with /")
+        }
+        return paths
+    }
+
+    /// Repositories, or whole namespaces as `clinic/*`.
+    fileprivate func patterns(_ name: String) throws(AgentError) -> [String] {
+        let patterns = try list(name)
+        for (index, pattern) in patterns.enumerated() {
+            let example = pattern.hasSuffix("/*") ? pattern.dropLast() + "x" : pattern[...]
+            _ = try checked("\(name)[\(index)]") { () throws(InvalidValue) in
+                do {
+                    return try RepositoryName(String(example))
+                } catch {
+                    throw InvalidValue(kind: "pattern", value: pattern, rule: "NAMESPACE/NAME or NAMESPACE/*")
+                }
+            }
+        }
+        return patterns
+    }
+
+    fileprivate func namespace(_ name: String) throws(AgentError) -> String? {
+        guard let text = try text(name) else { return nil }
+        _ = try checked(name) { () throws(InvalidValue) in
+            guard !text.contains("/") else { throw InvalidValue(kind: "namespace", value: text, rule: "one name") }
+            return try RepositoryName(text + "/x")
+        }
+        return text
+    }
+
+    fileprivate func range(_ range: ClosedRange<Int>) -> ClosedRange<Int64> {
+        Int64(range.lowerBound)...Int64(range.upperBound)
+    }
+}

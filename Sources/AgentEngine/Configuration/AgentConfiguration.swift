@@ -1,0 +1,64 @@
+package import AgentStore
+package import MartletTypes
+package import ModelRuntime
+package import Trust
+
+/// Which engine this device allows, and how it may run.
+package struct EngineSettings: Sendable {
+    /// The program; nil looks for it (`llamaServerPath`).
+    package var llamaServer: String?
+    /// Threads of an engine where the assignment does not say; nil leaves it to the engine.
+    package var threads: Int?
+    /// What engines may touch.
+    package var confinement: Confinement
+    /// Added to the niceness of engines.
+    package var niceness: Int
+
+    package init(
+        llamaServer: String? = nil, threads: Int? = nil, confinement: Confinement = Confinement(), niceness: Int = 0
+    ) {
+        self.llamaServer = llamaServer
+        self.threads = threads
+        self.confinement = confinement
+        self.niceness = niceness
+    }
+}
+
+/// All that the owner of a device decides; `docs/formats/agent-config.md` describes the file.
+package struct AgentConfiguration: Sendable {
+    /// What may run here, whatever the director says.
+    package var policy: LocalPolicy
+    /// The engine.
+    package var engine: EngineSettings
+    /// The local OpenAI-compatible port.
+    package var gateway: GatewayConfiguration
+    /// Time between two measurements that are sent.
+    package var telemetryInterval: Duration
+    /// Room for measurements that wait for the registry.
+    package var telemetryBudget: ByteCount
+    /// Room for blobs.
+    package var disk: DiskBudget
+    /// Bytes per second that a download may take; nil is unlimited.
+    package var bandwidth: ByteCount?
+    /// Labels that are proposed at enrolment.
+    package var labels: Labels
+
+    package init(
+        policy: LocalPolicy = LocalPolicy(), engine: EngineSettings = EngineSettings(),
+        gateway: GatewayConfiguration = GatewayConfiguration(), telemetryInterval: Duration = .seconds(60),
+        telemetryBudget: ByteCount = .mebibytes(16), disk: DiskBudget = DiskBudget(), bandwidth: ByteCount? = nil,
+        labels: Labels = .none
+    ) {
+        self.policy = policy
+        self.engine = engine
+        self.gateway = gateway
+        self.telemetryInterval = telemetryInterval
+        self.telemetryBudget = telemetryBudget
+        self.disk = disk
+        self.bandwidth = bandwidth
+        self.labels = labels
+    }
+
+    /// Whether the policy lets any slot run anything.
+    package var allowsNothing: Bool { policy.otherSlots.isEmpty && policy.slots.values.allSatisfy(\.isEmpty) }
+}

@@ -1,0 +1,118 @@
+package import AgentStore
+internal import MartletAPI
+package import MartletTypes
+internal import RegistryClient
+package import Trust
+
+/// How a box becomes a device: from one join token to an identity on disk, with nothing trusted on first use.
+///
+/// The token names the registry, its first root by digest and its authority by fingerprint. What is signed up to that
+/// root may come from whoever answers; the token's secret goes only over TLS that the authority vouches for. Nothing of
+/// the device changes before the registry's answer was checked; a run that was cut off is done again.
+package struct Enrolment: Sendable {
+    private let store: AgentStore
+    private let peer: any EnrolmentPeer
+    private let clock: Clock
+
+    package init(
+        store: AgentStore, peer: any EnrolmentPeer = NetworkEnrolmentPeer(),
+        clock: @escaping Clock = AgentClock.systemTime
+    ) {
+        self.store = store
+        self.peer = peer
+        self.clock = clock
+    }
+
+    /// Throws `alreadyEnrolled` without `force`, `authorityMismatch`, `rootMismatch`, `badAnswer`, the registry's own
+    /// refusals (`joinTokenRefused`, `deviceNameTaken`), and `ClientError` where it cannot be reached.
+    @discardableResult
+    package func run(
+        token: JoinToken, device: DeviceID, labels: Labels = .none, force: Bool = false
+    ) async throws -> DeviceIdentity {
+        let former = try store.identity.load()
+        if let former, !force { throw Self.alreadyEnrolled(former, store.layout.root) }
+        let trusted = try await bootstrap(token)
+        let authorityPEM = try Self.authority(of: token, in: trusted)
+        let key = try KeyPair.generate(.ed25519)
+        // On the disk before anybody certifies it: a certificate without its key would be lost.
+        let keyName = try store.identity.keep(key: try key.pem())
+        let request = EnrolRequest(
+            device: device, secret: token.secret,
+            certificateRequest: PEMText.encode(
+                try CertificateRequest.make(key: key, commonName: device.text), label: "CERTIFICATE REQUEST"),
+            labels: labels, journal: store.journal.identity)
+        let answer = try await ask(request, token, authorityPEM)
+        let facts = try CertificateCheck.facts(
+            of: answer, device: device, key: key, authorities: [token.caFingerprint])
+        let identity = DeviceIdentity(
+            device: device, registry: try Origin(token.registry).text, rootDigest: token.rootDigest,
+            caFingerprint: token.caFingerprint, certificate: answer.certificate,
+            authorities: trusted.trust.certificateAuthorities, notBefore: facts.notBefore, notAfter: facts.notAfter,
+            labels: labels, key: keyName)
+        if former?.rootDigest != token.rootDigest { try forgetMetadata() }
+        try store.identity.save(identity, root: trusted.root)
+        return identity
+    }
+
+    /// Metadata of another owner would stand in the way of this one's, and is worth nothing any more.
+    private func forgetMetadata() throws {
+        let folder = store.layout.metadata
+        for name in try store.files.names(in: folder) { try store.files.removeTree(folder + "/" + name) }
+        try store.files.synchronizeFolder(folder)
+    }
+
+    private func bootstrap(_ token: JoinToken) async throws -> TrustBootstrap {
+        do {
+            return try await peer.bootstrap(token, now: clock())
+        } catch let error as ClientError where error.reason == .digestMismatch {
+            throw AgentError(
+                .rootMismatch,
+                "The first root of \(token.registry) is not the one that the join token names (\(token.rootDigest)).",
+                remedy: "Check the address; make a new join token if the registry was set up anew.", fault: .peer)
+        } catch let error as ClientError where error.reason == .certificateUntrusted {
+            throw Self.authorityMismatch(token)
+        }
+    }
+
+    private func ask(
+        _ request: EnrolRequest, _ token: JoinToken, _ authorityPEM: [UInt8]
+    ) async throws -> EnrolAnswer {
+        do {
+            return try await peer.enrol(request, at: token.registry, authorityPEM: authorityPEM)
+        } catch let error as ClientError where error.code == "joinTokenRefused" {
+            throw EnrolmentRefusal(
+                code: error.code, message: error.message,
+                remedy: "Make a new one with `martlet token join`; a try that was cut off may have used this one up.")
+        }
+    }
+
+    /// The one authority that the token names, so that its secret goes to no other.
+    private static func authority(of token: JoinToken, in trusted: TrustBootstrap) throws -> [UInt8] {
+        for authority in trusted.trust.certificateAuthorities {
+            let bytes = Array(authority.utf8)
+            if try CertificateFacts(bytes).sha256Fingerprint == token.caFingerprint { return bytes }
+        }
+        throw authorityMismatch(token)
+    }
+
+    private static func authorityMismatch(_ token: JoinToken) -> AgentError {
+        AgentError(
+            .authorityMismatch,
+            "No authority of \(token.registry) has the fingerprint that the join token names (\(token.caFingerprint)).",
+            remedy: "Check that nothing stands between here and the registry; make a new join token.", fault: .peer)
+    }
+
+    private static func alreadyEnrolled(_ identity: DeviceIdentity, _ root: String) -> AgentError {
+        AgentError(
+            .alreadyEnrolled, "\(root) is the device \(identity.device) of \(identity.registry) already.",
+            remedy: "Run the agent, or give --force to replace this identity.")
+    }
+}
+
+/// A refusal of the registry, with a remedy that fits the device's side.
+struct EnrolmentRefusal: MartletError {
+    let code: String
+    let message: String
+    let remedy: String
+    var fault: ErrorFault { .caller }
+}

@@ -1,0 +1,22 @@
+/// Pauses between failed calls: doubled each time up to the longest, spread so that a fleet does not come at once.
+struct Backoff {
+    private let first: Duration
+    private let longest: Duration
+    private(set) var failures = 0
+
+    init(first: Duration = AgentLimits.firstPause, longest: Duration = AgentLimits.longestPause) {
+        self.first = first
+        self.longest = longest
+    }
+
+    /// The pause after one more failure. `random` is between 0 and 1; the registry's own wish is a lower bound.
+    mutating func next(random: Double, asked: Duration? = nil) -> Duration {
+        let full = min(first * (1 << min(failures, 20)), longest)
+        failures += 1
+        let pause = full / 2 + (full / 2) * min(max(random, 0), 1)
+        return max(pause, asked ?? .zero)
+    }
+
+    /// Something succeeded.
+    mutating func reset() { failures = 0 }
+}
