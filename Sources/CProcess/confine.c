@@ -89,10 +89,13 @@ static int landlock(const char *const *readable, const char *const *writable) {
     uint64_t read_file = FS_EXECUTE | FS_READ_FILE;
     uint64_t read_folder = read_file | FS_READ_DIR;
     uint64_t write_file = (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEVICE) & attributes.files;
-    uint64_t write_folder = write_file | FS_READ_DIR | FS_REMOVE_FILE | FS_REMOVE_DIR | FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SOCK;
+    uint64_t write_folder = write_file | FS_READ_DIR | FS_REMOVE_FILE | FS_REMOVE_DIR;
+    write_folder |= FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SOCK;
     int failed = 0;
-    for (const char *const *path = readable; path && *path; path++) failed |= allow(rules, *path, read_folder, read_file);
-    for (const char *const *path = writable; path && *path; path++) failed |= allow(rules, *path, write_folder, write_file);
+    for (const char *const *path = readable; path && *path; path++)
+        failed |= allow(rules, *path, read_folder, read_file);
+    for (const char *const *path = writable; path && *path; path++)
+        failed |= allow(rules, *path, write_folder, write_file);
     if (!failed) failed = (int)syscall(LANDLOCK_RESTRICT_SELF, rules, 0u);
     close(rules);
     return failed ? -1 : 0;
@@ -143,7 +146,7 @@ static int filter_system_calls(void) {
         REFUSE(SYS_keyctl, EPERM),
         REFUSE(SYS_add_key, EPERM),
         REFUSE(SYS_request_key, EPERM),
-        // socket and socketpair: the family is the first argument, whose low half holds an int on little-endian machines.
+        // socket and socketpair: the family is the first argument, an int in the low half on little-endian machines.
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 1, 0),
         RETURN(SECCOMP_RET_ALLOW),

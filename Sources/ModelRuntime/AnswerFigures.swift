@@ -9,19 +9,17 @@ struct AnswerFigures {
     private static let tailBytes = 4096
 
     private var tail: [UInt8] = []
-    private var start: [UInt8] = []
-    private(set) var hasData = false
 
-    /// Looks at a piece of the body. Returns true for the piece that brings the first data of an event stream.
-    mutating func take(_ bytes: ByteBuffer) -> Bool {
+    /// Looks at a piece of the body.
+    mutating func take(_ bytes: ByteBuffer) {
         tail += bytes.readableBytesView.suffix(Self.tailBytes)
         if tail.count > Self.tailBytes * 2 { tail.removeFirst(tail.count - Self.tailBytes) }
-        guard !hasData else { return false }
-        // Comments of an event stream begin with a colon and only keep the connection alive.
-        start += bytes.readableBytesView.prefix(64)
-        hasData = start.split(whereSeparator: { $0 == 10 || $0 == 13 }).contains { $0.starts(with: "data:".utf8) }
-        if start.count > 4096 { start.removeFirst(start.count - 64) }
-        return hasData
+    }
+
+    /// Whether a piece of an event stream brings data. Comments begin with a colon and only keep the connection alive.
+    static func hasData(_ bytes: ByteBuffer) -> Bool {
+        bytes.readableBytesView.prefix(128).split(separator: UInt8(ascii: "\n"))
+            .contains { $0.starts(with: "data:".utf8) }
     }
 
     /// Tokens of the prompt.

@@ -25,7 +25,7 @@ package struct Confinement: Sendable, Hashable {
         self.writable = writable
     }
 
-    /// Libraries, their loader's cache, and what the kernel tells about the machine. Not all of `/etc`: keys live there.
+    /// Libraries, their loader's cache, what the kernel tells about the machine. Not all of `/etc`, where keys live.
     static let systemReadable = [
         "/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives",
         "/etc/OpenCL", "/etc/vulkan", "/etc/ssl/openssl.cnf",

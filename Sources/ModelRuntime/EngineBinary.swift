@@ -22,12 +22,13 @@ package struct EngineBinary: Sendable, Hashable {
     package static func probe(name: String = "llama.cpp", path: String) async throws(RuntimeError) -> EngineBinary {
         guard access(path, X_OK) == 0 else { throw missing(name, path) }
         guard let thread = ProcessThread.shared else { throw noThread }
-        let plan = ChildPlan(path: path, arguments: [path, "--version"], environment: LlamaArguments.environment(home: "/"))
+        let plan = ChildPlan(
+            path: path, arguments: [path, "--version"], environment: LlamaArguments.environment(home: "/"))
         let output = try await OutputCollector.run(plan, on: thread)
         return EngineBinary(name: name, path: path, version: version(in: output))
     }
 
-    /// The version in what `llama-server --version` prints: `version: 0.7.0 (build 11669, …)`, or `version: 4719 (…)`.
+    /// The version in the output of `llama-server --version`: `version: 0.7.0 (build 11669)` or `version: 4719 (…)`.
     static func version(in output: String) -> String? {
         for line in output.split(separator: "\n") where line.hasPrefix("version:") {
             let words = line.split(separator: " ")

@@ -36,7 +36,7 @@ package struct EngineClient: Sendable {
 
     package init(socketPath: String) { self.socketPath = socketPath }
 
-    /// Asks once for `/health`. A full engine may be slow to answer, so a time-out means unreachable only to the caller.
+    /// Asks once for `/health`. A busy engine may be slow to answer; what a time-out means, the caller decides.
     package func health() async -> EngineHealth {
         do throws(RuntimeError) {
             let answer = try await EngineExchange.send(
@@ -98,7 +98,8 @@ package struct EngineClient: Sendable {
             socketPath: socketPath, method: "POST", path: "/v1/chat/completions", body: body, timeout: timeout)
         let duration = clock.now - start
         guard answer.status == 200 else {
-            throw RuntimeError(.engineAnswer, "The engine answered a question with status \(answer.status).", fault: .peer)
+            throw RuntimeError(
+                .engineAnswer, "The engine answered a question with status \(answer.status).", fault: .peer)
         }
         guard let completion = try? JSONText.decode(ChatCompletion.self, from: answer.body),
             let choice = completion.choices.first
@@ -139,7 +140,8 @@ private struct ChatQuestion: Encodable {
     }
 
     init(system: String?, user: String, grammar: String?, maxTokens: Int, seed: Int) {
-        messages = (system.map { [Message(role: "system", content: $0)] } ?? []) + [Message(role: "user", content: user)]
+        messages =
+            (system.map { [Message(role: "system", content: $0)] } ?? []) + [Message(role: "user", content: user)]
         self.grammar = grammar
         self.maxTokens = maxTokens
         self.seed = seed

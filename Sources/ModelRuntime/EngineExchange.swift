@@ -23,7 +23,8 @@ enum EngineExchange {
         guard socketPath.utf8.count <= RuntimeLimits.socketPathBytes else { throw .socketPathTooLong(socketPath) }
         let loop = RuntimeLoop.loop
         let promise = loop.makePromise(of: Answer.self)
-        let request = Request(method: HTTPMethod(rawValue: method), path: path, body: body, timeout: TimeAmount(timeout))
+        let request = Request(
+            method: HTTPMethod(rawValue: method), path: path, body: body, timeout: TimeAmount(timeout))
         let open = dial(socketPath, loop, request, promise)
         do {
             return try await withTaskCancellationHandler {

@@ -96,6 +96,8 @@ final class Exchange: EngineConnectionDelegate {
         }
     }
 
+    private var isStream: Bool { head?.headers.first(name: "content-type")?.hasPrefix("text/event-stream") == true }
+
     private var deadline: NIODeadline { arrived + TimeAmount(core.configuration.maxPark) }
 
     private func after(_ delay: TimeAmount, _ action: @escaping (Exchange) -> Void) {
@@ -142,7 +144,8 @@ final class Exchange: EngineConnectionDelegate {
     }
 
     func received(_ bytes: ByteBuffer) {
-        if figures.take(bytes), held == nil { firstToken = .now() }
+        figures.take(bytes)
+        if isStream, firstToken == nil, AnswerFigures.hasData(bytes) { firstToken = .now() }
         if held != nil {
             held?.writeImmutableBuffer(bytes)
         } else {
@@ -153,10 +156,11 @@ final class Exchange: EngineConnectionDelegate {
 
     func receivedEnd() {
         connection = nil
+        let status = Int(head?.status.code ?? 502)
+        // Counted before the client has it all: whoever has an answer finds it in the measurements.
+        finish { [self] in measure(&$0, status: status) }
         begin()
         if let held { client?.pass(held) }
-        let status = Int(head?.status.code ?? 502)
-        finish { [self] in measure(&$0, status: status) }
         client?.end()
     }
 
@@ -210,13 +214,13 @@ final class Exchange: EngineConnectionDelegate {
 
     private func breakOff(_ type: String, _ change: (inout GatewayInterval) -> Void) {
         connection = nil
-        let isStream = head?.headers.first(name: "content-type")?.hasPrefix("text/event-stream") == true
         finish {
             $0.requests += 1
             $0.countError(type)
             change(&$0)
         }
-        let event = "data: {\"error\":{\"message\":\"The answer was cut.\",\"type\":\"server_error\",\"code\":\"\(type)\"}}\n\n"
+        let event =
+            "data: {\"error\":{\"message\":\"The answer was cut.\",\"type\":\"server_error\",\"code\":\"\(type)\"}}\n\n"
         client?.breakOff(isStream ? ByteBuffer(string: event) : nil)
     }
 

@@ -6,7 +6,7 @@ extension ForkLauncher {
     private static let sweepDepth = 3
 
     /// Removes sockets that nobody serves. A process that still serves one under our run folder was left by an earlier
-    /// run (a killed agent takes its children along, so this is rare): it is ended if its command line names the socket.
+    /// run (rare, because a killed agent takes its children along): it is ended if its command line names the socket.
     package func sweep() async {
         for socket in Self.sockets(in: runFolder, depth: Self.sweepDepth) {
             if let pid = UnixSocket.peer(at: socket) {

@@ -66,8 +66,8 @@ package struct ForkLauncher: RuntimeLauncher {
         return plan
     }
 
-    /// The folder that holds an unpacked engine: `X` for `X/bin/llama-server`, otherwise the program's own folder; never
-    /// the whole file system.
+    /// The folder that holds an unpacked engine: `X` for `X/bin/llama-server`, otherwise the program's own folder;
+    /// never the whole file system.
     static func tree(of path: String) -> String {
         let resolved = realpath(path, nil)
         defer { free(resolved) }

@@ -58,7 +58,8 @@ package struct GatewayConfiguration: Sendable {
 
     /// Whether the address is one that only this machine reaches.
     var isLoopback: Bool {
-        host == "localhost" || host == "::1" || host == "[::1]" || host.hasPrefix("127.") && host.allSatisfy(Self.isIPv4)
+        host == "localhost" || host == "::1" || host == "[::1]"
+            || host.hasPrefix("127.") && host.allSatisfy(Self.isIPv4)
     }
 
     private static func isIPv4(_ character: Character) -> Bool { character == "." || character.isNumber }

@@ -2,7 +2,7 @@ internal import MartletTypes
 internal import Synchronization
 internal import Telemetry
 
-/// What the connections of the gateway share: the routes, the open requests, who waits for a drain, and the measurements.
+/// What the gateway's connections share: the routes, the open requests, who waits for a drain, the measurements.
 ///
 /// Behind one lock, so that a route changes between two requests and the caller need not wait for the event loop.
 final class GatewayCore: Sendable {

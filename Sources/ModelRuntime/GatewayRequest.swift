@@ -105,7 +105,8 @@ struct GatewayRequest {
         guard head.method == .GET || head.method == .HEAD else { return .reply(wrongMethod("GET")) }
         if path == "/health" { return .reply(health(slots)) }
         if path == "/v1/models" {
-            return .reply(.json(200, .object(["object": .string("list"), "data": .array(slots.map { model($0.slot) })])))
+            return .reply(
+                .json(200, .object(["object": .string("list"), "data": .array(slots.map { model($0.slot) })])))
         }
         let name = String(path.dropFirst("/v1/models/".count))
         guard let slot = slots.first(where: { $0.slot.text == name }) else {
@@ -142,7 +143,8 @@ struct GatewayRequest {
 
     private static func model(_ slot: SlotName) -> JSONValue {
         .object([
-            "id": .string(slot.text), "object": .string("model"), "created": .integer(0), "owned_by": .string("martlet"),
+            "id": .string(slot.text), "object": .string("model"), "created": .integer(0),
+            "owned_by": .string("martlet"),
         ])
     }
 

@@ -32,10 +32,12 @@ final class ProcessThread: Sendable {
         var thread = pthread_t()
         // The thread never ends, so the reference it holds is never given back.
         let reference = Unmanaged.passRetained(self)
-        let status = pthread_create(&thread, nil, { argument in
-            guard let argument else { return nil }
-            Unmanaged<ProcessThread>.fromOpaque(argument).takeUnretainedValue().loop()
-        }, reference.toOpaque())
+        let status = pthread_create(
+            &thread, nil,
+            { argument in
+                guard let argument else { return nil }
+                Unmanaged<ProcessThread>.fromOpaque(argument).takeUnretainedValue().loop()
+            }, reference.toOpaque())
         guard status == 0 else {
             reference.release()
             close(ends.0)
@@ -53,7 +55,7 @@ final class ProcessThread: Sendable {
         }
     }
 
-    /// Calls `watcher` whenever `descriptor` is readable, until it says `.stop`. The watcher closes the descriptor itself.
+    /// Calls `watcher` whenever `descriptor` is readable, until it says `.stop`. The watcher closes the descriptor.
     func watch(_ descriptor: Int32, _ watcher: @escaping Watcher) {
         state.withLock { $0.watchers[descriptor] = watcher }
         wake()

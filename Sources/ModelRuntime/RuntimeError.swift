@@ -57,7 +57,7 @@ extension RuntimeError {
     static func socketPathTooLong(_ path: String) -> RuntimeError {
         RuntimeError(
             .socketPathTooLong,
-            "The socket path \(path) has \(path.utf8.count) bytes; at most \(RuntimeLimits.socketPathBytes) are possible.",
+            "The socket path \(path) has \(path.utf8.count) bytes; \(RuntimeLimits.socketPathBytes) are possible.",
             remedy: "Set a shorter run folder.", fault: .caller)
     }
 }

@@ -17,8 +17,8 @@ package protocol RuntimeProcess: Sendable {
     /// Waits for the end. Any number of tasks may wait. Returns `.unobserved` where the waiting task is cancelled.
     func waitForExit() async -> EngineExit
 
-    /// Asks the engine to end (SIGTERM), after `grace` ends it (SIGKILL), with all that it started. Drain first: engines
-    /// cut their open answers. Cancelling the task cuts the grace short; the engine is ended all the same.
+    /// Asks the engine to end (SIGTERM), after `grace` ends it (SIGKILL), with all that it started. Drain first:
+    /// engines cut their open answers. Cancelling the task cuts the grace short; the engine is ended all the same.
     func terminate(grace: Duration) async -> EngineExit
 
     /// The memory it uses now; nil when it has ended or the kernel does not tell.

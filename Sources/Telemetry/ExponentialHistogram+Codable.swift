@@ -15,11 +15,13 @@ extension ExponentialHistogram: Codable {
         let histogram = ExponentialHistogram(
             scale: try fields.decode(Int.self, forKey: .scale), offset: try fields.decode(Int.self, forKey: .offset),
             buckets: buckets, zeroCount: zeroCount, count: buckets.reduce(zeroCount, &+),
-            sum: try fields.decode(Double.self, forKey: .sum), min: try fields.decodeIfPresent(Double.self, forKey: .min),
+            sum: try fields.decode(Double.self, forKey: .sum),
+            min: try fields.decodeIfPresent(Double.self, forKey: .min),
             max: try fields.decodeIfPresent(Double.self, forKey: .max))
         guard let histogram else {
             throw DecodingError.dataCorrupted(
-                .init(codingPath: decoder.codingPath, debugDescription: "the parts of the histogram do not fit together"))
+                .init(
+                    codingPath: decoder.codingPath, debugDescription: "the parts of the histogram do not fit together"))
         }
         self = histogram
     }

@@ -48,10 +48,11 @@ private struct GatewayMetrics {
         count(TelemetryNames.replayed, interval.replayed, own, span)
         count(TelemetryNames.cutStreams, interval.cutStreams, own, span)
         count(TelemetryNames.abandoned, interval.abandoned, own, span)
-        let model = own + [
-            OTLP.Attribute(TelemetryNames.operation, "chat"), OTLP.Attribute(TelemetryNames.provider, "martlet"),
-            OTLP.Attribute(TelemetryNames.requestModel, interval.slot.text),
-        ]
+        let model =
+            own + [
+                OTLP.Attribute(TelemetryNames.operation, "chat"), OTLP.Attribute(TelemetryNames.provider, "martlet"),
+                OTLP.Attribute(TelemetryNames.requestModel, interval.slot.text),
+            ]
         distribution(TelemetryNames.requestDuration, "s", interval.duration, model, span)
         distribution(TelemetryNames.timeToFirstToken, "s", interval.timeToFirstToken, model, span)
         distribution(TelemetryNames.timePerOutputToken, "s", interval.timePerOutputToken, model, span)

@@ -160,7 +160,7 @@ extension OTLP {
             max = try fields.decodeIfPresent(Double.self, forKey: .max)
         }
 
-        /// The histogram; nil where its parts do not fit together. Values below zero, which we never count, make it nil.
+        /// The histogram; nil where its parts do not fit together, which counts of values below zero make so too.
         package var histogram: ExponentialHistogram? {
             var counts: [UInt64] = []
             for count in positive?.bucketCounts ?? [] {

@@ -21,7 +21,7 @@ package struct SystemSample: Sendable, Hashable {
 
     package init(time: Timestamp) { self.time = time }
 
-    /// A sample from the text of `/proc/stat` (with that of the sample before), `/proc/meminfo`, `/proc/loadavg` and the
+    /// A sample from the text of `/proc/stat` (with the text before), `/proc/meminfo`, `/proc/loadavg` and the
     /// `temp` files of thermal zones. Texts that are missing or malformed leave their values nil.
     package init(
         time: Timestamp, stat: String?, previousStat: String?, meminfo: String?, loadavg: String?,
@@ -45,7 +45,9 @@ package struct SystemSample: Sendable, Hashable {
     private static func kibibytes(_ key: String, in text: String) -> ByteCount? {
         for line in text.split(separator: "\n") where line.hasPrefix(key) {
             let words = line.split(separator: " ")
-            guard words.count == 3, let value = Int64(words[1]), value >= 0, value <= Int64.max / 1024 else { return nil }
+            guard words.count == 3, let value = Int64(words[1]), value >= 0, value <= Int64.max / 1024 else {
+                return nil
+            }
             return ByteCount(value * 1024)
         }
         return nil

@@ -178,7 +178,9 @@ extension TelemetryRollup {
         }
 
         func text(_ name: String) -> String? {
-            values[name]?.stringValue.flatMap { $0.isEmpty ? nil : String($0.prefix(TelemetryLimits.attributeCharacters)) }
+            values[name]?.stringValue.flatMap {
+                $0.isEmpty ? nil : String($0.prefix(TelemetryLimits.attributeCharacters))
+            }
         }
 
         func number(_ name: String) -> Int64? { values[name]?.intValue?.value }

@@ -1,8 +1,9 @@
 import Foundation
 import MartletTypes
-@testable import ModelRuntime
 import TestSupport
 import Testing
+
+@testable import ModelRuntime
 
 @Suite("Children")
 struct ChildTests {
@@ -56,9 +57,11 @@ struct ChildTests {
         #expect(text == "77\n321\n5\n")
     }
 
-    @Test("a program that cannot be executed is reported, with the reason", arguments: [
-        ("/nonexistent/program", "No such file"), ("/etc/passwd", "Permission denied"), ("/", "Permission denied"),
-    ])
+    @Test(
+        "a program that cannot be executed is reported, with the reason",
+        arguments: [
+            ("/nonexistent/program", "No such file"), ("/etc/passwd", "Permission denied"), ("/", "Permission denied"),
+        ])
     func cannotExecute(path: String, reason: String) async throws {
         let thread = try #require(ProcessThread.shared)
         let plan = ChildPlan(path: path, arguments: [path])
@@ -102,17 +105,23 @@ struct ChildTests {
         ProcFile.text("/proc/\(pid)/status")?.contains("State:\tZ") ?? true
     }
 
-    @Test("versions are read from what engines print", arguments: [
-        ("version: 0.7.0 (build 11669, commit Debian)\nbuilt with GNU", "0.7.0"), ("version: 4719 (abc)\n", "0.0.4719"),
-        ("ggml: loading\nversion: 1.2.3-rc.1 (x)", "1.2.3-rc.1"), ("version:", nil), ("", nil), ("version: x.y.z", nil),
-    ])
+    @Test(
+        "versions are read from what engines print",
+        arguments: [
+            ("version: 0.7.0 (build 11669, commit Debian)\nbuilt with GNU", "0.7.0"),
+            ("version: 4719 (abc)\n", "0.0.4719"),
+            ("ggml: loading\nversion: 1.2.3-rc.1 (x)", "1.2.3-rc.1"), ("version:", nil), ("", nil),
+            ("version: x.y.z", nil),
+        ])
     func versions(output: String, version: String?) {
         #expect(EngineBinary.version(in: output) == version)
     }
 
     @Test("a missing engine is a clear error that says what to do")
     func missingEngine() async throws {
-        let error = await #expect(throws: RuntimeError.self) { try await EngineBinary.probe(path: "/nonexistent/llama") }
+        let error = await #expect(throws: RuntimeError.self) {
+            try await EngineBinary.probe(path: "/nonexistent/llama")
+        }
         #expect(error?.code == "engineMissing" && error?.remedy.contains("MARTLET_LLAMA_SERVER") == true)
         let nowhere = #expect(throws: RuntimeError.self) {
             try EngineBinary.locate(environment: ["PATH": "/nonexistent", "HOME": "/nonexistent"])
@@ -126,7 +135,8 @@ struct ChildTests {
         let folder = try TemporaryFolder()
         func install(_ path: String) throws -> String {
             let url = URL(fileURLWithPath: folder.file(path))
-            try FileManager.default.createDirectory(at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
             _ = FileManager.default.createFile(atPath: url.path, contents: nil, attributes: [.posixPermissions: 0o755])
             return url.path
         }

@@ -1,8 +1,9 @@
 import Foundation
 import MartletTypes
-@testable import ModelRuntime
 import TestSupport
 import Testing
+
+@testable import ModelRuntime
 
 @Suite("Confinement")
 struct ConfinementTests {
@@ -19,7 +20,9 @@ struct ConfinementTests {
     @Test("files beyond the model and the engine's folder cannot be read or written")
     func files() async throws {
         let folder = try TemporaryFolder()
-        for name in ["model", "secret"] { try "text".write(toFile: folder.file(name), atomically: true, encoding: .utf8) }
+        for name in ["model", "secret"] {
+            try "text".write(toFile: folder.file(name), atomically: true, encoding: .utf8)
+        }
         try FileManager.default.createDirectory(atPath: folder.file("run"), withIntermediateDirectories: true)
         let lines = """
             cat \(folder.file("model")) && echo; cat \(folder.file("secret")) || echo no; cat /etc/shadow || echo no
@@ -42,7 +45,8 @@ struct ConfinementTests {
             print(tried(lambda: socket.socket(socket.AF_UNIX)))
             print(tried(lambda: socket.socketpair()))
             for family in (socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET):
-                print(tried(lambda: socket.socket(family, socket.SOCK_RAW if family == socket.AF_PACKET else socket.SOCK_DGRAM)))
+                kind = socket.SOCK_RAW if family == socket.AF_PACKET else socket.SOCK_DGRAM
+                print(tried(lambda: socket.socket(family, kind)))
             libc = ctypes.CDLL(None, use_errno=True)
             for number in (425, 101):
                 print(libc.syscall(number, 0, 0, 0, 0), ctypes.get_errno())
@@ -52,9 +56,9 @@ struct ConfinementTests {
         let text = try await confined("python3 \(folder.file("s.py"))", readable: [folder.path])
         let refused = String(repeating: "Address family not supported by protocol\n", count: 4)
         #if arch(x86_64)
-        #expect(text == "made\nmade\n" + refused + "-1 38\n-1 1\n")
+            #expect(text == "made\nmade\n" + refused + "-1 38\n-1 1\n")
         #else
-        #expect(text.hasPrefix("made\nmade\n" + refused + "-1 38\n"))
+            #expect(text.hasPrefix("made\nmade\n" + refused + "-1 38\n"))
         #endif
     }
 
@@ -69,10 +73,13 @@ struct ConfinementTests {
         _ = await process.terminate(grace: .seconds(20))
     }
 
-    @Test("the tree of an engine is its unpacked folder, never the whole file system", arguments: [
-        ("/nonexistent/llama/bin/llama-server", "/nonexistent/llama"), ("/nonexistent/llama-server", "/nonexistent"),
-        ("/nonexistent", "/nonexistent"), ("/nonexistent-root/bin/x", "/nonexistent-root"),
-    ])
+    @Test(
+        "the tree of an engine is its unpacked folder, never the whole file system",
+        arguments: [
+            ("/nonexistent/llama/bin/llama-server", "/nonexistent/llama"),
+            ("/nonexistent/llama-server", "/nonexistent"),
+            ("/nonexistent", "/nonexistent"), ("/nonexistent-root/bin/x", "/nonexistent-root"),
+        ])
     func tree(path: String, tree: String) {
         #expect(ForkLauncher.tree(of: path) == tree)
     }

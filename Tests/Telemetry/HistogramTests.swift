@@ -127,11 +127,13 @@ struct HistogramTests {
         #expect(ExponentialHistogram().fraction(atOrBelow: 1) == 0)
     }
 
-    @Test("received parts are checked", arguments: [
-        (4, 0, [1, 2], 3, true), (4, 0, [1, 2], 4, false), (21, 0, [1], 1, false), (4, 1 << 40, [1], 1, false),
-        (-11, 0, [1], 1, false), (20, 0, [1, 0, 0, 1], 2, true), (0, 5000, [1], 1, false),
-        (4, 0, Array(repeating: 0, count: 3000), 0, false),
-    ] as [(Int, Int, [UInt64], UInt64, Bool)])
+    @Test(
+        "received parts are checked",
+        arguments: [
+            (4, 0, [1, 2], 3, true), (4, 0, [1, 2], 4, false), (21, 0, [1], 1, false), (4, 1 << 40, [1], 1, false),
+            (-11, 0, [1], 1, false), (20, 0, [1, 0, 0, 1], 2, true), (0, 5000, [1], 1, false),
+            (4, 0, Array(repeating: 0, count: 3000), 0, false),
+        ] as [(Int, Int, [UInt64], UInt64, Bool)])
     func received(scale: Int, offset: Int, buckets: [UInt64], count: UInt64, isGood: Bool) {
         let histogram = ExponentialHistogram(
             scale: scale, offset: offset, buckets: buckets, zeroCount: 0, count: count, sum: 1, min: nil, max: nil)

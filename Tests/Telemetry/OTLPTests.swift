@@ -43,8 +43,10 @@ struct OTLPTests {
     @Test("the JSON has OTLP's shape: integers of 64 bits as strings, names in lowerCamelCase")
     func shape() throws {
         let value = try JSONValue(parsing: Self.export([Self.interval()]).json())
-        let metrics = try #require(value["resourceMetrics"]?.array?.first?["scopeMetrics"]?.array?.first?["metrics"]?.array)
-        let named = Dictionary(uniqueKeysWithValues: metrics.compactMap { metric in metric["name"]?.string.map { ($0, metric) } })
+        let metrics = try #require(
+            value["resourceMetrics"]?.array?.first?["scopeMetrics"]?.array?.first?["metrics"]?.array)
+        let named = Dictionary(
+            uniqueKeysWithValues: metrics.compactMap { metric in metric["name"]?.string.map { ($0, metric) } })
         let sum = try #require(named["martlet.gateway.requests"]?["sum"])
         #expect(sum["aggregationTemporality"]?.integer == 1)
         #expect(sum["isMonotonic"]?.bool == true)
@@ -70,8 +72,10 @@ struct OTLPTests {
     func lenient() throws {
         let text = """
             {"later":1,"resourceMetrics":[{"resource":{"droppedAttributesCount":3},"scopeMetrics":[{"metrics":[
-            {"name":"martlet.gateway.requests","metadata":[],"sum":{"dataPoints":[{"asInt":4,"timeUnixNano":1795000035000000000,
-            "attributes":[{"key":"martlet.slot","value":{"stringValue":"a"}},{"key":"martlet.generation","value":{"intValue":2}},
+            {"name":"martlet.gateway.requests","metadata":[],"sum":{"dataPoints":[{"asInt":4,
+            "timeUnixNano":1795000035000000000,
+            "attributes":[{"key":"martlet.slot","value":{"stringValue":"a"}},
+            {"key":"martlet.generation","value":{"intValue":2}},
             {"key":"odd","value":{"arrayValue":{"values":[]}}}],"exemplars":[]}]}},
             {"name":"gen_ai.server.request.duration","exponentialHistogram":{"dataPoints":[{}]}},
             {"name":"x","summary":{"dataPoints":[]}}]}]},{}]}
@@ -82,11 +86,19 @@ struct OTLPTests {
         #expect(rows.first?.key.generation == 2)
     }
 
-    @Test("what is no OTLP document is refused by name", arguments: [
-        "", "[]", "{", "{\"resourceMetrics\":3}", "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":4}]}]}]}",
-        "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"a\",\"sum\":{\"dataPoints\":[{\"asInt\":\"x\"}]}}]}]}]}",
-        String(repeating: "[", count: 5000),
-    ])
+    /// A document with one metric of these points.
+    private static func sums(_ points: String) -> String {
+        #"{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"a","sum":{"dataPoints":[\#(points)]}}]}]}]}"#
+    }
+
+    @Test(
+        "what is no OTLP document is refused by name",
+        arguments: [
+            "", "[]", "{", "{\"resourceMetrics\":3}",
+            "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":4}]}]}]}",
+            sums(#"{"asInt":"x"}"#),
+            String(repeating: "[", count: 5000),
+        ])
     func malformed(text: String) {
         let error = #expect(throws: TelemetryError.self) { try OTLP.MetricsRequest(json: Array(text.utf8)) }
         #expect(error?.code == "invalidDocument")
@@ -96,7 +108,8 @@ struct OTLPTests {
     func tooMany() throws {
         let point = "{\"asInt\":\"1\"}"
         let points = Array(repeating: point, count: TelemetryLimits.pointsPerRequest + 1).joined(separator: ",")
-        let text = "{\"resourceMetrics\":[{\"scopeMetrics\":[{\"metrics\":[{\"name\":\"a\",\"sum\":{\"dataPoints\":[\(points)]}}]}]}]}"
+        let text =
+            Self.sums(points)
         let error = #expect(throws: TelemetryError.self) { try OTLP.MetricsRequest(json: Array(text.utf8)) }
         #expect(error?.code == "tooManyPoints")
     }
@@ -164,10 +177,13 @@ struct RollupTests {
         #expect(rows[0].temperatureCelsius == 61 && rows[0].profile == "generic-x86")
     }
 
-    @Test("points that are not ours are passed over", arguments: [
-        "{\"key\":\"martlet.slot\",\"value\":{\"stringValue\":\"../x\"}}", "{\"key\":\"other\",\"value\":{\"stringValue\":\"a\"}}",
-        "{\"key\":\"martlet.slot\",\"value\":{\"intValue\":\"1\"}}",
-    ])
+    @Test(
+        "points that are not ours are passed over",
+        arguments: [
+            "{\"key\":\"martlet.slot\",\"value\":{\"stringValue\":\"../x\"}}",
+            "{\"key\":\"other\",\"value\":{\"stringValue\":\"a\"}}",
+            "{\"key\":\"martlet.slot\",\"value\":{\"intValue\":\"1\"}}",
+        ])
     func foreign(attribute: String) throws {
         let text = """
             {"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"martlet.gateway.requests","sum":{"dataPoints":[
@@ -206,19 +222,24 @@ struct SystemSampleTests {
         #expect(sample.load == 0.52 && sample.temperatureCelsius == 51.25)
     }
 
-    @Test("missing and malformed texts leave values out", arguments: [
-        nil, "", "cpu", "cpu  a b c d", "cpu 1 2", "intr 1", "cpu  18446744073709551615 1 1 1",
-    ])
+    @Test(
+        "missing and malformed texts leave values out",
+        arguments: [
+            nil, "", "cpu", "cpu  a b c d", "cpu 1 2", "intr 1", "cpu  18446744073709551615 1 1 1",
+        ])
     func malformed(text: String?) {
         let sample = SystemSample(
             time: Timestamp(seconds: 1), stat: text, previousStat: "cpu  1 1 1 1", meminfo: text, loadavg: text,
             thermalZones: [text ?? "x"])
-        #expect(sample.cpu == nil && sample.memoryTotal == nil && sample.load == nil && sample.temperatureCelsius == nil)
+        #expect(
+            sample.cpu == nil && sample.memoryTotal == nil && sample.load == nil && sample.temperatureCelsius == nil)
     }
 
-    @Test("counters that stand still or go back give no share", arguments: [
-        ("cpu  1 1 1 1", "cpu  1 1 1 1"), ("cpu  1 1 1 1", "cpu  9 9 9 9"), ("cpu  0 0 0 100", "cpu  50 0 0 1"),
-    ])
+    @Test(
+        "counters that stand still or go back give no share",
+        arguments: [
+            ("cpu  1 1 1 1", "cpu  1 1 1 1"), ("cpu  1 1 1 1", "cpu  9 9 9 9"), ("cpu  0 0 0 100", "cpu  50 0 0 1"),
+        ])
     func counters(now: String, before: String) {
         let sample = SystemSample(
             time: Timestamp(seconds: 1), stat: now, previousStat: before, meminfo: nil, loadavg: nil)
