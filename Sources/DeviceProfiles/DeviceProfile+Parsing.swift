@@ -49,13 +49,21 @@ extension DeviceProfile {
             ("threads.max", threads.max.map { (1...1024).contains($0) } ?? true, "from 1 to 1024"),
             ("storage.reserveMiB", mebibytes.contains(storage.reserveMiB), "0 or more"),
             ("preferredQuantizations", !names.isEmpty && Set(names).count == names.count, "a list of distinct names"),
-            ("preferredQuantizations.reason", preferredQuantizations.allSatisfy { !$0.reason.isEmpty }, "given for each"),
+            (
+                "preferredQuantizations.reason", preferredQuantizations.allSatisfy { !$0.reason.isEmpty },
+                "given for each"
+            ),
             ("engine.contextTokens", (256...1_048_576).contains(engine.contextTokens), "from 256 to 1048576"),
             ("engine.parallelRequests", (1...256).contains(engine.parallelRequests), "from 1 to 256"),
             ("match.cpuFeatures", (match.cpuFeatures ?? []).allSatisfy(CPUFeature.all.contains), "names of features"),
-            ("thermal", thermal.map { $0.pauseBackgroundCelsius < $0.refuseStartCelsius } ?? true,
-                "a lower pauseBackgroundCelsius than refuseStartCelsius"),
-            ("every list", lists.allSatisfy { $0.count <= DeviceProfilesLimits.profileListEntries }, "of 64 entries at most"),
+            (
+                "thermal", thermal.map { $0.pauseBackgroundCelsius < $0.refuseStartCelsius } ?? true,
+                "a lower pauseBackgroundCelsius than refuseStartCelsius"
+            ),
+            (
+                "every list", lists.allSatisfy { $0.count <= DeviceProfilesLimits.profileListEntries },
+                "of 64 entries at most"
+            ),
         ]
     }
 

@@ -77,6 +77,16 @@ extension DeviceProfile {
         package var repack: Bool
         /// Tensor types that the engine rearranges on this processor.
         package var repackedTypes: [String]
+
+        package init(
+            contextTokens: Int, parallelRequests: Int, loadMode: LoadMode, repack: Bool, repackedTypes: [String]
+        ) {
+            self.contextTokens = contextTokens
+            self.parallelRequests = parallelRequests
+            self.loadMode = loadMode
+            self.repack = repack
+            self.repackedTypes = repackedTypes
+        }
     }
 
     /// When heat limits work.

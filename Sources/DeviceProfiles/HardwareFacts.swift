@@ -136,7 +136,8 @@ extension HardwareFacts {
         package var wearPercent: Int?
 
         package init(
-            path: String, total: ByteCount? = nil, free: ByteCount? = nil, kind: Kind = .unknown, wearPercent: Int? = nil
+            path: String, total: ByteCount? = nil, free: ByteCount? = nil, kind: Kind = .unknown,
+            wearPercent: Int? = nil
         ) {
             self.path = path
             self.total = total

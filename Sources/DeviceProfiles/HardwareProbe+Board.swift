@@ -63,7 +63,8 @@ extension HardwareProbe {
     ]
     private static let neuralProcessors = [
         ("/sys/class/hailo_chardev", "hailo", "hailo", "hailo_pci"), ("/sys/class/apex", "apex_", "coral", "apex"),
-        ("/sys/bus/platform/drivers/RKNPU", "fd", "rockchip", "RKNPU"), ("/sys/class/accel", "accel", "unknown", "accel"),
+        ("/sys/bus/platform/drivers/RKNPU", "fd", "rockchip", "RKNPU"),
+        ("/sys/class/accel", "accel", "unknown", "accel"),
     ]
 
     func thermalZones(_ tree: inout SystemTree) -> [HardwareFacts.ThermalZone] {
@@ -95,7 +96,8 @@ extension HardwareProbe {
             let path = "/sys/class/power_supply/\(name)"
             guard let type = tree.line(path + "/type") else { return nil }
             let percent = tree.number(path + "/capacity").flatMap { (0...100).contains($0) ? Int($0) : nil }
-            return .init(name: name, type: type, online: tree.number(path + "/online").map { $0 != 0 }, percent: percent)
+            return .init(
+                name: name, type: type, online: tree.number(path + "/online").map { $0 != 0 }, percent: percent)
         }
     }
 }

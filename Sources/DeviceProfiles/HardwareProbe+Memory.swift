@@ -141,7 +141,8 @@ extension HardwareProbe {
     /// JEDEC eMMC 5.0: two estimates of life used, in steps of ten percent, 0x0b is beyond the end.
     private func emmcWear(_ tree: inout SystemTree, _ disk: String) -> Int? {
         guard let line = tree.line("/sys/block/\(disk)/device/life_time") else { return nil }
-        let steps = line.split(separator: " ").compactMap { word in Int(word.drop { $0 == "0" || $0 == "x" }, radix: 16) }
+        let steps = line.split(separator: " ").compactMap { word in Int(word.drop { $0 == "0" || $0 == "x" }, radix: 16)
+        }
         return steps.max().map { min(100, $0 * 10) }
     }
 }

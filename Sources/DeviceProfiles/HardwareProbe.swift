@@ -22,15 +22,15 @@ package struct HardwareProbe: Sendable {
     /// The architecture this program was compiled for, in OCI's words.
     package static var ownArchitecture: String {
         #if arch(x86_64)
-        "amd64"
+            "amd64"
         #elseif arch(arm64)
-        "arm64"
+            "arm64"
         #elseif arch(arm)
-        "arm"
+            "arm"
         #elseif arch(riscv64)
-        "riscv64"
+            "riscv64"
         #else
-        "unknown"
+            "unknown"
         #endif
     }
 

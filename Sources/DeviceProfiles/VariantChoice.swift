@@ -7,14 +7,12 @@ package struct VariantChoice: Sendable, Hashable {
     /// What became of each, in the order they were given.
     package let verdicts: [VariantVerdict]
 
-    /// Chooses among `candidates`.
+    /// Chooses among `candidates` what fits on `facts` and comes first in the order of `profile`.
     ///
-    /// - Parameters:
-    ///   - freeMemory: what this slot may take now, the profile's reserve and other slots already taken off
-    ///     (`DeviceProfile.memoryRoom`). The profile's whole budget is held against it again.
-    ///   - freeDisk: what may be written now, reserves already taken off.
-    ///   - engines: installed engines and their versions as they state them.
-    ///   - settings: what the slot asks for; decides cache and buffers.
+    /// `freeMemory` is what this slot may take now, the profile's reserve and other slots already taken off
+    /// (`DeviceProfile.memoryRoom`); the profile's whole budget is held against it again. `freeDisk` is what may be
+    /// written now, reserves already taken off (`DeviceProfile.diskRoom`). `engines` are those installed, with the
+    /// versions as they state them. `settings` is what the slot asks for; it decides cache and buffers.
     package static func choose(
         _ candidates: [VariantCandidate], facts: HardwareFacts, profile: DeviceProfile, freeMemory: ByteCount,
         freeDisk: ByteCount, engines: [String: String], settings: SlotSettings = SlotSettings()
@@ -34,7 +32,8 @@ package struct VariantChoice: Sendable, Hashable {
             let preference = profile.rank(of: candidates[index].quantization).map { profile.preferredQuantizations[$0] }
             if index == best {
                 verdicts[index].chosen = true
-                verdicts[index].reason = preference?.reason ?? "the largest that fits; the profile prefers none that does"
+                verdicts[index].reason =
+                    preference?.reason ?? "the largest that fits; the profile prefers none that does"
             } else if let best {
                 verdicts[index].reason = "fits; \(candidates[best].quantization) is preferred on \(profile.id)"
             }

@@ -38,7 +38,8 @@ extension GGUFFile {
             guard split.index == index, split.count == parts.count else {
                 throw GGUFError(
                     .splitMismatch, field: "split.no", offset: part.metadata.entry("split.no")?.offset ?? 0,
-                    detail: "file \(index + 1) of \(parts.count) says that it is part \(split.index + 1) of \(split.count)")
+                    detail:
+                        "file \(index + 1) of \(parts.count) says that it is part \(split.index + 1) of \(split.count)")
             }
             for tensor in part.tensors where !names.insert(tensor.name).inserted {
                 throw GGUFError(

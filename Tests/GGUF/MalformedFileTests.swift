@@ -177,7 +177,8 @@ private let arrayCases: [MalformedFile] = [
     ) {
         $0.entries.append(.array("k", 9, count: 1, UInt32(4).littleEndianBytes + UInt64.max.littleEndianBytes))
     },
-    .init("short array with a bad Boolean is a place, an overlong one is not", .truncated, "metadata[\"k\"].count",
+    .init(
+        "short array with a bad Boolean is a place, an overlong one is not", .truncated, "metadata[\"k\"].count",
         at: "metadata[\"k\"]", plus: 4
     ) {
         $0.entries.append(.array("k", 7, count: 5000, [2]))

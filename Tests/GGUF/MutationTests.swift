@@ -22,7 +22,8 @@ struct MutationTests {
     @Test("flipped, overwritten and cut files are read or refused, never more", arguments: names)
     func mutations(name: String) throws {
         let scale = ProcessInfo.processInfo.environment["MARTLET_SCALE"].flatMap(Int.init) ?? 1
-        let seed = ProcessInfo.processInfo.environment["MARTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
+        let seed =
+            ProcessInfo.processInfo.environment["MARTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
         print("mutations of \(name): MARTLET_SEED=\(seed)")
         let original = try ModelFixture.bytes(name)
         let head = Int(try GGUFFile(source: ByteBuffer(original)).dataOffset)

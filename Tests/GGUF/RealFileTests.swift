@@ -6,10 +6,7 @@ import Testing
 
 /// The models and adapters that stand in Tests/Fixtures/models, with their provenance.
 enum ModelFixture {
-    static func path(_ name: String) -> String {
-        URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appendingPathComponent("Fixtures/models/\(name)").path
-    }
+    static func path(_ name: String) -> String { Checkout.fixture("models/\(name)") }
 
     static func bytes(_ name: String) throws -> [UInt8] {
         Array(try Data(contentsOf: URL(fileURLWithPath: path(name))))
@@ -18,10 +15,12 @@ enum ModelFixture {
 
 @Suite("Real GGUF files")
 struct RealFileTests {
-    @Test("quantized models say what they are", arguments: [
-        ("tiny/tiny-v1.Q4_0.gguf", "Q4_0", 820_544 as Int64), ("tiny/tiny-v1.Q4_K_M.gguf", "Q4_K_M", 862_784),
-        ("tiny/tiny-v1.Q8_0.gguf", "Q8_0", 1_450_048),
-    ])
+    @Test(
+        "quantized models say what they are",
+        arguments: [
+            ("tiny/tiny-v1.Q4_0.gguf", "Q4_0", 820_544 as Int64), ("tiny/tiny-v1.Q4_K_M.gguf", "Q4_K_M", 862_784),
+            ("tiny/tiny-v1.Q8_0.gguf", "Q8_0", 1_450_048),
+        ])
     func models(name: String, quantization: String, size: Int64) throws {
         let shape = try GGUFFile.read(path: ModelFixture.path(name)).shape()
         #expect(shape.architecture == "llama")
@@ -49,10 +48,12 @@ struct RealFileTests {
         #expect(shape.tensorBytes.bytes == 803_072)
     }
 
-    @Test("adapters are told from models", arguments: [
-        ("tiny/tiny-lora-v1.gguf", "F32", 28, 8.0), ("smollm2/lora-v1.F16.gguf", "F16", 420, 16.0),
-        ("smollm2/lora-v2.F16.gguf", "F16", 420, 16.0),
-    ])
+    @Test(
+        "adapters are told from models",
+        arguments: [
+            ("tiny/tiny-lora-v1.gguf", "F32", 28, 8.0), ("smollm2/lora-v1.F16.gguf", "F16", 420, 16.0),
+            ("smollm2/lora-v2.F16.gguf", "F16", 420, 16.0),
+        ])
     func adapters(name: String, quantization: String, tensors: Int, alpha: Double) throws {
         let file = try GGUFFile.read(path: ModelFixture.path(name))
         let shape = try file.shape()
@@ -61,6 +62,12 @@ struct RealFileTests {
         #expect(shape.adapterAlpha == alpha)
         #expect(shape.quantization == quantization)
         #expect(shape.architecture == "llama")
+    }
+
+    @Test("the files that crash an engine on load are sound as files", arguments: ["tiny", "smollm2"])
+    func crashing(folder: String) throws {
+        let shape = try GGUFFile.read(path: ModelFixture.path("\(folder)/crash-lora.gguf")).shape()
+        #expect(shape.isAdapter && shape.adapterAlpha != nil)
     }
 
     @Test("token lists are measured and not kept")
@@ -85,7 +92,8 @@ struct RealFileTests {
         #expect(mapped.fileSize == buffered.fileSize)
     }
 
-    @Test("what is no regular file is unreadable", arguments: ["/dev/null", "/", "/nonexistent/model.gguf", "/dev/zero"])
+    @Test(
+        "what is no regular file is unreadable", arguments: ["/dev/null", "/", "/nonexistent/model.gguf", "/dev/zero"])
     func unreadable(path: String) throws {
         let error = try #require(throws: GGUFError.self) { try GGUFFile.read(path: path) }
         #expect(error.reason == .unreadable)

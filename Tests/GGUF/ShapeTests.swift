@@ -22,11 +22,14 @@ struct ShapeTests {
         return try GGUFFile(source: ByteBuffer(builder.bytes))
     }
 
-    @Test("the recipe is named where the tensors bear it out, the dominant type where they do not", arguments: [
-        (15 as UInt32?, GGUFTensorType.q4_k, "Q4_K_M"), (14, .q4_k, "Q4_K_S"), (15, .q5_0, "Q4_K_M"),
-        (15, .q8_0, "Q8_0"), (2, .f16, "F16"), (nil, .q4_k, "Q4_K"), (1024, .iq4_xs, "IQ4_XS"), (999, .bf16, "BF16"),
-        (38, .mxfp4, "MXFP4_MOE"), (36, .tq1_0, "TQ1_0"), (0, .f32, "F32"), (19, .iq2_xxs, "IQ2_XXS"),
-    ])
+    @Test(
+        "the recipe is named where the tensors bear it out, the dominant type where they do not",
+        arguments: [
+            (15 as UInt32?, GGUFTensorType.q4_k, "Q4_K_M"), (14, .q4_k, "Q4_K_S"), (15, .q5_0, "Q4_K_M"),
+            (15, .q8_0, "Q8_0"), (2, .f16, "F16"), (nil, .q4_k, "Q4_K"), (1024, .iq4_xs, "IQ4_XS"),
+            (999, .bf16, "BF16"),
+            (38, .mxfp4, "MXFP4_MOE"), (36, .tq1_0, "TQ1_0"), (0, .f32, "F32"), (19, .iq2_xxs, "IQ2_XXS"),
+        ])
     func recipes(fileType: UInt32?, type: GGUFTensorType, name: String) throws {
         let file = try model(fileType: fileType, [("blk.0.w", type, 4), ("token_embd.weight", .f16, 64)])
         #expect(try file.shape().quantization == name)
@@ -51,13 +54,15 @@ struct ShapeTests {
         #expect(shape.keyLength == 8)
     }
 
-    @Test("keys of the wrong type or range are named", arguments: [
-        (GGUFBuilder.Entry.text("llama.block_count", "2"), GGUFError.Code.wrongType),
-        (.uint32("llama.block_count", .max), .outOfRange), (.float32("llama.context_length", 1), .wrongType),
-        (.uint32("general.name", 1), .wrongType), (.text("tokenizer.ggml.tokens", "a"), .wrongType),
-        (.array("llama.attention.head_count_kv", 6, count: 1, [0, 0, 0, 0]), .wrongType),
-        (.init("general.file_type", 5, Int32(-1).littleEndianBytes), .outOfRange),
-    ])
+    @Test(
+        "keys of the wrong type or range are named",
+        arguments: [
+            (GGUFBuilder.Entry.text("llama.block_count", "2"), GGUFError.Code.wrongType),
+            (.uint32("llama.block_count", .max), .outOfRange), (.float32("llama.context_length", 1), .wrongType),
+            (.uint32("general.name", 1), .wrongType), (.text("tokenizer.ggml.tokens", "a"), .wrongType),
+            (.array("llama.attention.head_count_kv", 6, count: 1, [0, 0, 0, 0]), .wrongType),
+            (.init("general.file_type", 5, Int32(-1).littleEndianBytes), .outOfRange),
+        ])
     func wrongKeys(entry: GGUFBuilder.Entry, code: GGUFError.Code) throws {
         var builder = GGUFBuilder.sound()
         builder.entries.append(entry)

@@ -1,0 +1,194 @@
+import DeviceProfiles
+import Foundation
+import MartletTypes
+import TestSupport
+import Testing
+
+/// Trees of `/proc` and `/sys`: recorded or written from documentation (Tests/Fixtures/hardware, each with a note), or
+/// made by a test.
+enum HardwareTree {
+    static func fixture(_ name: String) -> String { Checkout.fixture("hardware/\(name)") }
+
+    static func write(_ files: [String: String], to folder: TemporaryFolder) throws {
+        for (path, text) in files {
+            let url = URL(fileURLWithPath: folder.path + path)
+            try FileManager.default.createDirectory(
+                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
+            try Data(text.utf8).write(to: url)
+        }
+    }
+
+    static func facts(_ files: [String: String]) throws -> HardwareFacts {
+        let folder = try TemporaryFolder("hardware")
+        try write(files, to: folder)
+        return HardwareProbe(root: folder.path).facts()
+    }
+}
+
+@Suite("Hardware probe")
+struct HardwareProbeTests {
+    @Test("a Raspberry Pi 5 is read whole")
+    func raspberryPi() {
+        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
+        #expect(facts.architecture == "arm64")
+        #expect(facts.cpu.features == ["dotprod", "fp16", "neon"])
+        #expect(facts.cpu.cores == 4)
+        #expect(facts.cpu.vendor == "ARM")
+        #expect(facts.cpu.model == "Raspberry Pi 5 Model B Rev 1.0")
+        #expect(facts.memory.total == ByteCount(8_256_496 * 1024 as Int64))
+        #expect(facts.memory.available == ByteCount(7_399_808 * 1024 as Int64))
+        #expect(facts.memory.swapTotal == ByteCount(524_272 * 1024 as Int64))
+        #expect(facts.memory.cgroupLimit == nil)
+        #expect(facts.storage.map(\.kind) == [.sdCard])
+        #expect(facts.board?.model == "Raspberry Pi 5 Model B Rev 1.0")
+        #expect(facts.board?.compatible == ["raspberrypi,5-model-b", "brcm,bcm2712"])
+        #expect(facts.kernel == "6.12.34+rpt-rpi-2712")
+        #expect(facts.distribution == .init(id: "debian", version: "13", name: "Debian GNU/Linux 13 (trixie)"))
+        #expect(facts.accelerators == [.init(kind: .gpu, vendor: "broadcom", driver: "v3d")])
+        #expect(facts.thermalZones == [.init(name: "cpu-thermal", milliCelsius: 52_150)])
+        #expect(facts.throttled == false)
+        #expect(facts.powerSupplies == [.init(name: "rpi-poe", type: "Mains", online: false)])
+        #expect(facts.clockSynchronised == true)
+        #expect(facts.problems.isEmpty, "\(facts.problems)")
+    }
+
+    @Test("a virtual machine without board, heat and power is read whole")
+    func virtualMachine() {
+        let facts = HardwareProbe(root: HardwareTree.fixture("epyc-vm")).facts()
+        #expect(facts.architecture == "amd64")
+        #expect(facts.cpu.model == "AMD EPYC")
+        #expect(facts.cpu.cores == 2)
+        for feature in ["avx2", "avx512f", "avx512vnni", "avx512bf16", "fma", "f16c", "sse42"] {
+            #expect(facts.cpu.features.contains(feature))
+        }
+        #expect(!facts.cpu.features.contains("amx"))
+        #expect(facts.storage.map(\.kind) == [.virtual])
+        #expect(facts.memory.total != nil && facts.memory.cgroupLimit == nil)
+        #expect(facts.board == nil && facts.thermalZones.isEmpty && facts.accelerators.isEmpty)
+        #expect(facts.problems.isEmpty, "\(facts.problems)")
+    }
+
+    @Test("wrong files cost their own fact and are named")
+    func broken() {
+        let facts = HardwareProbe(root: HardwareTree.fixture("broken")).facts()
+        #expect(facts.architecture == "unknown")
+        #expect(facts.memory.total == nil)
+        #expect(facts.memory.available == ByteCount(1024 * 1024))
+        #expect(facts.thermalZones == [.init(name: "board", milliCelsius: 41_000)])
+        #expect(facts.powerSupplies == [.init(name: "BAT1", type: "Battery")])
+        #expect(facts.throttled == nil)
+        #expect(facts.distribution == nil)
+        let named = Set(facts.problems.map(\.path))
+        for path in [
+            "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu/online", "/proc/device-tree/model",
+            "/etc/os-release", "/sys/class/thermal/thermal_zone0/temp", "/sys/class/thermal/thermal_zone1/temp",
+            "/sys/devices/platform/soc/soc:firmware/get_throttled", "/sys/fs/cgroup/a/memory.max",
+            "/proc/sys/kernel/osrelease",
+        ] {
+            #expect(named.contains(path), "\(path) is not named in \(named)")
+        }
+    }
+
+    @Test("an empty root gives facts that say what is missing")
+    func empty() throws {
+        let facts = try HardwareTree.facts([:])
+        #expect(facts.architecture == "unknown")
+        #expect(facts.problems.map(\.path).contains("/proc/meminfo"))
+        #expect(HardwareProbe(root: "/nonexistent").facts().problems.isEmpty == false)
+    }
+
+    @Test("this machine has memory, a processor and a disk")
+    func here() {
+        let facts = HardwareProbe().facts()
+        #expect(facts.architecture == HardwareProbe.ownArchitecture)
+        #expect((facts.memory.total ?? .zero) > .mebibytes(64))
+        #expect((facts.cpu.cores ?? 0) > 0)
+        #expect((facts.storage.first?.free ?? .zero) > .zero)
+    }
+
+    @Test(
+        "the least limit of the groups above counts",
+        arguments: [
+            (["/sys/fs/cgroup/a/b/memory.max": "max", "/sys/fs/cgroup/a/memory.max": "max"], nil),
+            (["/sys/fs/cgroup/a/b/memory.max": "2097152", "/sys/fs/cgroup/a/memory.max": "max"], 2_097_152),
+            (["/sys/fs/cgroup/a/b/memory.max": "2097152", "/sys/fs/cgroup/a/memory.max": "1048576"], 1_048_576),
+            (["/sys/fs/cgroup/a/b/memory.max": "9223372036854771712"], nil),
+            (["/sys/fs/cgroup/a/b/memory.max": "18446744073709551615"], nil),
+            (["/sys/fs/cgroup/a/b/memory.max": "0"], nil),
+        ] as [([String: String], Int64?)])
+    func groups(files: [String: String], limit: Int64?) throws {
+        var files = files
+        files["/proc/self/cgroup"] = "0::/a/b\n"
+        files["/proc/meminfo"] = "MemTotal: 1048576 kB\nMemAvailable: 524288 kB\n"
+        let memory = try HardwareTree.facts(files).memory
+        #expect(memory.cgroupLimit?.bytes == limit)
+        #expect(memory.usableTotal?.bytes == limit ?? 1_073_741_824)
+    }
+
+    @Test("what a group has used is no longer available")
+    func groupUsage() throws {
+        let memory = try HardwareTree.facts([
+            "/proc/self/cgroup": "4:memory:/docker/x\n",
+            "/proc/meminfo": "MemTotal: 1048576 kB\nMemAvailable: 900000 kB\n",
+            "/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes": "268435456",
+            "/sys/fs/cgroup/memory/docker/x/memory.usage_in_bytes": "100000000",
+        ]).memory
+        #expect(memory.usableAvailable?.bytes == 168_435_456)
+    }
+
+    @Test(
+        "disks are told apart",
+        arguments: [
+            ("/dev/nvme0n1p2", "nvme0n1", [:], HardwareFacts.Storage.Kind.nvme),
+            ("/dev/sda1", "sda", ["queue/rotational": "1"], .disk),
+            ("/dev/sda1", "sda", ["queue/rotational": "0"], .ssd),
+            ("/dev/mmcblk0p1", "mmcblk0", ["device/type": "MMC", "device/life_time": "0x03 0x01"], .emmc),
+            ("overlay", "sda", [:], .unknown), ("/dev/dm-0", "sda", [:], .unknown),
+        ])
+    func disks(source: String, disk: String, files: [String: String], kind: HardwareFacts.Storage.Kind) throws {
+        var tree = ["/proc/self/mountinfo": "28 1 8:1 / / rw - ext4 \(source) rw\n", "/sys/block/\(disk)/size": "1"]
+        for (name, text) in files { tree["/sys/block/\(disk)/\(name)"] = text }
+        let storage = try #require(try HardwareTree.facts(tree).storage.first)
+        #expect(storage.kind == kind)
+        #expect(storage.wearPercent == (kind == .emmc ? 30 : nil))
+    }
+
+    @Test(
+        "accelerators are found by what the kernel shows",
+        arguments: [
+            (["/proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t NVIDIA RTX A2000\nIRQ: 1\n"], "nvidia"),
+            (["/sys/class/hailo_chardev/hailo0/uevent": ""], "hailo"), (["/sys/class/apex/apex_0/uevent": ""], "coral"),
+            (["/sys/class/drm/renderD128/device/vendor": "0x8086\n"], "intel"),
+            (["/sys/class/drm/renderD129/device/vendor": "0x1002\n"], "amd"),
+            (["/sys/bus/platform/drivers/RKNPU/fdab0000.npu/uevent": ""], "rockchip"),
+        ])
+    func accelerators(files: [String: String], vendor: String) throws {
+        #expect(try HardwareTree.facts(files).accelerators.map(\.vendor) == [vendor])
+    }
+
+    @Test("an endless, a huge and an unending listing are bounded")
+    func bounded() throws {
+        let folder = try TemporaryFolder("hardware")
+        try HardwareTree.write(["/etc/os-release": String(repeating: "A=1\n", count: 300_000)], to: folder)
+        try FileManager.default.createDirectory(atPath: folder.path + "/proc", withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/proc/cpuinfo", withDestinationPath: "/dev/zero")
+        for index in 0..<600 {
+            try HardwareTree.write(["/sys/class/thermal/thermal_zone\(index)/temp": "x"], to: folder)
+        }
+        let facts = HardwareProbe(root: folder.path).facts()
+        #expect(facts.distribution == nil)
+        #expect(facts.problems.count == DeviceProfilesLimits.problems)
+        #expect(facts.problems.contains { $0.path == "/proc/cpuinfo" })
+    }
+
+    @Test("facts survive JSON, and older and newer ones understand each other")
+    func coding() throws {
+        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
+        #expect(try JSONText.decode(HardwareFacts.self, from: JSONText.encode(facts)) == facts)
+        let sparse =
+            #"{"os":"linux","architecture":"arm64","cpu":{"features":[]},"memory":{},"storage":[],"#
+            + #""accelerators":[],"thermalZones":[],"powerSupplies":[],"problems":[],"somethingNew":1}"#
+        #expect(try JSONText.decode(HardwareFacts.self, from: Array(sparse.utf8)).architecture == "arm64")
+    }
+}
