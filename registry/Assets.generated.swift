@@ -406,6 +406,1152 @@ CREATE TABLE changes (
 );
 
 """#,
+#"openapi/openapi.yaml"#: ##"""
+openapi: 3.1.0
+info:
+  title: Martlet registry
+  version: 0.1.0
+  summary: Releases of small models, the devices that run them, and how they move.
+  description: |
+    The registry has two listeners. The operators' listener takes bearer tokens; the devices' listener takes client
+    certificates that the registry issued (`x-martlet-listener` says which one serves a path). `x-martlet-role` is the
+    least role that may call: `open`, `viewer`, `publisher`, `operator`, `admin`, `device`, or `enrolling` (a join token
+    or a signed nonce stands in the body).
+
+    Errors are problem documents (RFC 9457) with a stable `code` and, where something can be done, a `remedy`.
+    Lists come in pages; `next` of one page is `cursor` of the following. Writes take `Idempotency-Key`: a repeated
+    write with the same key gives the first answer again. Times are RFC 3339 in UTC.
+
+    Below `/v2/` the operators' listener speaks the OCI distribution specification 1.1 (push and pull, by bearer token or
+    by the token as a Basic password), the devices' listener its reads of what a device's own generations name. Errors
+    there have the specification's form.
+  license: { name: Apache-2.0, identifier: Apache-2.0 }
+servers:
+  - url: http://127.0.0.1:8080
+    description: Operators
+  - url: https://127.0.0.1:8443
+    description: Devices
+security:
+  - token: []
+tags:
+  - { name: state, description: How the registry is }
+  - { name: trust, description: TUF metadata and online keys }
+  - { name: releases, description: What is published }
+  - { name: devices, description: Devices and fleets }
+  - { name: rollouts, description: Moving a fleet's slot to a release, and back }
+  - { name: observing, description: Telemetry and the audit log }
+  - { name: tokens, description: Who may do what }
+  - { name: protocol, description: What devices call }
+
+paths:
+  /healthz:
+    get:
+      operationId: health
+      tags: [state]
+      summary: Whether the process answers
+      x-martlet-role: open
+      x-martlet-listener: both
+      security: []
+      responses:
+        "200": { $ref: "#/components/responses/Status" }
+  /readyz:
+    get:
+      operationId: ready
+      tags: [state]
+      summary: Whether devices can be served
+      description: 503 with code `noRoot` until the root is in place, `metadataExpired` when a role's metadata has ended.
+      x-martlet-role: open
+      security: []
+      responses:
+        "200": { $ref: "#/components/responses/Status" }
+        "503": { $ref: "#/components/responses/Problem" }
+  /metrics:
+    get:
+      operationId: metrics
+      tags: [state]
+      summary: Figures of the registry in Prometheus' text form
+      x-martlet-role: open
+      security: []
+      responses:
+        "200":
+          description: Text exposition format 0.0.4
+          content: { text/plain: { schema: { type: string } } }
+  /api/v1/openapi.yaml:
+    get:
+      operationId: openAPI
+      tags: [state]
+      summary: This document
+      x-martlet-role: open
+      security: []
+      responses:
+        "200":
+          description: OpenAPI 3.1
+          content: { application/yaml: { schema: { type: string } } }
+  /api/v1/status:
+    get:
+      operationId: status
+      tags: [state]
+      summary: Counts, versions of metadata, readiness
+      x-martlet-role: viewer
+      responses:
+        "200":
+          description: The status
+          content: { application/json: { schema: { $ref: "#/components/schemas/RegistryStatus" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/whoami:
+    get:
+      operationId: whoAmI
+      tags: [state]
+      summary: The token that calls
+      x-martlet-role: viewer
+      responses:
+        "200":
+          description: The caller
+          content: { application/json: { schema: { $ref: "#/components/schemas/Caller" } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/trust/online-keys:
+    get:
+      operationId: onlineKeys
+      tags: [trust]
+      summary: Public halves of the registry's own keys, for the first root
+      x-martlet-role: admin
+      responses:
+        "200":
+          description: Keys, authority, addresses
+          content: { application/json: { schema: { $ref: "#/components/schemas/OnlineKeys" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/trust/init:
+    post:
+      operationId: initializeTrust
+      tags: [trust]
+      summary: Put the first signed metadata in place
+      description: Everything is verified first. 409 `alreadyInitialized`; 422 names what does not hold.
+      x-martlet-role: admin
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/TrustInitialization" } } }
+      responses:
+        "204": { description: The registry is ready }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/tuf/roles/{role}:
+    put:
+      operationId: putRole
+      tags: [trust]
+      summary: Put the next version of a signed role
+      description: |
+        The body is the signed metadata, byte for byte. Its version must be the current one plus one, else 409
+        `versionConflict` says where the role stands; the very bytes that are current are a no-op. Releases that are new
+        in it are published (422 `contentMissing` names what was not pushed), those that vanished are yanked, and one
+        whose content changed is refused with 409 `alreadyExists`.
+      x-martlet-role: publisher
+      parameters:
+        - { $ref: "#/components/parameters/Role" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { type: object } } }
+      responses:
+        "200":
+          description: The snapshot that carries it
+          content: { application/json: { schema: { $ref: "#/components/schemas/RoleReceipt" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /tuf/{file}:
+    get:
+      operationId: metadata
+      tags: [trust]
+      summary: A metadata file, `timestamp.json` or `VERSION.ROLE.json`
+      x-martlet-role: open
+      x-martlet-listener: both
+      security: []
+      parameters:
+        - { name: file, in: path, required: true, schema: { type: string }, example: timestamp.json }
+      responses:
+        "200": { $ref: "#/components/responses/Signed" }
+        default: { $ref: "#/components/responses/Problem" }
+  /tuf/targets/{path}:
+    get:
+      operationId: target
+      tags: [trust]
+      summary: A target that is no release, by its consistent-snapshot name
+      x-martlet-role: open
+      x-martlet-listener: both
+      x-martlet-segments: several
+      security: []
+      parameters:
+        - { name: path, in: path, required: true, schema: { type: string }, example: martlet/HASH.trust.json }
+      responses:
+        "200":
+          description: The target's bytes
+          content: { application/json: { schema: { type: object } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/releases:
+    get:
+      operationId: releases
+      tags: [releases]
+      summary: Releases by repository and version
+      x-martlet-role: viewer
+      parameters:
+        - { $ref: "#/components/parameters/Repository" }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/ReleasePage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/releases/{path}:
+    get:
+      operationId: release
+      tags: [releases]
+      summary: One release
+      x-martlet-role: viewer
+      x-martlet-segments: several
+      parameters:
+        - { name: path, in: path, required: true, schema: { type: string }, example: clinic/triage/1.0.0 }
+      responses:
+        "200":
+          description: The release
+          content: { application/json: { schema: { $ref: "#/components/schemas/Release" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/releases/block:
+    post:
+      operationId: block
+      tags: [releases]
+      summary: Refuse a release online, at once, or take that back
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/BlockRequest" } } }
+      responses:
+        "200":
+          description: The release
+          content: { application/json: { schema: { $ref: "#/components/schemas/Release" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/aliases:
+    get:
+      operationId: aliases
+      tags: [releases]
+      summary: Movable names of releases
+      x-martlet-role: viewer
+      parameters:
+        - { $ref: "#/components/parameters/Repository" }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/AliasPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    put:
+      operationId: putAlias
+      tags: [releases]
+      summary: Point an alias at a release
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/Alias" } } }
+      responses:
+        "200":
+          description: The alias
+          content: { application/json: { schema: { $ref: "#/components/schemas/Alias" } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/devices:
+    get:
+      operationId: devices
+      tags: [devices]
+      summary: Devices by name
+      x-martlet-role: viewer
+      parameters:
+        - name: selector
+          in: query
+          description: Only devices whose labels match
+          schema: { type: string }
+          example: site=berlin,tier!=lab
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/DevicePage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}:
+    parameters:
+      - { $ref: "#/components/parameters/Device" }
+    get:
+      operationId: device
+      tags: [devices]
+      summary: One device with its inventory
+      x-martlet-role: viewer
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    patch:
+      operationId: patchDevice
+      tags: [devices]
+      summary: Change a device's labels
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/DevicePatch" } } }
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    delete:
+      operationId: deleteDevice
+      tags: [devices]
+      summary: Refuse a device's certificates from now on and forget it
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/history:
+    get:
+      operationId: deviceHistory
+      tags: [devices]
+      summary: What a device reported, newest first
+      x-martlet-role: viewer
+      parameters:
+        - { $ref: "#/components/parameters/Device" }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/ReportPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/fleets:
+    get:
+      operationId: fleets
+      tags: [devices]
+      summary: Fleets by name, with how many devices each selects now
+      x-martlet-role: viewer
+      parameters:
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/FleetPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/fleets/{fleet}:
+    parameters:
+      - { name: fleet, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
+      - { $ref: "#/components/parameters/IdempotencyKey" }
+    put:
+      operationId: putFleet
+      tags: [devices]
+      summary: Make a fleet, or change its selector
+      x-martlet-role: operator
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/Fleet" } } }
+      responses:
+        "200":
+          description: The fleet
+          content: { application/json: { schema: { $ref: "#/components/schemas/Fleet" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    delete:
+      operationId: deleteFleet
+      tags: [devices]
+      summary: Remove a fleet; its devices stay
+      x-martlet-role: operator
+      responses:
+        "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/rollouts:
+    get:
+      operationId: rollouts
+      tags: [rollouts]
+      summary: Rollouts, newest first
+      x-martlet-role: viewer
+      parameters:
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/RolloutPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    post:
+      operationId: startRollout
+      tags: [rollouts]
+      summary: Move a fleet's slot to a release
+      description: |
+        404 `unknownRelease` or `unknownFleet`, 409 `releaseNotPublished`, 422 `wrongKind`, `baseMismatch` or `noDevices`.
+        Rollouts of the same slot that are still open lose the devices that this one selects.
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/RolloutRequest" } } }
+      responses:
+        "201":
+          description: The rollout
+          content: { application/json: { schema: { $ref: "#/components/schemas/Rollout" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollouts/plan:
+    post:
+      operationId: planRollout
+      tags: [rollouts]
+      summary: The waves that a rollout would have
+      x-martlet-role: operator
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/RolloutRequest" } } }
+      responses:
+        "200":
+          description: The waves
+          content: { application/json: { schema: { $ref: "#/components/schemas/RolloutPlan" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollouts/{rollout}:
+    get:
+      operationId: rollout
+      tags: [rollouts]
+      summary: One rollout with its devices and decisions
+      x-martlet-role: viewer
+      parameters:
+        - { $ref: "#/components/parameters/Rollout" }
+      responses:
+        "200":
+          description: The rollout
+          content: { application/json: { schema: { $ref: "#/components/schemas/Rollout" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollouts/{rollout}/{action}:
+    post:
+      operationId: changeRollout
+      tags: [rollouts]
+      summary: Pause, resume, abort or roll back
+      description: 409 `rolloutState` where the rollout's state does not permit it.
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/Rollout" }
+        - { name: action, in: path, required: true, schema: { enum: [pause, resume, abort, rollback] } }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "200":
+          description: The rollout
+          content: { application/json: { schema: { $ref: "#/components/schemas/Rollout" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollbacks:
+    post:
+      operationId: rollback
+      tags: [rollouts]
+      summary: Take devices back, each to what it had, in one transaction
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/RollbackRequest" } } }
+      responses:
+        "200":
+          description: What was set in motion
+          content: { application/json: { schema: { $ref: "#/components/schemas/RollbackAnswer" } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/telemetry:
+    get:
+      operationId: telemetry
+      tags: [observing]
+      summary: Minutes of slots' and devices' lives
+      x-martlet-role: viewer
+      parameters:
+        - { name: device, in: query, schema: { $ref: "#/components/schemas/Name" } }
+        - { name: slot, in: query, schema: { $ref: "#/components/schemas/Name" } }
+        - { name: release, in: query, schema: { $ref: "#/components/schemas/ReleasePath" } }
+        - { name: minutes, in: query, description: How far back, schema: { type: integer, minimum: 1, maximum: 43200, default: 60 } }
+        - name: since
+          in: query
+          description: From here on, instead of `minutes`
+          schema: { $ref: "#/components/schemas/Time" }
+        - { name: until, in: query, schema: { $ref: "#/components/schemas/Time" } }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/TelemetryPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/audit:
+    get:
+      operationId: audit
+      tags: [observing]
+      summary: The audit log, newest first
+      x-martlet-role: viewer
+      parameters:
+        - name: after
+          in: query
+          description: Rows above this number in rising order instead, for verification
+          schema: { type: integer, minimum: 0 }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/AuditPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/tokens:
+    get:
+      operationId: tokens
+      tags: [tokens]
+      summary: Operators' tokens, without their secrets
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/TokenPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    post:
+      operationId: createToken
+      tags: [tokens]
+      summary: Make a token; its secret stands in this answer only
+      x-martlet-role: admin
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/TokenRequest" } } }
+      responses:
+        "201":
+          description: The token
+          content: { application/json: { schema: { $ref: "#/components/schemas/Token" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/tokens/{token}:
+    delete:
+      operationId: deleteToken
+      tags: [tokens]
+      summary: Revoke a token
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Token" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/join-tokens:
+    get:
+      operationId: joinTokens
+      tags: [tokens]
+      summary: Join tokens that can still be used
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/JoinTokenPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    post:
+      operationId: createJoinToken
+      tags: [tokens]
+      summary: Make a join token; the whole string stands in this answer only
+      x-martlet-role: operator
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/JoinTokenRequest" } } }
+      responses:
+        "201":
+          description: The join token
+          content: { application/json: { schema: { $ref: "#/components/schemas/JoinToken" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/join-tokens/{token}:
+    delete:
+      operationId: deleteJoinToken
+      tags: [tokens]
+      summary: Revoke a join token
+      x-martlet-role: operator
+      parameters:
+        - { $ref: "#/components/parameters/Token" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /device/v1/enrol:
+    post:
+      operationId: enrol
+      tags: [protocol]
+      summary: A new device gets its certificate by a join token
+      description: 403 `joinTokenRefused`, 409 `deviceNameTaken`, 422 for a bad certificate request, 429 for too many attempts.
+      x-martlet-role: enrolling
+      x-martlet-listener: device
+      security: []
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/EnrolRequest" } } }
+      responses:
+        "201":
+          description: The certificate
+          content: { application/json: { schema: { $ref: "#/components/schemas/EnrolAnswer" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /device/v1/renew/nonce:
+    post:
+      operationId: renewalNonce
+      tags: [protocol]
+      summary: A nonce to sign for a renewal, good once and for a minute
+      x-martlet-role: enrolling
+      x-martlet-listener: device
+      security: []
+      responses:
+        "200":
+          description: The nonce
+          content:
+            application/json:
+              schema:
+                type: object
+                required: [nonce]
+                properties: { nonce: { $ref: "#/components/schemas/Hex" } }
+        default: { $ref: "#/components/responses/Problem" }
+  /device/v1/renew:
+    post:
+      operationId: renew
+      tags: [protocol]
+      summary: A known device gets its next certificate, also a while after the former one has ended
+      x-martlet-role: enrolling
+      x-martlet-listener: device
+      security: []
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/RenewRequest" } } }
+      responses:
+        "200":
+          description: The certificate
+          content: { application/json: { schema: { $ref: "#/components/schemas/EnrolAnswer" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /device/v1/inventory:
+    put:
+      operationId: inventory
+      tags: [protocol]
+      summary: What the device is and what its slots run
+      x-martlet-role: device
+      x-martlet-listener: device
+      security: [{ certificate: [] }]
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/Inventory" } } }
+      responses:
+        "204": { description: It is kept }
+        default: { $ref: "#/components/responses/Problem" }
+  /device/v1/assignment:
+    get:
+      operationId: assignment
+      tags: [protocol]
+      summary: What the device shall run, once that is above a number (long poll)
+      x-martlet-role: device
+      x-martlet-listener: device
+      security: [{ certificate: [] }]
+      parameters:
+        - { name: number, in: query, description: The highest number that it accepted, schema: { type: integer, minimum: 0 } }
+        - { name: wait, in: query, description: Seconds to wait, schema: { type: integer, minimum: 0, maximum: 55 } }
+        - { name: snapshot, in: query, description: The highest snapshot that it accepted, schema: { type: integer, minimum: 0 } }
+        - { name: timestamp, in: query, description: The highest timestamp that it accepted, schema: { type: integer, minimum: 0 } }
+        - { name: journal, in: query, schema: { $ref: "#/components/schemas/Journal" } }
+      responses:
+        "200": { $ref: "#/components/responses/Signed" }
+        "204": { description: Nothing above the number came within the wait }
+        default: { $ref: "#/components/responses/Problem" }
+  /device/v1/reports:
+    post:
+      operationId: reports
+      tags: [protocol]
+      summary: What happened on the device; each report is taken once
+      x-martlet-role: device
+      x-martlet-listener: device
+      security: [{ certificate: [] }]
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/ReportBatch" } } }
+      responses:
+        "200":
+          description: Up to where the journal is here
+          content:
+            application/json:
+              schema:
+                type: object
+                required: [highest]
+                properties: { highest: { type: integer } }
+        default: { $ref: "#/components/responses/Problem" }
+  /device/v1/otlp/v1/metrics:
+    post:
+      operationId: deviceTelemetry
+      tags: [protocol]
+      summary: OTLP/HTTP metrics as JSON; taken once by journal and sequence
+      x-martlet-role: device
+      x-martlet-listener: device
+      security: [{ certificate: [] }]
+      parameters:
+        - { name: Martlet-Journal, in: header, required: true, schema: { $ref: "#/components/schemas/Journal" } }
+        - { name: Martlet-Sequence, in: header, required: true, schema: { type: integer, minimum: 1 } }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { type: object } } }
+      responses:
+        "200":
+          description: ExportMetricsServiceResponse
+          content: { application/json: { schema: { type: object } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+components:
+  securitySchemes:
+    token: { type: http, scheme: bearer }
+    certificate: { type: mutualTLS }
+  parameters:
+    Cursor: { name: cursor, in: query, description: The page after one whose `next` this is, schema: { type: string } }
+    Limit: { name: limit, in: query, schema: { type: integer, minimum: 1, maximum: 500, default: 100 } }
+    Repository: { name: repository, in: query, schema: { type: string }, example: clinic/triage }
+    Device: { name: device, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
+    Rollout: { name: rollout, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
+    Token: { name: token, in: path, required: true, schema: { type: string } }
+    Role: { name: role, in: path, required: true, schema: { type: string }, example: clinic-bin-0a }
+    IdempotencyKey: { name: Idempotency-Key, in: header, schema: { type: string, minLength: 1, maxLength: 128 } }
+  responses:
+    Status:
+      description: It does
+      content:
+        application/json:
+          schema:
+            type: object
+            required: [status]
+            properties: { status: { type: string } }
+    Problem:
+      description: Why not
+      content: { application/problem+json: { schema: { $ref: "#/components/schemas/Problem" } } }
+    Signed:
+      description: A signed document, byte for byte
+      content:
+        application/json:
+          schema:
+            type: object
+            required: [signed, signatures]
+            properties:
+              signed: { type: object }
+              signatures: { type: array, items: { type: object } }
+  schemas:
+    Name: { type: string, pattern: "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$" }
+    Hex: { type: string, pattern: "^([0-9a-f]{2})+$" }
+    Journal: { type: string, pattern: "^[0-9a-f]{32}$" }
+    Time: { type: string, format: date-time }
+    Digest: { type: string, pattern: "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$" }
+    ReleasePath: { type: string, examples: [clinic/triage/1.0.0] }
+    Labels: { type: object, additionalProperties: { type: string } }
+    State: { enum: [draft, running, paused, completed, rollingBack, rolledBack, aborted] }
+    DeviceState:
+      enum:
+        [pending, offered, downloading, verifying, probing, switching, soaking, succeeded, failed, rolledBack, skipped,
+         unreachable, superseded]
+    Problem:
+      description: RFC 9457
+      type: object
+      required: [type, title, status, detail, code]
+      properties:
+        type: { type: string, format: uri }
+        title: { type: string }
+        status: { type: integer }
+        detail: { type: string }
+        code: { type: string, description: Stable }
+        remedy: { type: string, description: What to do next }
+        field: { type: string, description: "The member that was wrong: a JSON pointer or a name" }
+    RegistryStatus:
+      type: object
+      required: [version, readiness, devices, devicesOnline, releases, openRollouts, metadataVersions, metadataExpiries]
+      properties:
+        version: { type: string }
+        readiness: { type: string, description: "`ready`, or why not" }
+        devices: { type: integer }
+        devicesOnline: { type: integer }
+        releases: { type: integer }
+        openRollouts: { type: integer }
+        metadataVersions: { type: object, additionalProperties: { type: integer } }
+        metadataExpiries: { type: object, additionalProperties: { $ref: "#/components/schemas/Time" } }
+    Caller:
+      type: object
+      required: [name, role]
+      properties:
+        name: { type: string }
+        role: { $ref: "#/components/schemas/Role" }
+        namespace: { type: string }
+        expires: { $ref: "#/components/schemas/Time" }
+    Role: { enum: [viewer, publisher, operator, admin] }
+    OnlineKeys:
+      type: object
+      required: [snapshot, timestamp, director, authority, addresses]
+      properties:
+        snapshot: { type: object, description: A TUF key }
+        timestamp: { type: object }
+        director: { type: object }
+        authority: { type: string, description: PEM }
+        addresses: { type: array, items: { type: string, format: uri } }
+    TrustInitialization:
+      description: Signed documents as text, byte for byte
+      type: object
+      required: [root, targets, delegated, trustDocument]
+      properties:
+        root: { type: string }
+        targets: { type: string }
+        delegated: { type: object, additionalProperties: { type: string } }
+        trustDocument: { type: string }
+    RoleReceipt:
+      type: object
+      required: [role, version, snapshot]
+      properties:
+        role: { type: string }
+        version: { type: integer }
+        snapshot: { type: integer }
+    Release:
+      type: object
+      required: [path, kind, indexDigest, length, state, published, aliases, variants, devices]
+      properties:
+        path: { $ref: "#/components/schemas/ReleasePath" }
+        kind: { enum: [model, adapter, engine, agent] }
+        indexDigest: { $ref: "#/components/schemas/Digest" }
+        length: { type: integer, description: Bytes of the index }
+        state: { enum: [published, blocked, yanked] }
+        published: { $ref: "#/components/schemas/Time" }
+        aliases: { type: array, items: { type: string } }
+        base: { $ref: "#/components/schemas/ReleasePath" }
+        variants: { type: array, items: { $ref: "#/components/schemas/Variant" } }
+        minAccuracy: { type: number, minimum: 0, maximum: 1 }
+        devices: { type: integer, description: Devices that run it now }
+    Variant:
+      type: object
+      required: [digest, architecture, quantization, size]
+      properties:
+        digest: { $ref: "#/components/schemas/Digest" }
+        architecture: { type: string }
+        quantization: { type: string }
+        size: { type: integer, description: Bytes }
+        minMemory: { type: integer, description: Bytes }
+    ReleasePage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Release" } } } }] }
+    AliasPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Alias" } } } }] }
+    DevicePage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Device" } } } }] }
+    ReportPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Report" } } } }] }
+    FleetPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Fleet" } } } }] }
+    RolloutPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Rollout" } } } }] }
+    TelemetryPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/TelemetryPoint" } } } }] }
+    AuditPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/AuditRow" } } } }] }
+    TokenPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Token" } } } }] }
+    JoinTokenPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/JoinToken" } } } }] }
+    Page:
+      type: object
+      required: [items]
+      properties:
+        items: { type: array }
+        next: { type: string, description: Absent on the last page }
+    BlockRequest:
+      type: object
+      required: [path, blocked, reason]
+      properties:
+        path: { $ref: "#/components/schemas/ReleasePath" }
+        blocked: { type: boolean }
+        reason: { type: string }
+    Alias:
+      type: object
+      required: [repository, name, version]
+      properties:
+        repository: { type: string }
+        name: { $ref: "#/components/schemas/Name" }
+        version: { type: string }
+    Device:
+      type: object
+      required: [device, labels, online, enrolled, certificateExpires, assignment, slots]
+      properties:
+        device: { $ref: "#/components/schemas/Name" }
+        labels: { $ref: "#/components/schemas/Labels" }
+        online: { type: boolean }
+        enrolled: { $ref: "#/components/schemas/Time" }
+        lastSeen: { $ref: "#/components/schemas/Time" }
+        certificateExpires: { $ref: "#/components/schemas/Time" }
+        profile: { type: string }
+        agentVersion: { type: string }
+        assignment: { type: integer }
+        slots: { type: object, additionalProperties: { $ref: "#/components/schemas/DeviceSlot" } }
+        inventory: { $ref: "#/components/schemas/Inventory" }
+    DeviceSlot:
+      type: object
+      required: [desired, current, previous, serving, generation]
+      properties:
+        desired: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        current: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        previous: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        state: { $ref: "#/components/schemas/DeviceState" }
+        code: { type: string }
+        message: { type: string }
+        serving: { type: boolean }
+        generation: { type: integer }
+        override: { type: string }
+        evaluation: { $ref: "#/components/schemas/Evaluation" }
+    Evaluation:
+      type: object
+      required: [rows, correct, failed, medianMilliseconds]
+      properties:
+        rows: { type: integer }
+        correct: { type: integer }
+        failed: { type: integer }
+        medianMilliseconds: { type: number }
+        minAccuracy: { type: number }
+    DevicePatch:
+      type: object
+      properties:
+        labels: { $ref: "#/components/schemas/Labels" }
+    Report:
+      type: object
+      required: [sequence, time, releases]
+      properties:
+        sequence: { type: integer, minimum: 1 }
+        time: { $ref: "#/components/schemas/Time" }
+        slot: { $ref: "#/components/schemas/Name" }
+        generation: { type: integer }
+        rollout: { $ref: "#/components/schemas/Name" }
+        releases: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        state: { $ref: "#/components/schemas/DeviceState" }
+        code: { type: string }
+        message: { type: string }
+        figures: { type: object }
+    ReportBatch:
+      type: object
+      required: [journal, reports]
+      properties:
+        journal: { $ref: "#/components/schemas/Journal" }
+        reports: { type: array, maxItems: 1000, items: { $ref: "#/components/schemas/Report" } }
+    Fleet:
+      type: object
+      required: [name, selector]
+      properties:
+        name: { $ref: "#/components/schemas/Name" }
+        selector: { type: string, description: Kubernetes' grammar of label selectors }
+        devices: { type: integer, readOnly: true }
+        online: { type: integer, readOnly: true }
+    RolloutRequest:
+      type: object
+      required: [slot, releases, settings, policy]
+      properties:
+        fleet: { $ref: "#/components/schemas/Name" }
+        selector: { type: string, description: Exactly one of fleet and selector }
+        slot: { $ref: "#/components/schemas/Name" }
+        releases: { type: array, minItems: 1, maxItems: 16, items: { $ref: "#/components/schemas/ReleasePath" } }
+        settings:
+          type: object
+          properties:
+            contextTokens: { type: integer, minimum: 1 }
+            parallelRequests: { type: integer, minimum: 1 }
+            threads: { type: integer, minimum: 1 }
+            adapterScalesPermille: { type: object, additionalProperties: { type: integer } }
+        policy: { $ref: "#/components/schemas/RolloutPolicy" }
+    RolloutPolicy:
+      type: object
+      required: [waves, soakSeconds, maxFailures, onFailure]
+      properties:
+        waves: { type: array, items: { type: string, examples: ["1", "20%"] }, description: Cumulative }
+        soakSeconds: { type: integer, minimum: 0 }
+        maxFailures: { type: integer, minimum: 0 }
+        maxInFlight: { type: integer, minimum: 1 }
+        deviceDeadlineSeconds: { type: integer, minimum: 1 }
+        onFailure: { enum: [pause, rollback] }
+    RolloutPlan:
+      type: object
+      required: [waves]
+      properties:
+        waves: { type: array, items: { type: array, items: { $ref: "#/components/schemas/Name" } } }
+    Rollout:
+      type: object
+      required: [id, slot, releases, selector, state, reason, policy, created, createdBy, wave, waves, counts]
+      properties:
+        id: { $ref: "#/components/schemas/Name" }
+        slot: { $ref: "#/components/schemas/Name" }
+        releases: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        fleet: { $ref: "#/components/schemas/Name" }
+        selector: { type: string }
+        state: { $ref: "#/components/schemas/State" }
+        reason: { type: string }
+        policy: { $ref: "#/components/schemas/RolloutPolicy" }
+        created: { $ref: "#/components/schemas/Time" }
+        createdBy: { type: string }
+        wave: { type: integer }
+        waves: { type: integer }
+        counts: { type: object, additionalProperties: { type: integer } }
+        devices: { type: array, items: { $ref: "#/components/schemas/RolloutDevice" } }
+        decisions: { type: array, items: { $ref: "#/components/schemas/RolloutDecision" } }
+    RolloutDevice:
+      type: object
+      required: [device, wave, state, updated]
+      properties:
+        device: { $ref: "#/components/schemas/Name" }
+        wave: { type: integer }
+        state: { $ref: "#/components/schemas/DeviceState" }
+        code: { type: string }
+        message: { type: string }
+        evaluation: { $ref: "#/components/schemas/Evaluation" }
+        updated: { $ref: "#/components/schemas/Time" }
+    RolloutDecision:
+      type: object
+      required: [time, action, reason]
+      properties:
+        time: { $ref: "#/components/schemas/Time" }
+        action: { type: string }
+        reason: { type: string }
+    RollbackRequest:
+      description: Exactly one of device, fleet, release and rollout
+      type: object
+      required: [reason]
+      properties:
+        device: { $ref: "#/components/schemas/Name" }
+        fleet: { $ref: "#/components/schemas/Name" }
+        release: { $ref: "#/components/schemas/ReleasePath" }
+        rollout: { $ref: "#/components/schemas/Name" }
+        slot: { $ref: "#/components/schemas/Name" }
+        to: { $ref: "#/components/schemas/ReleasePath" }
+        reason: { type: string }
+    RollbackAnswer:
+      type: object
+      required: [moves, skipped]
+      properties:
+        moves:
+          type: array
+          items:
+            type: object
+            required: [device, slot, from, to, assignment]
+            properties:
+              device: { $ref: "#/components/schemas/Name" }
+              slot: { $ref: "#/components/schemas/Name" }
+              from: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+              to: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+              assignment: { type: integer }
+        skipped: { type: object, additionalProperties: { type: string }, description: Why, by device }
+    TelemetryPoint:
+      type: object
+      required: [time, device, requests, errors, refused, inputTokens, outputTokens]
+      properties:
+        time: { $ref: "#/components/schemas/Time" }
+        device: { $ref: "#/components/schemas/Name" }
+        slot: { $ref: "#/components/schemas/Name" }
+        release: { $ref: "#/components/schemas/ReleasePath" }
+        requests: { type: integer }
+        errors: { type: integer }
+        refused: { type: integer }
+        p50Milliseconds: { type: number }
+        p95Milliseconds: { type: number }
+        p95FirstTokenMilliseconds: { type: number }
+        inputTokens: { type: integer }
+        outputTokens: { type: integer }
+        cpuPercent: { type: number }
+        memoryUsed: { type: integer, description: Bytes }
+        temperatureCelsius: { type: number }
+    AuditRow:
+      type: object
+      required: [number, time, actor, action, subject, detail, hash]
+      properties:
+        number: { type: integer }
+        time: { $ref: "#/components/schemas/Time" }
+        actor: { type: string }
+        action: { type: string }
+        subject: { type: string }
+        detail: { type: object }
+        hash: { $ref: "#/components/schemas/Hex" }
+    TokenRequest:
+      type: object
+      required: [name, role]
+      properties:
+        name: { type: string, minLength: 1, maxLength: 63 }
+        role: { $ref: "#/components/schemas/Role" }
+        namespace: { type: string }
+        validSeconds: { type: integer, minimum: 1 }
+    Token:
+      type: object
+      required: [id, name, role, created]
+      properties:
+        id: { type: string }
+        name: { type: string }
+        role: { $ref: "#/components/schemas/Role" }
+        namespace: { type: string }
+        created: { $ref: "#/components/schemas/Time" }
+        expires: { $ref: "#/components/schemas/Time" }
+        secret: { type: string }
+    JoinTokenRequest:
+      type: object
+      required: [uses, validSeconds, labels]
+      properties:
+        uses: { type: integer, minimum: 1, maximum: 100000 }
+        validSeconds: { type: integer, minimum: 1, maximum: 2592000 }
+        labels: { $ref: "#/components/schemas/Labels" }
+    JoinToken:
+      type: object
+      required: [id, usesLeft, created, expires, labels]
+      properties:
+        id: { type: string }
+        usesLeft: { type: integer }
+        created: { $ref: "#/components/schemas/Time" }
+        expires: { $ref: "#/components/schemas/Time" }
+        labels: { $ref: "#/components/schemas/Labels" }
+        token: { type: string }
+    EnrolRequest:
+      type: object
+      required: [device, secret, certificateRequest, labels, journal]
+      properties:
+        device: { $ref: "#/components/schemas/Name" }
+        secret: { type: string }
+        certificateRequest: { type: string, description: PKCS#10 in PEM }
+        labels: { $ref: "#/components/schemas/Labels" }
+        journal: { $ref: "#/components/schemas/Journal" }
+    EnrolAnswer:
+      type: object
+      required: [device, certificate, authority, notAfter]
+      properties:
+        device: { $ref: "#/components/schemas/Name" }
+        certificate: { type: string, description: PEM }
+        authority: { type: string, description: PEM }
+        notAfter: { $ref: "#/components/schemas/Time" }
+    RenewRequest:
+      type: object
+      required: [certificate, nonce, signature, certificateRequest, journal]
+      properties:
+        certificate: { type: string, description: The one that it has, in PEM }
+        nonce: { $ref: "#/components/schemas/Hex" }
+        signature: { $ref: "#/components/schemas/Hex" }
+        certificateRequest: { type: string }
+        journal: { $ref: "#/components/schemas/Journal" }
+    Inventory:
+      type: object
+      required: [agentVersion, engines, profile, facts, storeBytes, slots]
+      properties:
+        agentVersion: { type: string }
+        engines: { type: object, additionalProperties: { type: string } }
+        profile: { type: string }
+        facts: { type: object }
+        storeBytes: { type: integer }
+        slots:
+          type: object
+          additionalProperties:
+            type: object
+            required: [current, previous, generation, serving]
+            properties:
+              current: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+              previous: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+              weights: { $ref: "#/components/schemas/Digest" }
+              variant: { $ref: "#/components/schemas/Digest" }
+              generation: { type: integer }
+              serving: { type: boolean }
+              override: { type: string }
+
+"""##,
 #"static/live.js"#: #"""
 // Replaces the page's content when the registry says that something changed. The pages work without it.
 (() => {

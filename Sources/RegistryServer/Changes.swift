@@ -49,8 +49,8 @@ final class ChangeListener: Sendable {
             await withCheckedContinuation { continuation in
                 let woken: Wake? = state.withLock { state in
                     if case .woken(let wake) = state {
-                        // Time-outs and ends are final; a change is used up by the wait that sees it.
-                        if wake == .change { state = .idle }
+                        // What happens once is used up by the wait that sees it; the ends stay.
+                        if wake == .change || wake == .timeout { state = .idle }
                         return wake
                     }
                     state = .waiting(continuation)
@@ -70,10 +70,10 @@ final class ChangeListener: Sendable {
                 state = .woken(wake)
                 return nil
             case .woken(let earlier):
-                if earlier == .change { state = .woken(wake) }
+                if earlier == .change || earlier == .timeout { state = .woken(wake) }
                 return nil
             case .waiting(let continuation):
-                state = wake == .change ? .idle : .woken(wake)
+                state = wake == .change || wake == .timeout ? .idle : .woken(wake)
                 return continuation
             }
         }

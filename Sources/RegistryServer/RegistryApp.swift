@@ -74,9 +74,15 @@ package final class RegistryApp: Sendable {
         let operatorAuthorizer = OperatorAuthorizer(
             core: core, sessions: sessions,
             wrongTokens: RateLimit(limit: ServerLimits.wrongTokens, window: ServerLimits.loginWindow, clock: core.clock))
+        let renderer = try PageRenderer(assets: assets)
+        let dashboard = Dashboard(
+            service: operators, renderer: renderer, live: LiveStreams(changes: core.changes),
+            login: LoginForm(
+                renderer: renderer, authorizer: operatorAuthorizer, sessions: sessions,
+                isSecure: configuration.operatorTLS != nil))
         let operatorTable = RouteTable(
             OperatorEndpoints(service: operators, assets: assets, idempotency: Idempotency(core: core)).all()
-                + OCIService(core: core, listener: "operator").operatorEndpoints())
+                + OCIService(core: core, listener: "operator").operatorEndpoints() + dashboard.endpoints())
         let enrolments = RateLimit(
             limit: ServerLimits.enrolAttempts, window: ServerLimits.enrolWindow, clock: core.clock)
         let deviceTable = RouteTable(

@@ -1,5 +1,6 @@
 import Logging
 import MartletTypes
+import NIOCore
 import NIOSSL
 import ServiceLifecycle
 import Trust
@@ -51,6 +52,8 @@ struct DeviceListenerCertificate: Sendable {
             certificateChain: try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) },
             privateKey: .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem)))
         configuration.minimumTLSVersion = .tlsv12
+        // At shutdown idle connections must not hold the process for a farewell that nobody reads.
+        configuration.shutdownTimeout = .milliseconds(200)
         configuration.certificateVerification = .optionalVerification
         configuration.trustRoots = .certificates(
             try NIOSSLCertificate.fromPEMBytes(keyring.authority.certificatePEM))

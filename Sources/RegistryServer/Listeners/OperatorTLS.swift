@@ -1,4 +1,5 @@
 import MartletTypes
+import NIOCore
 import NIOSSL
 
 extension RegistryConfiguration.OperatorTLS {
@@ -9,6 +10,7 @@ extension RegistryConfiguration.OperatorTLS {
                 certificateChain: try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) },
                 privateKey: .privateKey(try NIOSSLPrivateKey(file: key, format: .pem)))
             configuration.minimumTLSVersion = .tlsv12
+            configuration.shutdownTimeout = .milliseconds(200)
             _ = try NIOSSLContext(configuration: configuration)
             return configuration
         } catch {

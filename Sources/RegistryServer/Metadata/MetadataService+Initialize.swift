@@ -50,6 +50,7 @@ extension MetadataService {
                 actor: actor, action: "trust.init", subject: "root",
                 detail: .object(["root": .string(Digest.of(rootBytes).text)]), now: now)
         }
+        core.changes.announce(.metadata, CollectionOfOne(TopLevelRole.root.rawValue))
         core.logger.info("the root is in place; the registry is ready")
     }
 

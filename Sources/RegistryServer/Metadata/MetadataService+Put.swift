@@ -28,7 +28,7 @@ extension MetadataService {
                     remedy: "Push it again, then sign again.", field: digest.text)
             }
         }
-        return try await core.database.write { sql in
+        let receipt = try await core.database.write { sql in
             let now = core.clock()
             let store = RoleStore(sql)
             let current = try store.currentVersion(of: role)
@@ -54,6 +54,8 @@ extension MetadataService {
             return RoleReceipt(
                 role: role, version: plan.version, snapshot: try Self.signSnapshot(sql, core, now))
         }
+        core.changes.announce(.metadata, CollectionOfOne(role))
+        return receipt
     }
 
     /// What putting a role will do.
