@@ -76,7 +76,7 @@ package struct ArchiveReader: ~Copyable {
         }
     }
 
-    /// Streams the bytes of the file that `next` returned, which must be exactly `promised` where a manifest promises it.
+    /// Streams the bytes of the file that `next` returned, of exactly `promised` bytes where a manifest promises it.
     ///
     /// Throws `BundleError`, or what `sink` threw.
     package mutating func read(

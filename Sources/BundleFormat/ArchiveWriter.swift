@@ -2,8 +2,8 @@ internal import CArchive
 internal import Glibc
 package import MartletTypes
 
-/// Writes a release's archive: equal content gives equal bytes (no times, no owners). Small documents first, then blobs,
-/// so that a reader knows what is promised before the bytes come.
+/// Writes a release's archive: equal content gives equal bytes (no times, no owners). Small documents come first, then
+/// blobs, so that a reader knows what is promised before the bytes come.
 ///
 /// The file appears under its name with `finish` and not before. Not thread-safe; blocks while writing.
 package struct ArchiveWriter: ~Copyable {

@@ -49,8 +49,8 @@ struct BinEditor: Sendable {
         guard !usable.isEmpty else {
             throw PublishError(
                 .notAPublisher,
-                "The key at hand (\(ours.sorted().map { String($0.prefix(12)) }.joined(separator: ", "))) does not sign for "
-                    + "\(namespace).",
+                "The key (\(ours.sorted().map { String($0.prefix(12)) }.joined(separator: ", "))) does not sign "
+                    + "for \(namespace).",
                 remedy: "Use a key of a publisher of \(namespace), or ask the owner to delegate to this one.")
         }
         guard usable.count >= verifier.threshold else {

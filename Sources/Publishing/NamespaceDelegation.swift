@@ -10,8 +10,8 @@ package struct NamespaceDelegation: Sendable {
 
     /// Delegates `namespace`; may be repeated after a failure in between.
     ///
-    /// Targets come first, because the registry verifies each role by its delegator. Until all roles are there nobody can
-    /// find releases of this namespace; all others are untouched.
+    /// Targets come first, because the registry verifies each role by its delegator. Until all roles are there nobody
+    /// can find releases of this namespace; all others are untouched.
     package func run(
         _ namespace: NamespaceSigners, progress: @escaping @Sendable (PublishProgress) -> Void = { _ in }
     ) async throws {

@@ -14,7 +14,7 @@ package struct Publisher: Sendable {
         self.journal = journal
     }
 
-    /// Publishes `request`. The same content again is `unchanged`; other content under the version throws `versionExists`.
+    /// Publishes `request`. The same content again is `unchanged`; other content throws `versionExists`.
     ///
     /// Nothing is visible to devices before the last step, the signature. Throws `PublishError`, `GGUFError`,
     /// `BundleError`, `ClientError`, `TUFError`.

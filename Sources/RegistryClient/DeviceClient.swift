@@ -2,7 +2,8 @@ internal import HTTPTypes
 package import MartletAPI
 package import MartletTypes
 
-/// Every call of the devices' API, typed. The client's identity is the device's certificate, but for `enrol` and `renew`.
+/// Every call of the devices' API, typed. The client's identity is the device's certificate, but for `enrol`
+/// and `renew`.
 package struct DeviceClient: Sendable {
     /// Calls by route, for what has no method of its own.
     package let api: APICaller

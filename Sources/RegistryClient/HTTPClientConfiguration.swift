@@ -50,7 +50,7 @@ package struct ClientIdentity: Sendable, CustomStringConvertible {
         self.keyPEM = keyPEM
     }
 
-    /// A certificate (or chain, leaf first) in PEM and its key. Throws `TrustError` where the key cannot leave its token.
+    /// A certificate (or chain, leaf first) in PEM and its key. Throws for a key that cannot leave its token.
     package init(certificatePEM: [UInt8], key: KeyPair) throws {
         self.init(certificatePEM: certificatePEM, keyPEM: try key.pem())
     }

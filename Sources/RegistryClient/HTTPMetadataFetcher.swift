@@ -26,7 +26,7 @@ package struct HTTPMetadataFetcher: MetadataFetcher {
 }
 
 extension HTTPMetadataFetcher {
-    /// The bytes of a target that is no release, e.g. `martlet/trust.json`, which are those that verified metadata names.
+    /// The bytes of a target that is no release, e.g. `martlet/trust.json`, checked against what metadata says of them.
     package func target(_ path: String, _ file: TargetFile) async throws -> [UInt8] {
         guard let hash = file.hashes["sha256"], file.length <= Int64(Limits.apiBodyBytes) else {
             throw ClientError(.invalidCall, path, "the target has no SHA-256 or is over \(Limits.apiBodyBytes) bytes")

@@ -23,7 +23,7 @@ extension OCIClient {
     /// Makes sure that a repository has a blob: looks, mounts it from `source` where given, else sends it in chunks.
     ///
     /// The open upload is remembered in `journal`, so that a killed one goes on where it stood. Failures of the way are
-    /// tried again `ClientLimits.uploadAttempts` times without progress. `progress` is told how many bytes the registry has.
+    /// tried again `ClientLimits.uploadAttempts` times without progress. `progress` hears what the registry has.
     package func upload(
         _ blob: BlobSource, digest: Digest, size: ByteCount, to repository: RepositoryName,
         mountingFrom source: RepositoryName? = nil, journal: UploadJournal? = nil,
@@ -52,7 +52,7 @@ extension OCIClient {
         return .uploaded(resumedAt: resumedAt)
     }
 
-    /// Mounts a blob that is known to be in `source`; throws `unexpectedStatus` where the registry would rather have it sent.
+    /// Mounts a blob that is known to be in `source`; throws where the registry wants it sent instead.
     package func mount(_ digest: Digest, from source: RepositoryName, to repository: RepositoryName) async throws {
         if try await blobSize(digest, in: repository) != nil { return }
         var upload = Upload(blob: .bytes([]), digest: digest, size: 0, repository: repository, journal: nil)
@@ -130,7 +130,7 @@ extension OCIClient {
         return true
     }
 
-    /// `Range: 0-END` as the number of bytes that the registry has. `0-0` says none: registries write it for an empty upload.
+    /// `Range: 0-END` as the number of bytes that the registry has. `0-0` says none, for want of a better form.
     private func offset(after reply: HTTPReply, _ call: HTTPCall) throws -> Int64 {
         guard let text = reply.fields[.range] else { return 0 }
         let ends = text.split(separator: "-", omittingEmptySubsequences: false)

@@ -214,7 +214,8 @@ struct HTTPClientTests {
     @Test("a refusal brings the registry's own problem, without its control characters")
     func problems() async throws {
         let document = """
-            {"type":"t","title":"x","status":409,"detail":"\\u001b[2Jversion exists","code":"releaseExists","remedy":"Raise the version."}
+            {"type":"t","title":"x","status":409,"detail":"\\u001b[2Jversion exists","code":"releaseExists",\
+            "remedy":"Raise the version."}
             """
         try await withClient { _, _ in
             [.answer("409 Conflict", fields: [("Retry-After", "7")], body: Array(document.utf8))]
