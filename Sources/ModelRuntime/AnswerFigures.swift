@@ -12,7 +12,7 @@ struct AnswerFigures {
 
     /// Looks at a piece of the body.
     mutating func take(_ bytes: ByteBuffer) {
-        tail += bytes.readableBytesView.suffix(Self.tailBytes)
+        bytes.withUnsafeReadableBytes { tail.append(contentsOf: $0.suffix(Self.tailBytes)) }
         if tail.count > Self.tailBytes * 2 { tail.removeFirst(tail.count - Self.tailBytes) }
     }
 

@@ -111,7 +111,7 @@ enum EngineExchange {
                 guard body.count + bytes.readableBytes <= RuntimeLimits.answerBytes else {
                     return finish(.failure(Failure.tooLarge), context)
                 }
-                body += bytes.readableBytesView
+                bytes.withUnsafeReadableBytes { body.append(contentsOf: $0) }
             case .end: finish(.success(Answer(status: status, body: body)), context)
             }
         }

@@ -98,7 +98,7 @@ final class GatewayClient: Sendable {
                 answer.status = Int(head.status.code)
                 for header in head.headers { answer.headers[header.name.lowercased()] = header.value }
             case .body(let bytes):
-                answer.body += bytes.readableBytesView
+                bytes.withUnsafeReadableBytes { answer.body.append(contentsOf: $0) }
                 answer.pieces += 1
                 onPiece?()
             case .end:
