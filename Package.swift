@@ -111,7 +111,8 @@ let package = Package(
             "RegistryServer",
             [
                 "MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletAPI",
-                "RegistryStore", "RegistryAssets", "CLibcrypto", hummingbird, hummingbirdTLS, httpTypes, mustache, nioCore,
+                "RegistryStore", "RegistryAssets", "CLibcrypto", hummingbird, hummingbirdTLS, httpTypes, mustache,
+                nioCore,
                 nioPosix, nioSSL, logging, serviceLifecycle, yams,
             ]
         ),
@@ -122,7 +123,8 @@ let package = Package(
                 "RegistryClient", "AgentStore", "ModelRuntime", logging, serviceLifecycle,
             ]
         ),
-        library("Publishing", ["MartletTypes", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient"]),
+        library(
+            "Publishing", ["MartletTypes", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient"]),
 
         // Layer 7: thin executables.
         .executableTarget(
@@ -180,10 +182,15 @@ let package = Package(
         tests("RolloutEngine", ["RolloutEngine", "MartletTypes", "TestSupport"]),
         tests("Trust", ["Trust", "TUF", "MartletTypes", "TestSupport"]),
         tests("MartletAPI", ["MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes]),
-        tests("RegistryClient", ["RegistryClient", "MartletAPI", "MartletTypes", "TestSupport", nioCore, nioPosix, nioHTTP1]),
+        tests(
+            "RegistryClient",
+            ["RegistryClient", "MartletAPI", "MartletTypes", "TestSupport", nioCore, nioPosix, nioHTTP1]),
         tests(
             "RegistryStore",
-            ["RegistryStore", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletTypes", "TestSupport", grdb]
+            [
+                "RegistryStore", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletTypes",
+                "TestSupport", grdb,
+            ]
         ),
         tests("AgentStore", ["AgentStore", "BundleFormat", "TUF", "Trust", "MartletTypes", "TestSupport"]),
         tests(
@@ -206,7 +213,10 @@ let package = Package(
         ),
         tests(
             "Publishing",
-            ["Publishing", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient", "MartletTypes", "TestSupport"]
+            [
+                "Publishing", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient", "MartletTypes",
+                "TestSupport",
+            ]
         ),
         .testTarget(
             name: "TidyTests",
@@ -218,7 +228,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TestSupport", "MartletTypes", "MartletAPI", "martlet", "martlet-registry", "martlet-agent", "martlet-load",
+                "TestSupport", "MartletTypes", "MartletAPI", "martlet", "martlet-registry", "martlet-agent",
+                "martlet-load",
             ],
             path: "Tests/EndToEnd",
             swiftSettings: strict

@@ -12,7 +12,8 @@ struct DocumentsTests {
             rollout: try RolloutID("r-1"), releases: [path], state: .failed, code: "evaluationFailed",
             message: "accuracy 0.83 is under 0.90",
             figures: .init(
-                bytesFetched: 10, evaluation: EvaluationResult(rows: 60, correct: 50, failed: 0, medianMilliseconds: 9)))
+                bytesFetched: 10, evaluation: EvaluationResult(rows: 60, correct: 50, failed: 0, medianMilliseconds: 9))
+        )
         for report in [full, DeviceReport(sequence: 1, time: Timestamp(seconds: 0))] {
             #expect(try JSONText.decode(DeviceReport.self, from: JSONText.encode(report)) == report)
         }
@@ -27,7 +28,9 @@ struct DocumentsTests {
     @Test("devices that are skipped are an object keyed by their names")
     func keyed() throws {
         let answer = RollbackAnswer(moves: [], skipped: [try DeviceID("pi-1"): "nothing before"])
-        #expect(String(decoding: try JSONText.encode(answer), as: UTF8.self) == #"{"moves":[],"skipped":{"pi-1":"nothing before"}}"#)
+        #expect(
+            String(decoding: try JSONText.encode(answer), as: UTF8.self)
+                == #"{"moves":[],"skipped":{"pi-1":"nothing before"}}"#)
     }
 
     @Test("a problem names its kind by its code")

@@ -59,8 +59,11 @@ public final class RunningProcess: @unchecked Sendable {
 
 /// What a program that ran to its end left behind.
 public struct Finished: Sendable {
+    /// The exit code.
     public let status: Int32
+    /// Its standard output.
     public let output: String
+    /// Its standard error.
     public let errors: String
 }
 
@@ -94,6 +97,7 @@ public func run(
 
 /// A condition that did not come true in time.
 public struct NeverTrue: Error, CustomStringConvertible {
+    /// What never came true.
     public let description: String
 }
 

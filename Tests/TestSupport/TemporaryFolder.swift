@@ -7,6 +7,7 @@ public final class TemporaryFolder: Sendable {
     /// Its path as text.
     public var path: String { url.path }
 
+    /// Makes a folder whose name begins with `name`.
     public init(_ name: String = "martlet") throws {
         url = FileManager.default.temporaryDirectory.appendingPathComponent("\(name)-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
