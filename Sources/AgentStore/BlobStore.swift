@@ -116,6 +116,13 @@ package actor BlobStore {
         }
     }
 
+    /// How much more may be brought now, by the budget and by the disk.
+    package func room() throws(AgentStoreError) -> ByteCount {
+        let free = max(.zero, try files.freeSpace(layout.root) - budget.reserve)
+        guard let limit = budget.limit else { return free }
+        return min(free, max(.zero, limit - (try usage())))
+    }
+
     /// Bytes of finished and unfinished blobs.
     package func usage() throws(AgentStoreError) -> ByteCount {
         var total = ByteCount.zero

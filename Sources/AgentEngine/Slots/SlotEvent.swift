@@ -56,8 +56,8 @@ package enum SlotEvent: Sendable, Hashable {
     /// The candidate answered the evaluation set, above the threshold or not.
     case evaluated(EvaluationResult)
     /// The gateway leads to the candidate.
-    case switched(unavailableMilliseconds: Int64, cutStreams: Int)
-    /// What served before the switch has no request any more; so many answers were cut.
+    case switched(unavailableMilliseconds: Int64)
+    /// An engine was ended whose requests were not over by the deadline; so many answers were cut.
     case drained(cutStreams: Int)
     /// The step at work failed.
     case failed(SlotFailure)
@@ -67,6 +67,8 @@ package enum SlotEvent: Sendable, Hashable {
     case serveFailed(GenerationID, SlotFailure)
     /// The engine of a serving generation ended, beyond what a restart mends.
     case engineLost(GenerationID, SlotFailure)
+    /// The engine of a serving generation ended and was started again.
+    case engineRestarted(GenerationID, reason: String, unavailableMilliseconds: Int64)
     /// The time that was asked for has come.
     case woke
 
@@ -90,6 +92,7 @@ package enum SlotEvent: Sendable, Hashable {
         case .served: "serving"
         case .serveFailed(_, let failure): "not serving: \(failure.code)"
         case .engineLost(_, let failure): "engine lost: \(failure.code)"
+        case .engineRestarted: "engine restarted"
         case .woke: "time came"
         }
     }
@@ -110,12 +113,15 @@ package enum SlotAction: Sendable, Hashable {
     case startCandidate(GenerationRecord)
     case probe(GenerationRecord)
     case evaluate(GenerationRecord)
-    /// Lead the gateway to the candidate, drain and end what served before.
+    /// Lead the gateway to the candidate. What served before stays warm where it still runs.
     case switchOver(GenerationRecord, SwapMode)
-    /// Make sure that this generation's engine runs and the gateway leads to it.
+    /// Make sure that this generation's engine runs, is started again whenever it ends, and that the gateway leads to it;
+    /// then drain and end the slot's other engines.
     case serve(GenerationRecord)
-    /// End every engine of the slot that the gateway does not lead to.
-    case endOthers
+    /// End every engine of the slot that the gateway does not lead to, but for `sparing`.
+    case endOthers(sparing: GenerationID?)
+    /// End every engine of the slot; nothing serves.
+    case endAll
     /// Point the links on disk, for an agent without its journal.
     case point(current: GenerationID?, previous: GenerationID?)
     /// Remove generations and blobs that nothing needs any more.
@@ -133,6 +139,17 @@ package struct SlotReport: Sendable, Hashable {
     package var code: String?
     package var message: String?
     package var figures: InstallFigures?
+
+    package init(
+        target: SlotTarget?, state: DeviceRolloutState? = nil, code: String? = nil, message: String? = nil,
+        figures: InstallFigures? = nil
+    ) {
+        self.target = target
+        self.state = state
+        self.code = code
+        self.message = message
+        self.figures = figures
+    }
 }
 
 /// What follows from one event.

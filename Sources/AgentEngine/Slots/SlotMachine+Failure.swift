@@ -21,9 +21,10 @@ extension SlotMachine {
         case .retry, .transport:
             retry(failure, now, random, &step)
         }
-        if touchedEngines {
-            step.actions.append(.endOthers)
-            serveCurrent(&step)
+        if touchedEngines, let current = record.current {
+            step.actions += [.endOthers(sparing: current.id), .serve(current)]
+        } else if touchedEngines {
+            step.actions.append(.endAll)
         }
         if record.phase == .failed { step.actions.append(.collect) }
     }

@@ -1,5 +1,6 @@
 package import AgentStore
 package import MartletTypes
+internal import Trust
 
 /// Bounds of one slot's life.
 package struct SlotLimits: Sendable, Hashable {
@@ -40,7 +41,8 @@ package struct SlotMachine: Sendable, Hashable {
         case .serveFailed(let id, let failure): lost(id, failure, now, random, &step)
         case .engineLost(let id, let failure): lost(id, failure, now, random, &step)
         case .failed(let failure): fail(failure, now, random, &step)
-        case .drained(let cut): if record.phase == .soaking { record.figures.cutStreams = cut }
+        case .drained(let cut): drained(cut, &step)
+        case .engineRestarted(_, let reason, let unavailable): restarted(reason, unavailable, &step)
         case .planned, .fetched, .verified, .checked, .staged, .candidateReady, .probed, .evaluated, .switched:
             advance(event, now, random, &step)
         }
@@ -94,9 +96,8 @@ package struct SlotMachine: Sendable, Hashable {
         case (.soaking, .evaluated(let result)):
             guard accept(result, now, random, &step) else { return }
             commitIfProven(now, &step)
-        case (.switching, .switched(let unavailable, let cut)):
+        case (.switching, .switched(let unavailable)):
             record.figures.unavailableMilliseconds = unavailable
-            record.figures.cutStreams = cut
             soak(now, &step)
         default:
             return
@@ -134,7 +135,9 @@ package struct SlotMachine: Sendable, Hashable {
         record.previous = record.current ?? record.previous
         record.current = candidate
         settle()
-        move(to: .committed, [.point(current: candidate.id, previous: record.previous?.id), .collect], &step)
+        // It serves already; asked to, its engine is started again whenever it ends.
+        let point = SlotAction.point(current: candidate.id, previous: record.previous?.id)
+        move(to: .committed, [point, .serve(candidate), .collect], &step)
         step.reports.append(report(.succeeded))
     }
 
@@ -152,7 +155,7 @@ package struct SlotMachine: Sendable, Hashable {
         let restores = [.starting, .probing, .evaluating].contains(record.phase)
         let candidateServes = [.switching, .soaking].contains(record.phase)
         if isUnderWay || record.phase == .waiting { step.actions.append(.cancelWork) }
-        if restores { step.actions.append(.endOthers) }
+        if isUnderWay { step.actions.append(.endOthers(sparing: record.current?.id)) }
         settle()
         record.target = target
         record.override = nil
@@ -236,6 +239,24 @@ package struct SlotMachine: Sendable, Hashable {
             }
             step.actions.append(.wake(retryAt))
         }
+    }
+
+    private mutating func drained(_ cut: Int, _ step: inout SlotStep) {
+        guard cut > 0 else { return }
+        record.figures.cutStreams = (record.figures.cutStreams ?? 0) + cut
+        let message = "\(cut) answers were cut at the drain deadline."
+        step.reports.append(
+            SlotReport(
+                target: record.target, code: "streamsCut", message: message, figures: record.figures))
+    }
+
+    private func restarted(_ reason: String, _ unavailable: Int64, _ step: inout SlotStep) {
+        var figures = InstallFigures()
+        figures.unavailableMilliseconds = unavailable
+        step.reports.append(
+            SlotReport(
+                target: record.target, code: "engineRestarted",
+                message: "The engine was started again after \(unavailable) ms. \(reason)", figures: figures))
     }
 
     // MARK: Shared with the failures

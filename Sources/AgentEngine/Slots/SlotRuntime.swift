@@ -3,7 +3,8 @@ package import MartletTypes
 
 /// The engines of one slot, as the slot's driver commands them. Failures are `SlotFailure` or `CancellationError`.
 package protocol SlotRuntime: Sendable {
-    /// Makes sure that the generation's engine runs and the gateway leads to it; what served before is drained.
+    /// Makes sure that the generation's engine runs, now and whenever it ends, and that the gateway leads to it; the
+    /// slot's other engines are drained and ended.
     func serve(_ record: GenerationRecord) async throws
     /// Starts the candidate, beside what serves or in its place, and waits for its health.
     func startCandidate(_ record: GenerationRecord) async throws -> (mode: SwapMode, milliseconds: Int64)
@@ -11,11 +12,12 @@ package protocol SlotRuntime: Sendable {
     func probe(_ record: GenerationRecord, quick: Bool) async throws
     /// Runs the evaluation set.
     func evaluate(_ record: GenerationRecord) async throws -> EvaluationResult
-    /// Leads the gateway to the candidate; returns for how long requests waited. What served before drains afterwards.
+    /// Leads the gateway to the candidate; returns for how long requests waited. What served before stays warm where it
+    /// still runs. A candidate that ends is not started again: only `serve` makes it what shall serve.
     func switchOver(_ record: GenerationRecord) async throws -> Duration
-    /// Ends every engine that the gateway does not lead to.
-    func endOthers() async
-    /// Ends all engines and forgets the route.
+    /// Ends every engine that the gateway does not lead to, but for `sparing`; one that still answers drains first.
+    func endOthers(sparing: GenerationID?) async
+    /// Ends all engines; requests wait, or get 404 where the route is forgotten.
     func endAll(forget: Bool) async
     /// What serves now; nil where nothing does.
     func serving() async -> GenerationID?
@@ -27,7 +29,7 @@ package enum RuntimeNews: Sendable {
     case lost(GenerationID, SlotFailure)
     /// The engine of a serving generation ended and was started again.
     case restarted(GenerationID, reason: String, unavailable: Duration)
-    /// What served before the last switch is drained.
+    /// An engine was ended whose requests were not over by the deadline.
     case drained(cutStreams: Int)
 }
 

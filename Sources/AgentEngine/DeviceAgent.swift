@@ -1,0 +1,115 @@
+package import AgentStore
+internal import Logging
+internal import MartletTypes
+internal import ServiceLifecycle
+package import Trust
+
+/// A slot as inventory and status show it.
+package struct SlotSnapshot: Sendable {
+    package let record: SlotRecord
+    /// What answers requests now; nil where nothing does.
+    package let serving: GenerationID?
+}
+
+/// All slots of the device: one driver for each, fed by accepted assignments.
+package actor DeviceAgent: Service {
+    private let tools: SlotTools
+    private var drivers: [SlotName: SlotDriver] = [:]
+    private let starting: AsyncStream<SlotDriver>
+    private let startInbox: AsyncStream<SlotDriver>.Continuation
+    private let garbage = WakeSignal()
+    private let logger: Logger
+    private var isOpen = true
+
+    package init(tools: SlotTools) {
+        self.tools = tools
+        logger = tools.logger
+        (starting, startInbox) = AsyncStream.makeStream(of: SlotDriver.self)
+    }
+
+    /// Serves what the journal says, at once, then drives the slots until the agent stops.
+    package func run() async throws {
+        for record in try await tools.store.journal.slots() { add(record)?.send(.started) }
+        await withGracefulShutdownHandler {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.collectGarbage() }
+                for await driver in starting { group.addTask { await driver.run() } }
+                stop()
+            }
+        } onGracefulShutdown: {
+            self.startInbox.finish()
+        }
+    }
+
+    /// Brings all slots to what an accepted assignment says.
+    package func apply(_ assignment: Assignment) {
+        guard isOpen else { return }
+        for (slot, wanted) in assignment.slots {
+            let target = SlotTarget(assignment: wanted, number: assignment.number, expires: assignment.expires)
+            (drivers[slot] ?? add(SlotRecord(slot: slot)))?.send(.assigned(target))
+        }
+        for (slot, driver) in drivers where assignment.slots[slot] == nil { driver.send(.unassigned) }
+    }
+
+    /// All slots, by name.
+    package func snapshots() async -> [SlotSnapshot] {
+        var snapshots: [SlotSnapshot] = []
+        for driver in drivers.values.sorted(by: { $0.slot < $1.slot }) {
+            snapshots.append(SlotSnapshot(record: await driver.record, serving: await driver.runtime.serving()))
+        }
+        return snapshots
+    }
+
+    private func add(_ record: SlotRecord) -> SlotDriver? {
+        guard isOpen else { return nil }
+        let slot = record.slot
+        let driver = SlotDriver(record: record, tools: tools) { notice in
+            switch notice {
+            case .garbage: self.garbage.ring()
+            case .emptied: await self.forget(slot)
+            }
+        }
+        drivers[slot] = driver
+        startInbox.yield(driver)
+        return driver
+    }
+
+    private func stop() {
+        isOpen = false
+        for driver in drivers.values { driver.stop() }
+        garbage.ring()
+    }
+
+    private func forget(_ slot: SlotName) async {
+        guard let driver = drivers[slot], await driver.record.target == nil else { return }
+        drivers[slot] = nil
+        driver.stop()
+        tools.changed()
+    }
+
+    /// Removes what no generation needs, whenever something became unneeded and no slot is making a plan.
+    private func collectGarbage() async {
+        while isOpen, !Task.isCancelled {
+            await garbage.wait()
+            guard isOpen, !Task.isCancelled, await isCollectable() else { continue }
+            do {
+                let journal = tools.store.journal
+                let collected = try await tools.store.blobs.collect {
+                    try await journal.slots().reduce(into: []) { $0.formUnion($1.blobs) }
+                }
+                if collected.blobs > 0 {
+                    logger.info(
+                        "blobs collected", metadata: ["blobs": "\(collected.blobs)", "bytes": "\(collected.bytes.bytes)"])
+                }
+            } catch {
+                logger.warning("blobs not collected", metadata: ["error": "\(ErrorSummary(error).message)"])
+            }
+        }
+    }
+
+    /// A plan's blobs are named in the journal only once it stands.
+    private func isCollectable() async -> Bool {
+        for driver in drivers.values where await driver.record.phase == .planning { return false }
+        return true
+    }
+}

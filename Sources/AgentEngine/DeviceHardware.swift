@@ -1,0 +1,51 @@
+package import AgentStore
+package import DeviceProfiles
+package import MartletTypes
+
+/// What this box is, and what of it an engine may take.
+package struct DeviceHardware: Sendable {
+    package let probe: HardwareProbe
+    /// As read at start.
+    package let facts: HardwareFacts
+    package let profile: DeviceProfile
+    /// Installed engines and their versions as they state them.
+    package let engines: [String: String]
+
+    package init(probe: HardwareProbe, facts: HardwareFacts, profile: DeviceProfile, engines: [String: String]) {
+        self.probe = probe
+        self.facts = facts
+        self.profile = profile
+        self.engines = engines
+    }
+
+    /// Reads the box. `profile` names one instead of the one that matches. Throws `DeviceProfileError`.
+    package static func read(
+        probe: HardwareProbe, profile: String? = nil, engines: [String: String]
+    ) throws -> DeviceHardware {
+        let facts = probe.facts()
+        let catalog = try ProfileCatalog.embedded()
+        let chosen = try profile.map { name in try catalog.profile(name) } ?? catalog.match(facts)
+        return DeviceHardware(probe: probe, facts: facts, profile: chosen, engines: engines)
+    }
+
+    /// What a generation is expected to take of memory.
+    package func memory(of record: GenerationRecord, adapters: [ModelShape] = []) -> ByteCount {
+        let load = profile.load(settings: record.settings, shape: record.shape)
+        return MemoryEstimate(shape: record.shape, adapters: adapters, load: load, rule: profile.engine).total
+    }
+
+    /// Whether memory that is free now does not hold this generation beside what runs.
+    package func lacksRoom(for record: GenerationRecord) -> Bool {
+        memory(of: record) > profile.memoryRoom(probe.memory())
+    }
+
+    /// The settings that the engine gets: what the assignment leaves open is the profile's.
+    package func completed(_ settings: SlotSettings, shape: ModelShape) -> SlotSettings {
+        var settings = settings
+        let load = profile.load(settings: settings, shape: shape)
+        settings.contextTokens = load.contextTokens
+        settings.parallelRequests = load.parallelRequests
+        settings.threads = settings.threads ?? profile.engineThreads(cores: facts.cpu.usableCores)
+        return settings
+    }
+}

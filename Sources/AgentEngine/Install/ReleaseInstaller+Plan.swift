@@ -1,0 +1,164 @@
+package import AgentStore
+internal import BundleFormat
+internal import DeviceProfiles
+internal import MartletTypes
+internal import RegistryClient
+internal import Trust
+
+extension ReleaseInstaller {
+    package func plan(_ target: SlotTarget, record: SlotRecord) async throws -> InstallPlan {
+        try permit(target, in: record.slot)
+        for release in target.assignment.releases { try await trust.check(release) }
+        var indexes: [ReleaseIndex] = []
+        for release in target.assignment.releases { indexes.append(try await index(of: release)) }
+        try Self.checkKinds(indexes, target)
+        let variants = try await choose(indexes, target, record)
+        let items = items(of: variants)
+        let contents = variants.map(\.entry.descriptor.digest)
+        let isInstalled = [record.current, record.previous].contains { known in
+            known?.releases == target.assignment.releases && known?.variants == contents
+                && items.allSatisfy { $0.source == .present }
+        }
+        let plan = InstallPlan(
+            slot: record.slot, target: target, variants: variants, items: items, isInstalled: isInstalled)
+        if plan.missing > .zero { try await makeRoom(for: plan) }
+        return plan
+    }
+
+    /// The device's own word: its clock, the assignment's end, its owner's policy.
+    private func permit(_ target: SlotTarget, in slot: SlotName) throws {
+        if let distrust = clock.distrust {
+            throw SlotFailure(
+                .retry, code: "clockUntrusted", message: "\(distrust) Nothing is installed until the clock is right.")
+        }
+        guard target.expires > clock.now else {
+            throw SlotFailure(
+                .transport, code: "assignmentExpired",
+                message: "Assignment \(target.number) expired at \(target.expires); a newer one is awaited.")
+        }
+        if let refusal = policy.refusal(of: target.assignment, in: slot) {
+            throw SlotFailure(
+                .final, code: "policyRefused", message: "This device's own policy refuses the assignment: \(refusal).")
+        }
+    }
+
+    private static func checkKinds(_ indexes: [ReleaseIndex], _ target: SlotTarget) throws {
+        for (index, release) in zip(indexes, target.assignment.releases) where index.version != release.path.version {
+            throw SlotFailure(
+                .final, code: "targetMismatch",
+                message: "The release at \(release.path.reference) calls itself version \(index.version).")
+        }
+        let kinds = Set(indexes.map(\.kind))
+        guard kinds == [.adapter] || (kinds == [.model] && indexes.count == 1) else {
+            let found = kinds.map(\.rawValue).sorted().joined(separator: " and ")
+            throw SlotFailure(
+                .final, code: "unsupportedKind",
+                message: "A slot runs one model, or adapters of one base; assigned is \(indexes.count) of kind \(found).")
+        }
+        guard Set(indexes.map(\.base)).count == 1 else {
+            throw SlotFailure(
+                .final, code: "baseMismatch", message: "The assigned adapters are not made for one and the same base.")
+        }
+    }
+
+    /// The first variant, in the profile's order, that fits here and whose base all other releases share.
+    private func choose(
+        _ indexes: [ReleaseIndex], _ target: SlotTarget, _ record: SlotRecord
+    ) async throws -> [InstallPlan.Variant] {
+        guard let index = indexes.first, let release = target.assignment.releases.first else { return [] }
+        let settings = target.assignment.settings
+        // What runs now makes room: in replace mode it goes first.
+        let running = record.current.map { hardware.memory(of: $0) } ?? .zero
+        let room = hardware.profile.memoryRoom(hardware.probe.memory()) + running
+        let disk = try await store.blobs.room()
+        let candidates = index.variants.map { entry in candidate(entry, others: indexes.dropFirst()) }
+        let choice = VariantChoice.choose(
+            candidates, facts: hardware.facts, profile: hardware.profile, freeMemory: room, freeDisk: disk,
+            engines: hardware.engines, settings: settings)
+        guard let chosen = choice.chosen,
+            let entry = index.variants.first(where: { $0.descriptor.digest.text == chosen.name })
+        else {
+            throw Self.noVariant(choice, release)
+        }
+        let first = InstallPlan.Variant(
+            path: release.path, entry: entry, manifest: try await manifest(of: entry, in: release.path.repository),
+            index: release.indexDigest)
+        var variants = [first]
+        for (index, release) in zip(indexes, target.assignment.releases).dropFirst() {
+            variants.append(try await match(index, release, to: first))
+        }
+        return variants
+    }
+
+    private func candidate(_ entry: VariantEntry, others: ArraySlice<ReleaseIndex>) -> VariantCandidate {
+        let isHere = store.blobs.has(entry.descriptor.digest)
+        return VariantCandidate(
+            name: entry.descriptor.digest.text, os: entry.platform.os, architecture: entry.platform.architecture,
+            quantization: entry.quantization, fileSize: entry.fileSize, missingBytes: isHere ? .zero : entry.fileSize,
+            minMemory: entry.minMemory, cpuFeatures: entry.cpuFeatures, engine: entry.engine, shape: entry.shape,
+            adapters: [entry.adapterShape].compactMap(\.self) + others.compactMap { $0.variants.first?.adapterShape })
+    }
+
+    /// Every variant with the requirements that it fails; a missing engine has its own code and remedy, as it can be mended.
+    private static func noVariant(_ choice: VariantChoice, _ release: AssignedRelease) -> SlotFailure {
+        let reasons = choice.verdicts.map { "\($0.quantization): \($0.reason)" }.joined(separator: " | ")
+        let refusals = choice.verdicts.flatMap(\.refusals)
+        let lacksEngine = choice.verdicts.allSatisfy { $0.refusals.contains { $0.code == "engineMissing" } }
+        let lacksDisk = refusals.allSatisfy { $0.code == "notEnoughDisk" }
+        if lacksEngine {
+            return SlotFailure(
+                .retry, code: "engineMissing",
+                message: "\(release.path.reference): \(reasons). Install llama-server and name it in the agent's "
+                    + "configuration or in $MARTLET_LLAMA_SERVER, then start the agent again.")
+        }
+        return SlotFailure(
+            lacksDisk ? .retry : .skipped, code: lacksDisk ? "diskFull" : "noVariantFits",
+            message: "No variant of \(release.path.reference) fits this device: \(reasons).")
+    }
+
+    /// A further adapter's variant that is made for the base files of the first.
+    private func match(
+        _ index: ReleaseIndex, _ release: AssignedRelease, to first: InstallPlan.Variant
+    ) async throws -> InstallPlan.Variant {
+        let base = first.manifest.weights.filter { $0.role == .base }.map(\.descriptor.digest)
+        for entry in index.variants where entry.quantization == first.entry.quantization {
+            let manifest = try await manifest(of: entry, in: release.path.repository)
+            if manifest.weights.filter({ $0.role == .base }).map(\.descriptor.digest) == base {
+                return InstallPlan.Variant(
+                    path: release.path, entry: entry, manifest: manifest, index: release.indexDigest)
+            }
+        }
+        throw SlotFailure(
+            .skipped, code: "noVariantFits",
+            message: "No variant of \(release.path.reference) is made for the base files of \(first.path.reference).")
+    }
+
+    private func items(of variants: [InstallPlan.Variant]) -> [InstallPlan.Item] {
+        var seen: Set<Digest> = []
+        var items: [InstallPlan.Item] = []
+        for variant in variants {
+            let manifest = variant.manifest
+            // The card and the licence are for people; a device serves without them.
+            let side = [manifest.evaluation, manifest.probes, manifest.chatTemplate].compactMap(\.self)
+            for descriptor in side + manifest.weights.map(\.descriptor)
+            where seen.insert(descriptor.digest).inserted {
+                let isPresent = store.blobs.has(descriptor.digest, size: descriptor.size)
+                items.append(
+                    InstallPlan.Item(
+                        digest: descriptor.digest, size: descriptor.size, repository: variant.path.repository,
+                        source: isPresent ? .present : .full, of: variant.path.reference))
+            }
+        }
+        return items
+    }
+
+    private func makeRoom(for plan: InstallPlan) async throws {
+        do {
+            let partial = plan.items.filter { $0.source == .full }
+                .reduce(ByteCount.zero) { $0 + store.blobs.partialSize($1.digest) }
+            try await store.blobs.makeSure(roomFor: max(.zero, plan.missing - partial))
+        } catch {
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
+    }
+}

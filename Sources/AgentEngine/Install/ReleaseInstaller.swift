@@ -1,0 +1,160 @@
+package import AgentStore
+internal import BundleFormat
+internal import GGUF
+package import MartletTypes
+internal import RegistryClient
+package import Trust
+
+/// Steps of an installation, as the slot's driver asks for them. Failures are `SlotFailure` or `CancellationError`.
+package protocol Installer: Sendable {
+    /// Checks the chain of trust and the device's policy, chooses the variant, lists what is missing, checks the disk.
+    func plan(_ target: SlotTarget, record: SlotRecord) async throws -> InstallPlan
+    /// Brings what is missing; returns the bytes that came over the network.
+    func fetch(_ plan: InstallPlan) async throws -> ByteCount
+    /// Makes sure that every blob of the plan is there.
+    func verify(_ plan: InstallPlan) async throws
+    /// Reads the head of every weight file before an engine does.
+    func check(_ plan: InstallPlan) async throws
+    /// Makes the generation; says whether its evaluation is owed.
+    func stage(_ plan: InstallPlan) async throws -> (record: GenerationRecord, owesEvaluation: Bool)
+}
+
+/// The installer that fetches from the registry.
+package struct ReleaseInstaller: Installer {
+    let store: AgentStore
+    let link: RegistryLink
+    let trust: TrustKeeper
+    let clock: AgentClock
+    let policy: LocalPolicy
+    let hardware: DeviceHardware
+    let weightCheck = WeightCheck()
+    /// Waits between two tries of one blob, given how many failed.
+    let pause: @Sendable (Int) async throws -> Void
+
+    package init(
+        store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, policy: LocalPolicy,
+        hardware: DeviceHardware,
+        pause: @escaping @Sendable (Int) async throws -> Void = { failures in
+            let full = min(AgentLimits.firstPause * (1 << min(failures, 6)), AgentLimits.longestPause)
+            try await Task.sleep(for: full * Double.random(in: 0.5...1))
+        }
+    ) {
+        self.store = store
+        self.link = link
+        self.trust = trust
+        self.clock = clock
+        self.policy = policy
+        self.hardware = hardware
+        self.pause = pause
+    }
+
+    package func verify(_ plan: InstallPlan) async throws {
+        // Each was hashed while it was written; what vanished or changed its length since is fetched again.
+        for item in plan.items where !store.blobs.has(item.digest, size: item.size) {
+            throw SlotFailure(
+                .retry, code: "blobMissing", message: "\(item.digest) of \(item.of) is not in the store any more.")
+        }
+    }
+
+    package func check(_ plan: InstallPlan) async throws {
+        for variant in plan.variants {
+            for role in WeightLayer.Role.allCases {
+                let layers = variant.manifest.weights.filter { $0.role == role }
+                guard !layers.isEmpty else { continue }
+                let paths = layers.map { store.blobs.path(of: $0.descriptor.digest) }
+                let shape: ModelShape
+                do {
+                    shape = try await weightCheck.shape(of: paths)
+                } catch {
+                    let summary = ErrorSummary(error)
+                    throw SlotFailure(
+                        .final, code: "malformedWeights",
+                        message: "\(variant.path.reference): \(summary.message) [\(summary.code)]")
+                }
+                let promised = role == .adapter ? variant.manifest.adapterShape : variant.manifest.shape
+                guard shape.architecture == promised?.architecture, shape.tensorBytes == promised?.tensorBytes else {
+                    throw SlotFailure(
+                        .final, code: "malformedWeights",
+                        message: "\(variant.path.reference): the \(role.rawValue) file is not of the shape that its "
+                            + "manifest states.")
+                }
+            }
+        }
+    }
+
+    package func stage(_ plan: InstallPlan) async throws -> (record: GenerationRecord, owesEvaluation: Bool) {
+        let record = try makeRecord(plan, id: await store.journal.nextGeneration())
+        try await store.generations.stage(record)
+        let before = try await store.journal.evaluation(release: record.contentDigest, variant: record.variantDigest)
+        return (record, record.evaluation != nil && before?.passed != true)
+    }
+
+    private func makeRecord(_ plan: InstallPlan, id: GenerationID) throws -> GenerationRecord {
+        guard let first = plan.variants.first else {
+            throw SlotFailure(.final, code: "emptyAssignment", message: "The slot's assignment names no release.")
+        }
+        let assignment = plan.target.assignment
+        return GenerationRecord(
+            id: id, slot: plan.slot, assigned: plan.target.generation, rollout: assignment.rollout,
+            releases: assignment.releases, settings: assignment.settings, engine: first.entry.engine,
+            variants: plan.variants.map(\.entry.descriptor.digest), files: Self.files(plan),
+            documents: plan.variants.flatMap { [$0.index, $0.entry.descriptor.digest] },
+            probes: last(plan, \.probes), evaluation: last(plan, \.evaluation),
+            threshold: plan.variants.last { $0.manifest.evaluation != nil }?.manifest.threshold,
+            chatTemplate: last(plan, \.chatTemplate), shape: first.manifest.shape, created: clock.now)
+    }
+
+    /// Where several adapters run together, the last that has one speaks for all.
+    private func last(_ plan: InstallPlan, _ part: KeyPath<VariantManifest, Descriptor?>) -> Digest? {
+        plan.variants.compactMap { $0.manifest[keyPath: part]?.digest }.last
+    }
+
+    /// File names are ours: an engine's list of adapters is divided at commas and colons.
+    private static func files(_ plan: InstallPlan) -> [GenerationFile] {
+        guard let first = plan.variants.first else { return [] }
+        let base = first.manifest.weights.filter { $0.role != .adapter }
+        var files = base.enumerated().map { index, layer in
+            let name = base.count == 1 ? "model.gguf" : "model-\(padded(index + 1))-of-\(padded(base.count)).gguf"
+            return GenerationFile(
+                role: index == 0 ? .weights : .part, name: name, digest: layer.descriptor.digest,
+                size: layer.descriptor.size)
+        }
+        let scales = plan.target.assignment.settings.adapterScalesPermille ?? [:]
+        for variant in plan.variants {
+            for layer in variant.manifest.weights where layer.role == .adapter {
+                let number = files.count { $0.role == .adapter } + 1
+                files.append(
+                    GenerationFile(
+                        role: .adapter, name: "adapter-\(number).gguf", digest: layer.descriptor.digest,
+                        size: layer.descriptor.size, scalePermille: scales[variant.path.repository.text]))
+            }
+        }
+        return files
+    }
+
+    /// Five digits, as the engine expects of the parts of a split model.
+    private static func padded(_ number: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    }
+}
+
+extension GenerationRecord {
+    /// Stands for the releases in the memory of evaluations.
+    var contentDigest: Digest { Digest.of(releases.flatMap { Array($0.indexDigest.text.utf8) }) }
+    /// Stands for the variants and the adapters' scales in the memory of evaluations.
+    var variantDigest: Digest {
+        let scales = files.compactMap(\.scalePermille).map(String.init).joined(separator: ",")
+        return Digest.of(variants.flatMap { Array($0.text.utf8) } + Array(scales.utf8))
+    }
+}
+
+/// Reads heads of weight files on the thread for long work.
+actor WeightCheck {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
+
+    /// The shape of a model from its file, or its parts in order. Throws `GGUFError`.
+    func shape(of paths: [String]) throws -> ModelShape {
+        try GGUFFile.shape(parts: paths.map { try GGUFFile.read(path: $0) })
+    }
+}

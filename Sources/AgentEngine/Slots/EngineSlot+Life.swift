@@ -1,0 +1,122 @@
+internal import AgentStore
+internal import MartletTypes
+internal import ModelRuntime
+
+extension EngineSlot {
+    func socket(_ record: GenerationRecord) -> String { tools.folder(of: record) + "/engine.sock" }
+
+    /// Starts an engine and waits until it answers. Whatever goes wrong, no engine is left behind.
+    func launch(_ record: GenerationRecord) async throws {
+        let spec = try spec(record)
+        let process = try await tools.launcher.launch(spec)
+        let client = EngineClient(socketPath: spec.socketPath)
+        engines[record.id] = Engine(record: record, process: process, client: client)
+        do {
+            try await client.waitUntilReady(timeout: tools.settings.startTimeout, process: process)
+        } catch {
+            await end(record.id)
+            throw error
+        }
+        guard engines[record.id] != nil else {
+            throw SlotFailure(.final, code: "engineExited", message: "The engine ended as soon as it was ready.")
+        }
+        spawn { await self.watch(record.id, process) }
+    }
+
+    private func spec(_ record: GenerationRecord) throws -> EngineSpec {
+        let store = tools.store
+        let run = store.layout.run
+        for folder in ["\(run)/engines", "\(run)/engines/\(record.slot)", "\(store.layout.root)/log"] {
+            try store.files.makeFolder(folder, mode: 0o755)
+        }
+        func paths(_ roles: Set<GenerationFile.Role>) -> [GenerationFile] {
+            record.files.filter { roles.contains($0.role) }
+        }
+        return EngineSpec(
+            slot: record.slot, generation: Int(record.id.number), engine: record.engine.name,
+            modelPaths: paths([.weights, .part]).map { store.generations.path(of: $0, in: record) },
+            adapters: paths([.adapter]).map {
+                EngineAdapter(
+                    path: store.generations.path(of: $0, in: record), scale: Double($0.scalePermille ?? 1000) / 1000)
+            },
+            settings: tools.complete(record), chatTemplatePath: record.chatTemplate.map { store.blobs.path(of: $0) },
+            socketPath: socket(record), logPath: "\(store.layout.root)/log/\(record.slot).log")
+    }
+
+    /// Ends an engine, and removes what it left in its folder.
+    func end(_ id: GenerationID) async {
+        guard var engine = engines[id] else { return }
+        engine.isEnding = true
+        engines[id] = engine
+        _ = await engine.process.terminate(grace: AgentLimits.engineGrace)
+        engines[id] = nil
+        let folder = tools.folder(of: engine.record)
+        do {
+            try tools.store.files.removeTree(folder)
+        } catch {
+            // An empty folder costs nothing; the next engine of this generation uses it.
+            return
+        }
+    }
+
+    /// Waits for an engine's end; where nobody wanted it, the slot's driver is told or the engine is started again.
+    private func watch(_ id: GenerationID, _ process: any RuntimeProcess) async {
+        let exit = await process.waitForExit()
+        guard exit.reason != .unobserved, let engine = engines[id], engine.process.pid == process.pid, !engine.isEnding
+        else { return }
+        engines[id] = nil
+        let failure = SlotFailure(.final, code: "engineExited", message: "The engine \(exit). \(Self.lastWords(exit))")
+        guard wanted?.id == id else {
+            if routed == id {
+                routed = nil
+                await hold()
+            }
+            news(.lost(id, failure))
+            return
+        }
+        if routed == id {
+            routed = nil
+            await hold()
+        }
+        crashes.append(.now)
+        await mend(id, after: failure)
+    }
+
+    /// Starts what shall serve again and again, with growing pauses, until it does or something else shall.
+    func mend(_ id: GenerationID, after failure: SlotFailure? = nil) async {
+        var last = failure
+        var pause = AgentLimits.firstRestart
+        var isReported = false
+        while let record = wanted, record.id == id, engines[id] == nil, !Task.isCancelled {
+            let window = ContinuousClock.now - AgentLimits.crashWindow
+            crashes.removeAll { $0 < window }
+            if crashes.count >= AgentLimits.crashesInLoop, let last, !isReported {
+                isReported = true
+                let message = "\(crashes.count) ends within \(AgentLimits.crashWindow): \(last.message)"
+                news(.lost(id, SlotFailure(.final, code: SlotFailure.crashLoop, message: message)))
+            }
+            do {
+                try await Task.sleep(for: pause)
+                pause = min(pause * 2, AgentLimits.longestRestart)
+                await enter()
+                defer { leave() }
+                guard wanted?.id == id, engines[id] == nil else { return }
+                let parked = parkedSince
+                try await bring(record)
+                let unavailable = parked.map { ContinuousClock.now - $0 } ?? .zero
+                news(.restarted(id, reason: last?.message ?? "It was not running.", unavailable: unavailable))
+                return
+            } catch is CancellationError {
+                return
+            } catch {
+                crashes.append(.now)
+                last = SlotFailure.from(error)
+            }
+        }
+    }
+
+    private static func lastWords(_ exit: EngineExit) -> String {
+        let lines = exit.logTail.split(separator: "\n").suffix(2).joined(separator: " | ")
+        return lines.isEmpty ? "" : "Its last words: \(lines)"
+    }
+}

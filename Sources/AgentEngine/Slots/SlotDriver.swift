@@ -1,0 +1,190 @@
+package import AgentStore
+package import Logging
+package import MartletTypes
+internal import ModelRuntime
+internal import Trust
+
+/// What all slots' drivers share.
+package struct SlotTools: Sendable {
+    package var store: AgentStore
+    package var installer: any Installer
+    package var engines: EngineTools
+    package var clock: AgentClock
+    package var limits: SlotLimits
+    package var logger: Logger
+    /// Rung when a slot changed, so that inventory and reports go out.
+    package var changed: @Sendable () -> Void
+    /// When the agent started, to tell for how long its slots were unavailable.
+    package var started: ContinuousClock.Instant
+
+    package init(
+        store: AgentStore, installer: any Installer, engines: EngineTools, clock: AgentClock,
+        limits: SlotLimits = SlotLimits(), logger: Logger, changed: @escaping @Sendable () -> Void = {},
+        started: ContinuousClock.Instant = .now
+    ) {
+        self.store = store
+        self.installer = installer
+        self.engines = engines
+        self.clock = clock
+        self.limits = limits
+        self.logger = logger
+        self.changed = changed
+        self.started = started
+    }
+}
+
+/// Drives one slot: takes events, asks the machine, writes to the journal, then acts.
+package actor SlotDriver {
+    private enum Input: Sendable {
+        case event(SlotEvent, WorkToken?)
+        case job(@Sendable () async -> Void)
+    }
+
+    package nonisolated let slot: SlotName
+    let tools: SlotTools
+    let logger: Logger
+    private let notify: @Sendable (Notice) async -> Void
+    private var machine: SlotMachine
+    private let inputs: AsyncStream<Input>
+    private nonisolated let inbox: AsyncStream<Input>.Continuation
+    private let commands: AsyncStream<@Sendable () async -> Void>
+    private let commandInbox: AsyncStream<@Sendable () async -> Void>.Continuation
+    nonisolated let runtime: any SlotRuntime
+    var work: WorkToken?
+    var plan: InstallPlan?
+    var hasServed = false
+
+    /// What the driver tells of itself.
+    package enum Notice: Sendable {
+        /// Blobs or generations may not be needed any more.
+        case garbage
+        /// The slot is gone.
+        case emptied
+    }
+
+    /// A driver for a slot as the journal has it; `runtime` is for tests.
+    package init(
+        record: SlotRecord, tools: SlotTools, runtime: (any SlotRuntime)? = nil,
+        notify: @escaping @Sendable (Notice) async -> Void = { _ in }
+    ) {
+        slot = record.slot
+        self.tools = tools
+        self.notify = notify
+        var logger = tools.logger
+        logger[metadataKey: "slot"] = "\(record.slot)"
+        self.logger = logger
+        machine = SlotMachine(record: record, limits: tools.limits)
+        (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
+        (commands, commandInbox) = AsyncStream.makeStream()
+        let inbox = inbox
+        self.runtime =
+            runtime
+            ?? EngineSlot(
+                slot: record.slot, tools: tools.engines, news: { inbox.yield(.event(Self.event($0), nil)) },
+                spawn: { inbox.yield(.job($0)) })
+    }
+
+    /// What is journaled about the slot.
+    package var record: SlotRecord { machine.record }
+
+    /// Something happened.
+    package nonisolated func send(_ event: SlotEvent) { inbox.yield(.event(event, nil)) }
+
+    nonisolated func send(_ event: SlotEvent, _ token: WorkToken) { inbox.yield(.event(event, token)) }
+
+    /// Handles events until `stop`, then ends the slot's engines.
+    package func run() async {
+        await withDiscardingTaskGroup { group in
+            let commands = commands
+            group.addTask { for await command in commands { await command() } }
+            for await input in inputs {
+                switch input {
+                case .job(let job): group.addTask { await job() }
+                case .event(let event, let token):
+                    guard token == nil || token === work else { continue }
+                    for job in await handle(event) { group.addTask { await job() } }
+                }
+            }
+            commandInbox.finish()
+            group.cancelAll()
+        }
+        await runtime.endAll(forget: false)
+    }
+
+    /// Ends the run.
+    package nonisolated func stop() { inbox.finish() }
+
+    // MARK: Events
+
+    private func handle(_ event: SlotEvent) async -> [@Sendable () async -> Void] {
+        if case .served(let id) = event { await tellServing(id) }
+        var next = machine
+        let before = machine.record
+        let now = tools.clock.now
+        let step = next.handle(event, now: now, random: .random(in: 0...1))
+        if next.record != before || !step.reports.isEmpty {
+            let transition = Transition(
+                time: now, slot: slot, from: before.phase, to: next.record.phase, cause: event.name)
+            let isMove = transition.from != transition.to
+            if isMove { log(transition, step) }
+            await keep(next.record, isMove ? transition : nil, step.reports, isStart: event == .started)
+            tools.changed()
+        }
+        machine = next
+        var jobs: [@Sendable () async -> Void] = []
+        for action in step.actions {
+            if let job = await perform(action) { jobs.append(job) }
+        }
+        return jobs
+    }
+
+    /// Writes before anything is done. A disk that cannot be written stops installations, never serving: so it is tried
+    /// until it succeeds, and at the agent's start what is committed serves meanwhile.
+    private func keep(
+        _ record: SlotRecord, _ transition: Transition?, _ reports: [SlotReport], isStart: Bool
+    ) async {
+        var backoff = Backoff()
+        while !Task.isCancelled {
+            do {
+                let bodies = try reports.map { try body(of: $0) }
+                try await tools.store.journal.save(record, transition: transition, reports: bodies)
+                return
+            } catch {
+                logger.error("journal not written", metadata: ["error": "\(ErrorSummary(error).message)"])
+                if isStart, backoff.failures == 0, let current = record.current {
+                    _ = await perform(.serve(current))
+                }
+                do {
+                    try await Task.sleep(for: backoff.next(random: .random(in: 0...1)))
+                } catch {
+                    return
+                }
+            }
+        }
+    }
+
+    private func log(_ transition: Transition, _ step: SlotStep) {
+        let release = machine.record.target?.paths.map(\.reference).joined(separator: "+")
+        let failure = step.reports.last { $0.code != nil }
+        var metadata: Logger.Metadata = [
+            "from": "\(transition.from)", "to": "\(transition.to)", "cause": "\(transition.cause)",
+        ]
+        if let release { metadata["release"] = "\(release)" }
+        if let failure { metadata["error"] = "\(failure.message ?? "")" }
+        logger.log(level: failure == nil ? .info : .warning, "slot moved", metadata: metadata)
+    }
+
+    /// Commands to the runtime are carried out one after the other, in their order.
+    func command(_ command: @escaping @Sendable () async -> Void) { commandInbox.yield(command) }
+
+    func tell(_ notice: Notice) async { await notify(notice) }
+
+    private static func event(_ news: RuntimeNews) -> SlotEvent {
+        switch news {
+        case .lost(let id, let failure): .engineLost(id, failure)
+        case .restarted(let id, let reason, let unavailable):
+            .engineRestarted(id, reason: reason, unavailableMilliseconds: unavailable.inMilliseconds)
+        case .drained(let cut): .drained(cutStreams: cut)
+        }
+    }
+}

@@ -1,0 +1,197 @@
+package import AgentStore
+package import Logging
+internal import MartletAPI
+internal import MartletTypes
+internal import RegistryClient
+internal import ServiceLifecycle
+internal import Trust
+
+/// Follows the director: one parked call to the registry, whose answers are checked and handed to the slots.
+///
+/// A registry that is away costs one call a minute, and nothing of what serves.
+package struct AssignmentSync: Service {
+    private let store: AgentStore
+    private let link: RegistryLink
+    private let trust: TrustKeeper
+    private let clock: AgentClock
+    private let agent: DeviceAgent
+    private let logger: Logger
+    private let refreshSignal = WakeSignal()
+    /// Rung when the registry answered: what waits for it may go now.
+    private let reached: @Sendable () -> Void
+    private let changed: @Sendable () -> Void
+
+    package init(
+        store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, agent: DeviceAgent,
+        logger: Logger, reached: @escaping @Sendable () -> Void = {}, changed: @escaping @Sendable () -> Void = {}
+    ) {
+        self.store = store
+        self.link = link
+        self.trust = trust
+        self.clock = clock
+        self.agent = agent
+        self.logger = logger
+        self.reached = reached
+        self.changed = changed
+    }
+
+    package func run() async throws {
+        await cancelWhenGracefulShutdown {
+            await withDiscardingTaskGroup { group in
+                group.addTask { await follow() }
+                group.addTask { await refreshAgainAndAgain() }
+            }
+        }
+    }
+
+    // MARK: Assignments
+
+    private func follow() async {
+        await takeUpLast()
+        var backoff = Backoff()
+        while !Task.isCancelled {
+            let start = ContinuousClock.now
+            do {
+                try await poll()
+                backoff.reset()
+                // An answer that comes at once and says nothing must not be asked for without pause.
+                if ContinuousClock.now - start < AgentLimits.firstPause {
+                    try await Task.sleep(for: AgentLimits.firstPause / 5)
+                }
+            } catch {
+                if Task.isCancelled { return }
+                let asked = (error as? ClientError)?.retryAfterSeconds.map { Duration.seconds($0) }
+                let pause = backoff.next(random: .random(in: 0...1), asked: asked)
+                let summary = ErrorSummary(error)
+                logger.log(
+                    level: backoff.failures == 1 ? .warning : .debug, "no assignment",
+                    metadata: ["code": "\(summary.code)", "error": "\(summary.message)", "again": "\(pause)"])
+                do { try await Task.sleep(for: pause) } catch { return }
+            }
+        }
+    }
+
+    private func poll() async throws {
+        let versions = await trust.versions()
+        let number = try await store.journal.mark(.assignmentNumber)
+        let answer = try await link.device().assignment(
+            above: number, wait: .seconds(Limits.longPollSeconds), snapshot: versions.snapshot,
+            timestamp: versions.timestamp, journal: store.journal.identity)
+        reached()
+        if let answer { try await accept(answer, above: number) }
+    }
+
+    private func accept(_ bytes: [UInt8], above number: Int64) async throws {
+        let assignment: Assignment
+        do {
+            assignment = try await verified(bytes, above: number)
+        } catch let refusal as Assignment.Refusal {
+            let error = AssignmentRefusal(refusal)
+            await tell(error)
+            throw error
+        }
+        try await store.accept(assignment: bytes, number: assignment.number)
+        clock.vouch(assignment.issued)
+        try await store.journal.raise(.signedTime, to: assignment.issued.milliseconds)
+        logger.info(
+            "assignment accepted",
+            metadata: ["number": "\(assignment.number)", "slots": "\(assignment.slots.count)"])
+        await agent.apply(assignment)
+        refreshSignal.ring()
+    }
+
+    /// Checks against the director that is known; where its signature does not fit, the owner may have named another.
+    private func verified(_ bytes: [UInt8], above number: Int64) async throws -> Assignment {
+        guard let device = try store.identity.load()?.device else { throw AgentError.notEnrolled }
+        func check() async throws -> Assignment {
+            let director = try await trust.director()
+            return try Assignment.verify(
+                bytes, directorKeys: director.keys, threshold: director.threshold, device: device,
+                highestNumber: number, now: clock.now)
+        }
+        do {
+            return try await check()
+        } catch Assignment.Refusal.badSignature {
+            try await trust.refresh()
+            return try await check()
+        }
+    }
+
+    /// A crash between accepting and applying must not lose an assignment: the registry will not send it again.
+    private func takeUpLast() async {
+        do {
+            guard let bytes = try store.lastAssignment() else { return }
+            let number = try await store.journal.mark(.assignmentNumber)
+            let assignment = try await verified(bytes, above: number)
+            try await store.accept(assignment: bytes, number: assignment.number)
+            await agent.apply(assignment)
+        } catch {
+            // Expired, or nobody is there to vouch for it: what is journaled for each slot still holds.
+            logger.debug("last assignment not taken up", metadata: ["error": "\(ErrorSummary(error).message)"])
+        }
+    }
+
+    private func tell(_ error: AssignmentRefusal) async {
+        do {
+            let fact = "lastRefusal"
+            let known = try await store.journal.fact(fact)
+            guard known != Array(error.message.utf8) else { return }
+            let report = DeviceReport(sequence: 0, time: clock.now, code: error.code, message: error.message)
+            try await store.journal.report(try JSONText.encode(report))
+            try await store.journal.setFact(fact, Array(error.message.utf8))
+            changed()
+        } catch {
+            logger.warning("report not kept", metadata: ["error": "\(ErrorSummary(error).message)"])
+        }
+    }
+
+    // MARK: Metadata
+
+    /// Sees yanks, new keys and new addresses, also when nothing is assigned.
+    private func refreshAgainAndAgain() async {
+        var backoff = Backoff()
+        while !Task.isCancelled {
+            do {
+                try await trust.refresh()
+                backoff.reset()
+                await refreshSignal.wait(for: AgentLimits.refreshInterval)
+            } catch {
+                if Task.isCancelled { return }
+                let summary = ErrorSummary(error)
+                logger.log(
+                    level: backoff.failures == 0 ? .warning : .debug, "metadata not refreshed",
+                    metadata: ["code": "\(summary.code)", "error": "\(summary.message)"])
+                do { try await Task.sleep(for: backoff.next(random: .random(in: 0...1))) } catch { return }
+            }
+        }
+    }
+}
+
+/// Why a received assignment was not accepted.
+struct AssignmentRefusal: MartletError {
+    let code: String
+    let message: String
+    let remedy: String
+    var fault: ErrorFault { .peer }
+
+    init(_ refusal: Assignment.Refusal) {
+        switch refusal {
+        case .malformed(let detail):
+            (code, message) = ("assignmentMalformed", "The assignment cannot be read: \(detail).")
+            remedy = "Check the registry's version."
+        case .badSignature(let detail):
+            (code, message) = ("assignmentUnsigned", "The assignment is not signed by the director: \(detail)")
+            remedy = "Check that the registry is the one that this device was enrolled with."
+        case .otherDevice(let device):
+            (code, message) = ("assignmentForeign", "The assignment is for device \(device).")
+            remedy = "Enrol each box by itself; do not copy data folders."
+        case .olderNumber(let received, let accepted):
+            code = "assignmentOutdated"
+            message = "The assignment has number \(received), and \(accepted) was accepted before."
+            remedy = "A registry restored from a backup goes on by itself; else somebody replays old assignments."
+        case .expired(let time):
+            (code, message) = ("assignmentExpired", "The assignment expired at \(time).")
+            remedy = "Check the clocks of this device and of the registry."
+        }
+    }
+}
