@@ -20,3 +20,10 @@ struct Backoff {
     /// Something succeeded.
     mutating func reset() { failures = 0 }
 }
+
+/// Waiting without an error where the wait is cut short; whoever waits asks whether the task was cancelled.
+enum Pause {
+    static func take(_ duration: Duration) async {
+        do { try await Task.sleep(for: duration) } catch { return }
+    }
+}

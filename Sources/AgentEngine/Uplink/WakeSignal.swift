@@ -26,8 +26,7 @@ package final class WakeSignal: Sendable {
     package func wait(for timeout: Duration? = nil) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.waitForRing() }
-            // The sleep ends early only by cancellation, which ends the waiting too.
-            if let timeout { group.addTask { try? await Task.sleep(for: timeout) } }
+            if let timeout { group.addTask { await Pause.take(timeout) } }
             await group.next()
             group.cancelAll()
         }

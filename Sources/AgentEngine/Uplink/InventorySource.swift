@@ -1,0 +1,46 @@
+package import AgentStore
+internal import DeviceProfiles
+package import MartletAPI
+package import MartletTypes
+
+/// What the device is and has at the moment, from its files and its journal.
+package struct InventorySource: Sendable {
+    private let store: AgentStore
+    private let hardware: DeviceHardware
+    private let serving: @Sendable (SlotName) async -> GenerationID?
+
+    /// `serving` says which generation of a slot answers requests now.
+    package init(
+        store: AgentStore, hardware: DeviceHardware, serving: @escaping @Sendable (SlotName) async -> GenerationID?
+    ) {
+        self.store = store
+        self.hardware = hardware
+        self.serving = serving
+    }
+
+    package func inventory() async throws -> Inventory {
+        var slots: [SlotName: SlotInventory] = [:]
+        for record in try await store.journal.slots() {
+            slots[record.slot] = SlotInventory(record, serving: await serving(record.slot))
+        }
+        return Inventory(
+            agentVersion: MartletVersion.text, engines: hardware.engines, profile: hardware.profile.id,
+            facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots)
+    }
+}
+
+extension SlotInventory {
+    /// A slot as its record and the generation that serves (nil for none) show it.
+    package init(_ record: SlotRecord, serving: GenerationID?) {
+        let known = [record.current, record.candidate, record.previous].compactMap(\.self)
+        let shown = known.first { $0.id == serving } ?? record.current
+        // While a candidate proves itself, going back brings what is committed.
+        let isCandidate = shown != nil && shown?.id == record.candidate?.id && shown?.id != record.current?.id
+        let previous = isCandidate ? record.current : record.previous
+        let weights = shown?.files.first { $0.role == .adapter } ?? shown?.files.first { $0.role == .weights }
+        self.init(
+            current: shown?.paths ?? [], previous: previous?.paths ?? [], weights: weights?.digest,
+            variant: shown?.variants.first, generation: shown?.assigned ?? 0, serving: serving != nil,
+            override: record.override.map { "\($0.code): \($0.message)" })
+    }
+}
