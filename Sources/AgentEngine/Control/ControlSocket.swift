@@ -1,0 +1,153 @@
+internal import Glibc
+package import Logging
+internal import MartletTypes
+internal import ServiceLifecycle
+
+/// Answers people on the box itself: `DIR/run/control.sock`, for the agent's own user and root.
+///
+/// One line of JSON asks (`{"command":"status"}`), lines of JSON answer, and the connection ends.
+package struct ControlSocket: Service {
+    /// The socket's name in the run folder.
+    static let name = "control.sock"
+
+    private let folder: String
+    private let logger: Logger
+    private let status: @Sendable () async throws -> AgentStatus
+
+    /// `folder` is the run folder, which exists.
+    package init(
+        folder: String, logger: Logger, status: @escaping @Sendable () async throws -> AgentStatus
+    ) {
+        self.folder = folder
+        self.logger = logger
+        self.status = status
+    }
+
+    package func run() async throws {
+        let door = try ControlDoor(socket: LocalSocket.listen(folder: folder, name: Self.name))
+        await withTaskCancellationOrGracefulShutdownHandler {
+            for await question in door.questions {
+                await answer(question)
+                close(question.socket)
+            }
+        } onCancelOrGracefulShutdown: {
+            door.shut()
+        }
+        unlink("\(folder)/\(Self.name)")
+        door.leave()
+    }
+
+    private func answer(_ question: ControlDoor.Question) async {
+        do {
+            let bytes = try await text(for: question.line)
+            // The pool's threads must not wait for a reader: an answer fits into the socket's buffer.
+            if !LocalSocket.write(bytes, to: question.socket, flags: Int32(MSG_DONTWAIT)) {
+                logger.warning("an answer on the control socket was not taken", metadata: ["bytes": "\(bytes.count)"])
+            }
+        } catch {
+            logger.error("a question on the control socket failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func text(for line: [UInt8]) async throws -> [UInt8] {
+        do {
+            guard let question = try? JSONText.decode(ControlQuestion.self, from: line) else {
+                throw AgentError(
+                    .badAnswer, "The question is not a JSON object with a command.",
+                    remedy: #"Send {"command":"status"} and a line end."#)
+            }
+            guard question.command == ControlQuestion.status else {
+                throw AgentError(
+                    .badAnswer, "\(question.command.prefix(64)) is not a known command.", remedy: "Known: status.")
+            }
+            return try await status().lines()
+        } catch {
+            return try AgentStatus.failure(error)
+        }
+    }
+}
+
+/// What is asked.
+struct ControlQuestion: Codable {
+    static let status = "status"
+    var command: String
+}
+
+/// The thread that lets people in: it accepts, checks who it is and reads the question, one after the other.
+final class ControlDoor: Sendable {
+    /// Who asks what; whoever answers closes the socket.
+    struct Question: Sendable {
+        let socket: Int32
+        let line: [UInt8]
+    }
+
+    let questions: AsyncStream<Question>
+    private let socket: Int32
+
+    init(socket: Int32) throws {
+        let (questions, inbox) = AsyncStream.makeStream(
+            of: Question.self, bufferingPolicy: .bufferingOldest(Int(AgentLimits.controlConnections)))
+        self.questions = questions
+        self.socket = socket
+        let loop = Unmanaged.passRetained(Loop(socket: socket, inbox: inbox))
+        var thread = pthread_t()
+        let code = pthread_create(
+            &thread, nil,
+            { raw in
+                if let raw { Unmanaged<Loop>.fromOpaque(raw).takeRetainedValue().run() }
+                return nil
+            }, loop.toOpaque())
+        guard code == 0 else {
+            loop.release()
+            close(socket)
+            throw AgentError(
+                .notRunning, "The control socket's thread could not be started.",
+                remedy: "Raise the limit of processes.", fault: .environment)
+        }
+        pthread_detach(thread)
+    }
+
+    /// Takes nobody any more; `questions` ends. On Linux this wakes the thread out of `accept`.
+    func shut() { shutdown(socket, Int32(SHUT_RDWR)) }
+
+    /// Gives the socket back, after `questions` has ended.
+    func leave() { close(socket) }
+
+    private final class Loop: Sendable {
+        private let socket: Int32
+        private let inbox: AsyncStream<Question>.Continuation
+
+        init(socket: Int32, inbox: AsyncStream<Question>.Continuation) {
+            self.socket = socket
+            self.inbox = inbox
+        }
+
+        func run() {
+            while true {
+                let client = accept(socket, nil, nil)
+                if client >= 0 {
+                    _ = fcntl(client, F_SETFD, FD_CLOEXEC)
+                    take(client)
+                } else if errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS {
+                    // Whoever asks waits until there is room again.
+                    usleep(100_000)
+                } else if errno != EINTR, errno != ECONNABORTED {
+                    break
+                }
+            }
+            inbox.finish()
+        }
+
+        private func take(_ client: Int32) {
+            LocalSocket.setPatience(client, seconds: 2)
+            guard LocalSocket.isOwn(client),
+                let line = LocalSocket.read(client, limit: AgentLimits.controlBytes, throughLine: true)
+            else {
+                close(client)
+                return
+            }
+            if case .enqueued = inbox.yield(Question(socket: client, line: line)) { return }
+            close(client)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+package import AgentStore
+package import MartletTypes
+
+/// The status of the agent at the moment, from its journal and what runs.
+package struct StatusSource: Sendable {
+    private let store: AgentStore
+    private let profile: String
+    private let gateway: String
+    private let clock: AgentClock
+    private let started: Timestamp
+    private let serving: @Sendable (SlotName) async -> GenerationID?
+
+    /// `gateway` is where it listens; `serving` says which generation of a slot answers requests now.
+    package init(
+        store: AgentStore, profile: String, gateway: String, clock: AgentClock,
+        serving: @escaping @Sendable (SlotName) async -> GenerationID?
+    ) {
+        self.store = store
+        self.profile = profile
+        self.gateway = gateway
+        self.clock = clock
+        self.serving = serving
+        started = clock.now
+    }
+
+    package func status() async throws -> AgentStatus {
+        guard let identity = try store.identity.load() else { throw AgentError.notEnrolled }
+        let journal = store.journal
+        var slots: [AgentStatus.Slot] = []
+        for record in try await journal.slots() {
+            let history = try await journal.history(of: record.slot, limit: AgentLimits.statusHistory)
+            slots.append(AgentStatus.Slot(record, serving: await serving(record.slot), history: history))
+        }
+        return AgentStatus(
+            agent: AgentStatus.Agent(
+                device: identity.device, registry: identity.registry, version: MartletVersion.text, started: started,
+                certificateEnds: identity.notAfter, assignment: try await journal.mark(.assignmentNumber),
+                gateway: gateway, profile: profile, storeBytes: try await store.blobs.usage(),
+                waitingReports: try await journal.reports(limit: AgentLimits.reportsPerCall).count,
+                clockDistrust: clock.distrust),
+            slots: slots)
+    }
+}
+
+extension AgentStatus.Slot {
+    init(_ record: SlotRecord, serving: GenerationID?, history: [Transition]) {
+        let known = [record.current, record.candidate, record.previous].compactMap(\.self)
+        let shown = known.first { $0.id == serving } ?? record.current
+        self.init(
+            slot: record.slot, phase: record.phase.rawValue, serving: serving != nil, current: shown?.paths ?? [],
+            previous: record.previous?.paths ?? [], assigned: record.target?.paths ?? [],
+            generation: record.target?.generation ?? 0,
+            override: record.override.map { "\($0.code): \($0.message)" }, retryAt: record.retryAt,
+            history: history.map {
+                AgentStatus.Step(time: $0.time, phase: $0.to.rawValue, cause: $0.cause)
+            })
+    }
+}
