@@ -18,15 +18,14 @@ final class EngineLog: Sendable {
     init(path: String, limit: Int = RuntimeLimits.logBytes) throws(RuntimeError) {
         self.path = path
         self.limit = limit
-        let file = Self.open(path, O_APPEND)
+        let file = Self.open(path)
         guard file >= 0 else {
             let reason = String(cString: strerror(errno))
             throw RuntimeError(
                 .engineNotStarted, "The engine's log \(path) cannot be opened: \(reason).",
                 remedy: "Check that the folder exists and can be written.")
         }
-        var info = stat()
-        state = Mutex(State(file: file, written: fstat(file, &info) == 0 ? Int(info.st_size) : 0))
+        state = Mutex(State(file: file, written: Self.size(file)))
     }
 
     deinit { close(state.withLock { $0.file }) }
@@ -67,14 +66,20 @@ final class EngineLog: Sendable {
 
     private func rotate(_ state: inout State) {
         rename(path, path + ".1")
-        let file = Self.open(path, O_TRUNC)
+        let file = Self.open(path)
         guard file >= 0 else { return }
         close(state.file)
         state.file = file
-        state.written = 0
+        state.written = Self.size(file)
     }
 
-    private static func open(_ path: String, _ flag: Int32) -> Int32 {
-        Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flag, 0o600)
+    /// For appending: the engine that takes over writes to the same file for a while.
+    private static func open(_ path: String) -> Int32 {
+        Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_APPEND, 0o600)
+    }
+
+    private static func size(_ file: Int32) -> Int {
+        var info = stat()
+        return fstat(file, &info) == 0 ? Int(info.st_size) : 0
     }
 }
