@@ -1,5 +1,5 @@
 package import AgentStore
-package import MartletTypes
+internal import MartletTypes
 
 /// The status of the agent at the moment, from its journal and what runs.
 package struct StatusSource: Sendable {
@@ -8,18 +8,18 @@ package struct StatusSource: Sendable {
     private let gateway: String
     private let clock: AgentClock
     private let started: Timestamp
-    private let serving: @Sendable (SlotName) async -> GenerationID?
+    private let snapshots: @Sendable () async -> [SlotSnapshot]
 
-    /// `gateway` is where it listens; `serving` says which generation of a slot answers requests now.
+    /// `gateway` is where it listens; `snapshots` are the slots as they are now.
     package init(
         store: AgentStore, profile: String, gateway: String, clock: AgentClock,
-        serving: @escaping @Sendable (SlotName) async -> GenerationID?
+        snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
         self.store = store
         self.profile = profile
         self.gateway = gateway
         self.clock = clock
-        self.serving = serving
+        self.snapshots = snapshots
         started = clock.now
     }
 
@@ -27,9 +27,10 @@ package struct StatusSource: Sendable {
         guard let identity = try store.identity.load() else { throw AgentError.notEnrolled }
         let journal = store.journal
         var slots: [AgentStatus.Slot] = []
-        for record in try await journal.slots() {
+        for snapshot in await snapshots() {
+            let record = snapshot.record
             let history = try await journal.history(of: record.slot, limit: AgentLimits.statusHistory)
-            slots.append(AgentStatus.Slot(record, serving: await serving(record.slot), history: history))
+            slots.append(AgentStatus.Slot(record, serving: snapshot.serving, history: history))
         }
         return AgentStatus(
             agent: AgentStatus.Agent(

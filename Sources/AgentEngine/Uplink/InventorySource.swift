@@ -1,27 +1,27 @@
 package import AgentStore
 internal import DeviceProfiles
 package import MartletAPI
-package import MartletTypes
+internal import MartletTypes
 
-/// What the device is and has at the moment, from its files and its journal.
+/// What the device is and has at the moment, from its files and its slots.
 package struct InventorySource: Sendable {
     private let store: AgentStore
     private let hardware: DeviceHardware
-    private let serving: @Sendable (SlotName) async -> GenerationID?
+    private let snapshots: @Sendable () async -> [SlotSnapshot]
 
-    /// `serving` says which generation of a slot answers requests now.
+    /// `snapshots` are the slots as they are now.
     package init(
-        store: AgentStore, hardware: DeviceHardware, serving: @escaping @Sendable (SlotName) async -> GenerationID?
+        store: AgentStore, hardware: DeviceHardware, snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
         self.store = store
         self.hardware = hardware
-        self.serving = serving
+        self.snapshots = snapshots
     }
 
     package func inventory() async throws -> Inventory {
         var slots: [SlotName: SlotInventory] = [:]
-        for record in try await store.journal.slots() {
-            slots[record.slot] = SlotInventory(record, serving: await serving(record.slot))
+        for snapshot in await snapshots() {
+            slots[snapshot.record.slot] = SlotInventory(snapshot.record, serving: snapshot.serving)
         }
         return Inventory(
             agentVersion: MartletVersion.text, engines: hardware.engines, profile: hardware.profile.id,
