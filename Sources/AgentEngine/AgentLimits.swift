@@ -30,6 +30,8 @@ enum AgentLimits {
     static let longestRestart = Duration.seconds(30)
     /// Grace between SIGTERM and SIGKILL for an engine whose requests are over.
     static let engineGrace = Duration.seconds(3)
+    /// How long open answers may go on when the agent stops: under the 90 s after which systemd kills.
+    static let shutdownDrain = Duration.seconds(20)
     /// One line of the control socket.
     static let controlBytes = 64 * 1024
     /// Connections to the control socket at once.

@@ -29,9 +29,10 @@ package struct DeviceHardware: Sendable {
     }
 
     /// What a generation is expected to take of memory.
-    package func memory(of record: GenerationRecord, adapters: [ModelShape] = []) -> ByteCount {
+    package func memory(of record: GenerationRecord) -> ByteCount {
         let load = profile.load(settings: record.settings, shape: record.shape)
-        return MemoryEstimate(shape: record.shape, adapters: adapters, load: load, rule: profile.engine).total
+        let adapters = record.files.filter { $0.role == .adapter }.reduce(ByteCount.zero) { $0 + $1.size }
+        return MemoryEstimate(shape: record.shape, load: load, rule: profile.engine).total + adapters
     }
 
     /// Whether memory that is free now does not hold this generation beside what runs.

@@ -69,7 +69,10 @@ extension ReleaseInstaller {
         let settings = target.assignment.settings
         // What runs now makes room: in replace mode it goes first.
         let running = record.current.map { hardware.memory(of: $0) } ?? .zero
-        let room = hardware.profile.memoryRoom(hardware.probe.memory()) + running
+        let others = try await store.journal.slots().filter { $0.slot != record.slot }.compactMap(\.current)
+        let room =
+            hardware.profile.memoryRoom(
+                hardware.probe.memory(), otherSlots: others.reduce(.zero) { $0 + hardware.memory(of: $1) }) + running
         let disk = try await store.blobs.room()
         let candidates = index.variants.map { entry in candidate(entry, others: indexes.dropFirst()) }
         let choice = VariantChoice.choose(

@@ -1,0 +1,196 @@
+internal import AgentStore
+internal import DeviceProfiles
+package import Logging
+internal import MartletAPI
+internal import MartletTypes
+internal import ModelRuntime
+internal import ServiceLifecycle
+internal import UnixSignals
+
+/// The agent as a process: all its wiring.
+package struct AgentApp: Sendable {
+    private let configuration: AgentConfiguration
+    private let data: String
+    private let environment: [String: String]
+    private let logger: Logger
+
+    /// `data` is the device's data folder, an absolute path; `environment` is where the engine is looked for.
+    package init(configuration: AgentConfiguration, data: String, environment: [String: String], logger: Logger) {
+        self.configuration = configuration
+        self.data = data
+        self.environment = environment
+        self.logger = logger
+    }
+
+    /// Serves until SIGTERM or SIGINT; then takes no more requests, lets open answers end, and ends the engines.
+    ///
+    /// Throws `notEnrolled`, `alreadyRunning`, `portInUse` and what else keeps an agent from serving. A registry that is
+    /// away, and an engine that is missing, do not.
+    package func run() async throws {
+        let started = ContinuousClock.now
+        let layout = StoreLayout(root: data)
+        guard let identity = try IdentityStore(folder: layout.identity).load() else { throw AgentError.notEnrolled }
+        let store = try await AgentStore.open(root: data, budget: configuration.disk)
+        do {
+            try await serve(store, identity, started)
+        } catch {
+            await store.close()
+            throw error
+        }
+        await store.close()
+    }
+
+    private func serve(
+        _ store: AgentStore, _ identity: DeviceIdentity, _ started: ContinuousClock.Instant
+    ) async throws {
+        logger.notice(
+            "agent starts", metadata: ["device": "\(identity.device)", "version": "\(MartletVersion.text)"])
+        let signed = Timestamp(milliseconds: try await store.journal.mark(.signedTime))
+        let clock = AgentClock(signed: signed)
+        try await tellRecovery(store, clock)
+        let engines = await installedEngines()
+        let hardware = try DeviceHardware.read(
+            probe: HardwareProbe(storagePaths: [data]), engines: Self.versions(engines))
+        let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
+        let launcher = ForkLauncher(
+            engines: engines, runFolder: store.layout.run + "/engines", confinement: configuration.engine.confinement,
+            niceness: configuration.engine.niceness)
+        await launcher.sweep()
+
+        let link = RegistryLink(store: store, bandwidth: configuration.bandwidth)
+        let trust = try TrustKeeper(store: store, link: link, clock: clock)
+        let installer = ReleaseInstaller(
+            store: store, link: link, trust: trust, clock: clock, policy: configuration.policy, hardware: hardware)
+        let reports = ReportSender(journal: store.journal, peer: link, logger: logger)
+        let inventoryWake = WakeSignal()
+        let changed: @Sendable () -> Void = {
+            reports.wake.ring()
+            inventoryWake.ring()
+        }
+        let agent = DeviceAgent(
+            tools: SlotTools(
+                store: store, installer: installer, engines: engineTools(launcher, gateway, store, hardware),
+                clock: clock, logger: logger, changed: changed, started: started))
+        let inventory = InventorySource(store: store, hardware: hardware) { await agent.snapshots() }
+        // Ended in reverse order: first what speaks to the registry, then the gateway with its open answers, then the
+        // engines.
+        let services: [any Service] = [
+            agent,
+            GatewayService(gateway: gateway) { port in try announce(port, store) },
+            AssignmentSync(
+                store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, changed: changed),
+            Renewal(
+                store: store.identity, journal: store.journal.identity, clock: { clock.now }, logger: logger
+            ) { _ in await link.renew() },
+            reports,
+            InventorySender(peer: link, wake: inventoryWake, logger: logger) { try await inventory.inventory() },
+            telemetry(identity, gateway, hardware, store, link, clock),
+            ControlSocket(folder: store.layout.run, logger: logger) {
+                let port = try await gateway.boundPort
+                return try await StatusSource(
+                    store: store, profile: hardware.profile.id, gateway: address(port), clock: clock
+                ) { await agent.snapshots() }.status()
+            },
+        ]
+        let group = ServiceGroup(
+            configuration: ServiceGroupConfiguration(
+                services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: logger))
+        do {
+            try await group.run()
+        } catch {
+            await link.close()
+            throw error
+        }
+        await link.close()
+        logger.notice("agent stops")
+    }
+
+    // MARK: Parts
+
+    /// What the owner fixed; a stop of the agent does not wait as long as a switch may.
+    private var gatewayConfiguration: GatewayConfiguration {
+        var gateway = configuration.gateway
+        gateway.drainDeadline = min(gateway.drainDeadline, AgentLimits.shutdownDrain)
+        return gateway
+    }
+
+    /// Without an engine the agent runs, says so, and installs nothing.
+    private func installedEngines() async -> [EngineBinary] {
+        do {
+            return [try await configuration.engine.binary(environment: environment)]
+        } catch {
+            logger.error("no engine", metadata: ["code": "\(error.code)", "error": "\(error.message) \(error.remedy)"])
+            return []
+        }
+    }
+
+    /// An engine that does not tell its version is there all the same, and too old for whatever demands one.
+    private static func versions(_ engines: [EngineBinary]) -> [String: String] {
+        Dictionary(engines.map { ($0.name, $0.version ?? "unknown") }) { first, _ in first }
+    }
+
+    private func engineTools(
+        _ launcher: ForkLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware
+    ) -> EngineTools {
+        let threads = configuration.engine.threads
+        return EngineTools(
+            launcher: launcher, gateway: gateway, store: store,
+            settings: SwapSettings(drainDeadline: configuration.gateway.drainDeadline),
+            needsPlace: { hardware.lacksRoom(for: $0) },
+            complete: { record in
+                var settings = record.settings
+                settings.threads = settings.threads ?? threads
+                return hardware.completed(settings, shape: record.shape)
+            })
+    }
+
+    private func telemetry(
+        _ identity: DeviceIdentity, _ gateway: Gateway, _ hardware: DeviceHardware, _ store: AgentStore,
+        _ link: RegistryLink, _ clock: AgentClock
+    ) -> TelemetrySender {
+        let sampler = SystemSampler(store: data, clock: { clock.now })
+        return TelemetrySender(
+            source: TelemetrySender.Source(
+                device: identity.device, profile: hardware.profile.id,
+                intervals: { await gateway.takeMeasurements() }, sample: { await sampler.sample() }),
+            journal: store.journal, peer: link, interval: configuration.telemetryInterval,
+            budget: configuration.telemetryBudget, logger: logger)
+    }
+
+    /// Tells where the gateway listens, for those that let it take a free port.
+    private func announce(_ port: Int, _ store: AgentStore) throws {
+        var addresses = ["gateway": address(port)]
+        addresses["gatewaySocket"] = configuration.gateway.unixSocketPath
+        try store.files.writeAtomically(JSONText.encode(addresses), to: store.layout.run + "/addresses.json")
+        logger.notice("gateway listens", metadata: ["address": "\(address(port))"])
+    }
+
+    private func address(_ port: Int) -> String {
+        GatewayAddress.text(host: configuration.gateway.host, port: port)
+    }
+
+    private func tellRecovery(_ store: AgentStore, _ clock: AgentClock) async throws {
+        guard let recovery = store.recovery else { return }
+        let found = recovery.slots.map(\.text).joined(separator: ", ")
+        let message =
+            "\(recovery.cause) It is kept as \(recovery.keptAside); found again: \(found.isEmpty ? "no slot" : found)."
+        logger.error("journal made anew", metadata: ["error": "\(message)"])
+        try await store.journal.report(
+            ReportBody.write(.init(sequence: 0, time: clock.now, code: "journalRecovered", message: message)))
+    }
+}
+
+/// The gateway for as long as the agent runs.
+private struct GatewayService: Service {
+    let gateway: Gateway
+    let onBound: @Sendable (Int) throws -> Void
+
+    func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            async let served: Void = gateway.run()
+            try onBound(await gateway.boundPort)
+            try await served
+        }
+    }
+}
