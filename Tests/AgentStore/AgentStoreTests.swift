@@ -1,0 +1,104 @@
+import AgentStore
+import Foundation
+import Glibc
+import MartletTypes
+import TestSupport
+import Testing
+
+@Suite("The data folder")
+struct AgentStoreTests {
+    @Test("belongs to one agent at a time, and to the next when that one is gone, however it went")
+    func lock() async throws {
+        let scene = try Scene()
+        var first: AgentStore? = try await scene.open()
+        let error = await #expect(throws: AgentStoreError.self) { _ = try await scene.open() }
+        #expect(error?.reason == .alreadyRunning)
+        #expect(error?.message.contains(scene.root) == true)
+        // The refusal did no harm to the one at work.
+        try await first?.journal.report([1])
+        await first?.close()
+        first = nil
+        let second = try await scene.open()
+        #expect(try await second.journal.reports(limit: 1).count == 1)
+    }
+
+    @Test("is freed by the kernel when its process is killed")
+    func lockOfAnotherProcess() async throws {
+        let scene = try Scene()
+        await (try await scene.open()).close()
+        let holder = try RunningProcess(
+            "/usr/bin/flock", ["--no-fork", "--nonblock", scene.layout.lock, "sleep", "600"],
+            log: scene.folder.file("flock.log"))
+        try await eventually(within: 20, "the other process has the lock") {
+            await code { _ = try await scene.open() } == .alreadyRunning
+        }
+        holder.signal(SIGKILL)
+        try await eventually(within: 20, "the lock is free") { await code { _ = try await scene.open() } == nil }
+    }
+
+    @Test("is made with permissions that keep others out of what is private")
+    func folders() async throws {
+        let scene = try Scene()
+        let store = try await scene.open()
+        for (path, mode) in [
+            (scene.layout.identity, 0o700), (scene.layout.partial, 0o700), (scene.layout.quarantine, 0o700),
+            (scene.layout.blobs, 0o755), (scene.layout.generations, 0o755), (scene.layout.lock, 0o600),
+        ] as [(String, UInt32)] {
+            #expect(store.files.status(path)?.mode == mode, "\(path)")
+        }
+    }
+
+    @Test("opens again with all that was kept")
+    func reopened() async throws {
+        let scene = try Scene()
+        var store = try await scene.open()
+        #expect(store.recovery == nil)
+        #expect(try store.lastAssignment() == nil)
+        try await store.accept(assignment: Array("{\"signed\":{\"number\":7}}".utf8), number: 7)
+        let identity = store.journal.identity
+        await store.close()
+        store = try await scene.copied().open()
+        #expect(store.recovery == nil)
+        #expect(store.journal.identity == identity)
+        #expect(try store.lastAssignment() == Array("{\"signed\":{\"number\":7}}".utf8))
+        #expect(try await store.journal.mark(.assignmentNumber) == 7)
+    }
+
+    @Test("refuses an assignment's copy that is longer than any can be")
+    func longAssignment() async throws {
+        let scene = try Scene()
+        let store = try await scene.open()
+        try Data(count: Limits.assignmentBytes + 1).write(to: URL(fileURLWithPath: scene.layout.assignment))
+        #expect(throws: AgentStoreError.self) { try store.lastAssignment() }
+    }
+
+    @Test("that cannot be made is an error that names it")
+    func impossible() async throws {
+        let scene = try Scene()
+        try Data([1]).write(to: URL(fileURLWithPath: scene.root))
+        let error = await #expect(throws: AgentStoreError.self) { _ = try await scene.open() }
+        #expect(error?.message.contains(scene.root) == true)
+        let deep = await #expect(throws: AgentStoreError.self) {
+            _ = try await AgentStore.open(root: scene.folder.file("no/such/parent"))
+        }
+        #expect(deep?.reason == .missingFile)
+    }
+
+    @Test("tells the causes apart that a person can mend", arguments: [
+        (ENOSPC, AgentStoreError.Code.diskFull), (EDQUOT, .diskFull), (EROFS, .readOnly), (EACCES, .readOnly),
+        (EPERM, .readOnly), (ENOENT, .missingFile), (EIO, .storageFailed), (EMFILE, .storageFailed),
+    ])
+    func causes(number: Int32, expected: AgentStoreError.Code) {
+        let error = AgentStoreError(errno: number, "write", "/data/x")
+        #expect(error.reason == expected)
+        #expect(error.code == expected.rawValue)
+        #expect(error.message.hasPrefix("Could not write /data/x: "))
+        #expect(error.message.hasSuffix(String(cString: strerror(number)) + "."))
+        #expect(error.fault == .environment)
+    }
+
+    @Test("says what to do about each error", arguments: AgentStoreError.Code.allCases)
+    func remedies(code: AgentStoreError.Code) {
+        #expect(AgentStoreError(code, "x").remedy.hasSuffix("."))
+    }
+}

@@ -1,0 +1,177 @@
+import AgentStore
+import Foundation
+import MartletTypes
+import TestSupport
+import Testing
+
+@Suite("The blob store's upkeep")
+struct BlobUpkeepTests {
+    let scene: Scene
+    let store: AgentStore
+
+    init() async throws {
+        scene = try Scene()
+        store = try await scene.open()
+    }
+
+    private func references() async throws -> Set<Digest> {
+        try await store.journal.slots().reduce(into: []) { $0.formUnion($1.blobs) }
+    }
+
+    @Test("collects what no slot names: never a blob of the current, previous, candidate or planned generation")
+    func collection() async throws {
+        var blobs: [Digest] = []
+        for seed in 20..<28 { blobs.append(try await store.blobs.bring(Sample.bytes(100 + Int(seed), seed: seed))) }
+        var record = SlotRecord(slot: try SlotName("triage"))
+        record.previous = try Sample.generation(1, weights: [blobs[0], blobs[1]])
+        record.current = try Sample.generation(2, weights: [blobs[0], blobs[2]], documents: [blobs[3]])
+        record.candidate = try Sample.generation(3, weights: [blobs[0], blobs[4]])
+        record.planned = [blobs[5]]
+        try await store.journal.save(record, transition: nil)
+        let gone = try await store.blobs.collect { try await references() }
+        #expect(gone == BlobStore.Collected(blobs: 2, bytes: ByteCount(126 + 127)))
+        for digest in blobs[..<6] { #expect(store.blobs.has(digest)) }
+        for digest in blobs[6...] { #expect(!store.blobs.has(digest)) }
+        #expect(try await store.blobs.collect { try await references() } == BlobStore.Collected())
+    }
+
+    @Test("spares every blob that a record can name", arguments: 0..<6)
+    func everyField(field: Int) async throws {
+        let digest = try await store.blobs.bring(Sample.bytes(64, seed: 30))
+        var generation = try Sample.generation(1)
+        switch field {
+        case 0: generation = try Sample.generation(1, weights: [digest])
+        case 1: generation.documents = [digest]
+        case 2: generation.probes = digest
+        case 3: generation.evaluation = digest
+        case 4: generation.chatTemplate = digest
+        default: generation = try Sample.generation(1, weights: [Digest.of([0]), digest])
+        }
+        var record = SlotRecord(slot: try SlotName("triage"))
+        record.previous = generation
+        try await store.journal.save(record, transition: nil)
+        #expect(try await store.blobs.collect { try await references() }.blobs == 0)
+        #expect(store.blobs.has(digest))
+    }
+
+    @Test("collects unfinished blobs, strays and leftovers, and spares those that a plan names")
+    func unfinished() async throws {
+        let planned = Digest.of([1])
+        let stale = Digest.of([2])
+        for digest in [planned, stale] {
+            let partial = try await store.blobs.open(digest, size: ByteCount(10))
+            try partial.append([0, 0])
+            partial.close()
+        }
+        for name in ["partial/notes.txt", "partial/sha256-xyz", "blobs/sha256/stray", "blobs/sha512/\(stale.hex)"] {
+            try Data([1]).write(to: URL(fileURLWithPath: "\(scene.root)/\(name)"))
+        }
+        let gone = try await store.blobs.collect { [planned] }
+        #expect(gone.blobs == 5)
+        #expect(store.blobs.partialSize(planned) == ByteCount(2))
+        #expect(try store.files.names(in: scene.layout.partial).count == 1)
+        #expect(try store.files.names(in: scene.layout.blobs).isEmpty)
+    }
+
+    @Test("never takes a blob that arrives while it reads the references")
+    func arrival() async throws {
+        let blobs = store.blobs
+        let old = try await blobs.bring([1])
+        let gone = try await blobs.collect {
+            try await blobs.bring([2])
+            return []
+        }
+        #expect(gone.blobs == 1)
+        #expect(!blobs.has(old))
+        #expect(blobs.has(Digest.of([2])))
+    }
+
+    @Test("removes nothing where the references cannot be read")
+    func unreadableReferences() async throws {
+        let digest = try await store.blobs.bring([1])
+        #expect(
+            await code {
+                _ = try await store.blobs.collect { throw AgentStoreError(.journalUnusable, "x") }
+            } == .journalUnusable)
+        #expect(store.blobs.has(digest))
+    }
+
+    @Test("finds one flipped bit, wherever it is, and puts the blob aside", arguments: [0, 1_048_575, 1_048_576, 2_500_000])
+    func scrub(position: Int) async throws {
+        var bytes = Sample.bytes(2_500_001, seed: 40)
+        let digest = try await store.blobs.bring(bytes)
+        #expect(try await store.blobs.scrub(digest))
+        bytes[position] ^= 0x10
+        try Data(bytes).write(to: URL(fileURLWithPath: scene.layout.blob(digest)))
+        #expect(try await !store.blobs.scrub(digest))
+        #expect(!store.blobs.has(digest))
+        #expect(try store.files.names(in: scene.layout.quarantine) == [digest.hex])
+        #expect(try await !store.blobs.scrub(digest), "an absent blob is not a sound one")
+        bytes[position] ^= 0x10
+        try await store.blobs.bring(bytes)
+        #expect(try await store.blobs.scrub(digest))
+    }
+
+    @Test("finds a blob that lost or gained bytes")
+    func lengths() async throws {
+        let bytes = Sample.bytes(1000, seed: 41)
+        for changed in [Array(bytes.dropLast()), bytes + [0], []] {
+            let digest = try await store.blobs.bring(bytes)
+            try Data(changed).write(to: URL(fileURLWithPath: scene.layout.blob(digest)))
+            #expect(try await !store.blobs.scrub(digest))
+        }
+    }
+
+    @Test("keeps few of what it put aside")
+    func boundedQuarantine() async throws {
+        for seed in 50..<56 as Range<UInt64> {
+            let digest = try await store.blobs.bring(Sample.bytes(10, seed: seed))
+            try Data([0]).write(to: URL(fileURLWithPath: scene.layout.blob(digest)))
+            _ = try await store.blobs.scrub(digest)
+        }
+        #expect(try store.files.names(in: scene.layout.quarantine).count == 6)
+        _ = try await store.blobs.collect { [] }
+        #expect(try store.files.names(in: scene.layout.quarantine).count == 3)
+    }
+
+    @Test("counts finished and unfinished blobs as used")
+    func usage() async throws {
+        try await store.blobs.bring(Sample.bytes(1000, seed: 60))
+        try await store.blobs.put([1, 2, 3], as: Digest.of([1, 2, 3], .sha512))
+        let partial = try await store.blobs.open(Digest.of([9]), size: ByteCount(50))
+        try partial.append([UInt8](repeating: 0, count: 20))
+        #expect(try await store.blobs.usage() == ByteCount(1023))
+        partial.close()
+    }
+
+    @Test("refuses what would break the budget before a byte is fetched, and says by how much")
+    func budget() async throws {
+        let blobs = BlobStore(
+            layout: scene.layout, files: RealFileSystem(), budget: DiskBudget(limit: ByteCount(10_000), reserve: .zero))
+        try await blobs.bring(Sample.bytes(4_000, seed: 61))
+        try await blobs.makeSure(roomFor: ByteCount(6_000))
+        #expect(try await blobs.room() == ByteCount(6_000))
+        let error = await #expect(throws: AgentStoreError.self) { try await blobs.makeSure(roomFor: ByteCount(6_001)) }
+        #expect(error?.reason == .diskFull)
+        #expect(error?.message.contains("5.9 KiB") == true && error?.message.contains("9.8 KiB") == true)
+        #expect(error?.remedy.contains("budget") == true)
+        #expect(try store.files.names(in: scene.layout.partial).isEmpty)
+    }
+
+    @Test("leaves the reserve on the disk to others, and room is never less than nothing")
+    func reserve() async throws {
+        let free = try RealFileSystem().freeSpace(scene.root)
+        let generous = BlobStore(
+            layout: scene.layout, files: RealFileSystem(), budget: DiskBudget(reserve: free + .mebibytes(1024)))
+        #expect(await code { try await generous.makeSure(roomFor: ByteCount(1)) } == .diskFull)
+        #expect(try await generous.room() == .zero)
+        let tight = FixedSpace(free: ByteCount(1_000))
+        let blobs = BlobStore(layout: scene.layout, files: tight, budget: DiskBudget(reserve: ByteCount(400)))
+        try await blobs.makeSure(roomFor: ByteCount(600))
+        #expect(await code { try await blobs.makeSure(roomFor: ByteCount(601)) } == .diskFull)
+        #expect(try await blobs.room() == ByteCount(600))
+        let over = BlobStore(layout: scene.layout, files: tight, budget: DiskBudget(limit: .zero, reserve: .zero))
+        try await store.blobs.bring([1])
+        #expect(try await over.room() == .zero)
+    }
+}
