@@ -102,6 +102,7 @@ package final class Gateway: Sendable {
         let start = clock.now
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.core.waitUntilEmpty(key, orCancelled: true) }
+            // A cancelled sleep ends the waiting, which is what the caller of a cancelled task wants.
             group.addTask { try? await Task.sleep(for: deadline) }
             await group.next()
             group.cancelAll()

@@ -51,8 +51,9 @@ final class GatewayListener: Sendable {
             floor.value.finishUp(over)
         }
         let timer = loop.scheduleTask(in: TimeAmount(deadline)) { floor.value.closeAll() }
-        // The promise is only ever succeeded.
-        try? await over.futureResult.get()
+        await withCheckedContinuation { continuation in
+            over.futureResult.whenComplete { _ in continuation.resume() }
+        }
         timer.cancel()
         if let path = configuration.unixSocketPath { unlink(path) }
     }

@@ -36,17 +36,22 @@ final class GatewayClient: Sendable {
     }
 
     private static func connect(_ dial: (ClientBootstrap) async throws -> any Channel) async throws -> GatewayClient {
+        let made = group.any().makePromise(of: NIOLoopBound<Handler>.self)
         let bootstrap = ClientBootstrap(group: group).channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
+                let handler = Handler()
                 try channel.pipeline.syncOperations.addHTTPClientHandlers(leftOverBytesStrategy: .dropBytes)
-                try channel.pipeline.syncOperations.addHandler(Handler())
+                try channel.pipeline.syncOperations.addHandler(handler)
+                made.succeed(NIOLoopBound(handler, eventLoop: channel.eventLoop))
             }
         }
-        let channel = try await dial(bootstrap)
-        let handler = try await channel.eventLoop.submit {
-            NIOLoopBound(try channel.pipeline.syncOperations.handler(type: Handler.self), eventLoop: channel.eventLoop)
-        }.get()
-        return GatewayClient(channel: channel, handler: handler)
+        do {
+            let channel = try await dial(bootstrap)
+            return GatewayClient(channel: channel, handler: try await made.futureResult.get())
+        } catch {
+            made.fail(error)
+            throw error
+        }
     }
 
     /// Sends one request and waits for the end of its answer or of the connection.

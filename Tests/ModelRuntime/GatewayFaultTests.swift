@@ -140,7 +140,7 @@ struct GatewayFaultTests {
     func silent(hasBegun: Bool) async throws {
         let begun = ScriptedEngine.streamHead + ScriptedEngine.chunk("data: 1\n\n")
         try await FaultScene.run(
-            { _ in hasBegun ? [.send(begun)] : [] }, configure: { $0.engineSilence = .milliseconds(200) }
+            { _ in hasBegun ? [.send(begun)] : [] }, configure: { $0.engineSilence = .seconds(3) }
         ) { scene in
             let answer = try await scene.ask(Question.chat(stream: true))
             #expect(hasBegun ? !answer.isWhole && answer.text.contains("engine_silent") : answer.status == 504)
@@ -196,8 +196,12 @@ struct GatewayFaultTests {
         try await FaultScene.run({ $0 == 1 ? [.send(begun)] : [] }) { scene in
             let next = ScriptedEngine { _ in [.send(Self.good)] }
             try await next.listen(scene.folder.file("2.sock"))
-            let stream = Task { try await scene.ask(Question.chat(stream: true)) }
-            try await eventually(within: 20, "the stream has begun") { scene.engine.requests.count == 1 }
+            let client = try await GatewayClient.connect(port: scene.port)
+            let pieces = Mutex(0)
+            let stream = Task {
+                try await client.ask(body: Question.chat(stream: true)) { pieces.withLock { $0 += 1 } }
+            }
+            try await eventually(within: 20, "the stream has begun") { pieces.withLock { $0 } > 0 }
             let silent = Task { try await scene.ask() }
             try await eventually(within: 20, "both are open") { scene.engine.requests.count == 2 }
             await scene.route(2)
