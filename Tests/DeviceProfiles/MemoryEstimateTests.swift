@@ -73,7 +73,8 @@ struct MemoryEstimateTests {
             architecture: "x", parameterCount: 0, quantization: "none", fileSize: .zero, tensorBytes: .zero)
         let load = SlotLoad(contextTokens: 4096)
         #expect(MemoryEstimate(shape: empty, load: load, rule: Self.rule()).total >= .mebibytes(20))
-        var absurd = Self.smol(["Q4_0": .max, "Q4_K": .max, "F32": .min])
+        var absurd = Self.smol([:])
+        absurd.tensorBytesByType = ["Q4_0": .max, "Q4_K": .max, "F32": .min]
         absurd.tensorBytes = ByteCount(Int64.max)
         (absurd.blockCount, absurd.headCountKV, absurd.keyLength, absurd.vocabularySize) = (.max, .max, .max, .max)
         absurd.embeddingLength = -5

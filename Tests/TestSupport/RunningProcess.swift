@@ -99,6 +99,9 @@ public func run(
 public struct NeverTrue: Error, CustomStringConvertible {
     /// What never came true.
     public let description: String
+
+    /// Says what never came true.
+    public init(description: String) { self.description = description }
 }
 
 /// Waits until `condition` holds, looking every 20 ms; throws `NeverTrue` after `seconds`.
