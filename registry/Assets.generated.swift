@@ -1665,7 +1665,7 @@ th, td { text-align: left; padding: .55rem .85rem; vertical-align: top; border-b
 tbody tr:last-child > * { border-bottom: 0; }
 thead th { color: var(--soft); font-size: .8rem; font-weight: 550; white-space: nowrap; background: color-mix(in srgb, var(--page) 60%, var(--card)); }
 tbody th { font-weight: 550; white-space: nowrap; }
-td { overflow-wrap: anywhere; }
+td { overflow-wrap: break-word; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .wide { min-width: 12rem; }
 td small, li small { color: var(--soft); }
@@ -1732,6 +1732,8 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 @media (max-width: 760px) {
   table { display: block; overflow-x: auto; }
   .session span { display: none; }
+  .bar nav { order: 3; flex: 1 0 100%; }
+  .session { margin-left: auto; }
 }
 
 """##,
@@ -1927,7 +1929,7 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 </tbody>
 </table>
 {{/hasFleets}}
-{{^hasFleets}}<p class="empty">No fleet yet. <code>martlet fleets create berlin --selector site=berlin</code> makes one.</p>{{/hasFleets}}
+{{^hasFleets}}<p class="empty">No fleet yet. <code>martlet fleets set berlin --selector site=berlin</code> makes one.</p>{{/hasFleets}}
 </section>
 
 <section aria-labelledby="devices">

@@ -14,7 +14,9 @@ struct FirstToken {
         let secret = try OperatorService.newSecret("martlet_")
         let id = try OperatorService.newID("t")
         // The file first: after a crash in between there is no token that nobody knows, only a file to be written anew.
-        if let file = configuration.adminTokenFile { try folder.write(Array((secret + "\n").utf8), to: file, mode: 0o600) }
+        if let file = configuration.adminTokenFile {
+            try folder.write(Array((secret + "\n").utf8), to: file, mode: 0o600)
+        }
         try await core.database.write { sql in
             let now = core.clock()
             try TokenStore(sql).create(TokenRow(id: id, name: "admin", role: "admin", created: now), secret: secret)

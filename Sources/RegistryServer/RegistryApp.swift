@@ -43,7 +43,7 @@ package final class RegistryApp: Sendable {
         try await metadata.renew()
         let services = try services(core, folder, metadata)
         var groupConfiguration = ServiceGroupConfiguration(
-            services: services.map { .init(service: $0) }, 
+            services: services.map { .init(service: $0) },
             gracefulShutdownSignals: handlingSignals ? [.sigterm, .sigint] : [], logger: configuration.logger)
         // Requests that take longer than this are cut; uploads and downloads go on where they stood.
         groupConfiguration.maximumGracefulShutdownDuration = ServerLimits.shutdownGrace
@@ -73,7 +73,8 @@ package final class RegistryApp: Sendable {
         let deviceContexts = try TLSContextBox(try certificate.configuration())
         let operatorAuthorizer = OperatorAuthorizer(
             core: core, sessions: sessions,
-            wrongTokens: RateLimit(limit: ServerLimits.wrongTokens, window: ServerLimits.loginWindow, clock: core.clock))
+            wrongTokens: RateLimit(limit: ServerLimits.wrongTokens, window: ServerLimits.loginWindow, clock: core.clock)
+        )
         let renderer = try PageRenderer(assets: assets)
         let dashboard = Dashboard(
             service: operators, renderer: renderer, live: LiveStreams(changes: core.changes),

@@ -32,7 +32,8 @@ struct Upkeep: Service {
                             try IdempotencyStore($0).prune(before: now - ServerLimits.idempotencyLife)
                         }
                         _ = try await core.database.write {
-                            try TelemetryStore($0).prune(before: now - .seconds(Int64(ServerLimits.telemetryMinutes) * 60))
+                            try TelemetryStore($0).prune(
+                                before: now - .seconds(Int64(ServerLimits.telemetryMinutes) * 60))
                         }
                     }
                 }

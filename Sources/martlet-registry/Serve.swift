@@ -64,7 +64,8 @@ struct Serve: AsyncParsableCommand {
         var logger = Logger(label: "martlet-registry") { StreamLogHandler.standardError(label: $0) }
         if let level = value(logLevel, "LOG_LEVEL") {
             guard let known = Logger.Level(rawValue: level) else {
-                throw InvalidValue(kind: "log level", value: level, rule: "trace, debug, info, notice, warning or error")
+                throw InvalidValue(
+                    kind: "log level", value: level, rule: "trace, debug, info, notice, warning or error")
             }
             logger.logLevel = known
         }

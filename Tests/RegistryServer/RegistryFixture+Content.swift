@@ -42,7 +42,8 @@ extension RegistryFixture {
         let own = leavingOutWeights ? Descriptor(mediaType: MediaType.weights, of: weights) : try await push(weights)
         var layers = [WeightLayer(descriptor: own, role: base == nil ? .model : .adapter, fileName: "weights.gguf")]
         if base != nil {
-            layers.insert(WeightLayer(descriptor: try await push(baseWeights), role: .base, fileName: "base.gguf"), at: 0)
+            layers.insert(
+                WeightLayer(descriptor: try await push(baseWeights), role: .base, fileName: "base.gguf"), at: 0)
         }
         let config = ModelConfig(
             descriptor: .init(name: "Tiny"), config: .init(architecture: "llama", format: "gguf"),

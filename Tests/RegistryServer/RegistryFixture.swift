@@ -44,18 +44,19 @@ final class RegistryFixture: Sendable {
 
     /// Starts a registry on `folder` (a fresh one where nil) and waits until it listens.
     static func start(
-        on folder: TemporaryFolder? = nil, clock: TestClock = TestClock(), assets: String? = nil
+        on folder: TemporaryFolder? = nil, dataFolder: String? = nil, clock: TestClock = TestClock()
     ) async throws -> RegistryFixture {
         let folder = try folder ?? TemporaryFolder("registry")
         let lines = Lines()
+        let data = dataFolder ?? folder.file("data")
         let configuration = RegistryConfiguration(
-            dataFolder: folder.file("data"), operatorAddress: ListenAddress(host: "127.0.0.1", port: 0),
-            deviceAddress: ListenAddress(host: "127.0.0.1", port: 0), assetsFolder: assets,
-            adminTokenFile: folder.file("admin.token"), clock: { clock.now },
+            dataFolder: data, operatorAddress: ListenAddress(host: "127.0.0.1", port: 0),
+            deviceAddress: ListenAddress(host: "127.0.0.1", port: 0), adminTokenFile: folder.file("admin.token"),
+            clock: { clock.now },
             announce: { lines.add($0) })
         let app = RegistryApp(configuration: configuration)
         let running = Task { try await app.run(handlingSignals: false) }
-        let addresses = folder.file("data/run/addresses.json")
+        let addresses = data + "/run/addresses.json"
         let failure = Mutex<(any Error)?>(nil)
         let watch = Task {
             do { try await running.value } catch { failure.withLock { $0 = error } }
@@ -65,7 +66,8 @@ final class RegistryFixture: Sendable {
             return FileManager.default.fileExists(atPath: addresses)
         }
         _ = watch
-        let bound = try JSONText.decode([String: String].self, from: try Data(contentsOf: URL(fileURLWithPath: addresses)))
+        let bound = try JSONText.decode(
+            [String: String].self, from: try Data(contentsOf: URL(fileURLWithPath: addresses)))
         return try RegistryFixture(folder, clock, app, lines, running, bound)
     }
 
@@ -112,7 +114,8 @@ final class RegistryFixture: Sendable {
         try HTTPClient(origin: operatorOrigin, configuration: .init(bearerToken: token))
     }
 
-    func operatorClient(role: Role, namespace: String? = nil, validSeconds: Int64? = nil) async throws -> OperatorClient {
+    func operatorClient(role: Role, namespace: String? = nil, validSeconds: Int64? = nil) async throws -> OperatorClient
+    {
         let name = "t\(UInt32.random(in: 0...UInt32.max))"
         let info = try await admin.createToken(
             TokenRequest(name: name, role: role, namespace: namespace, validSeconds: validSeconds))

@@ -73,7 +73,8 @@ final class SimulatedDevice: Sendable {
         guard let bytes else { return nil }
         let now = Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000))
         let assignment = try Assignment.verify(
-            bytes, directorKeys: [director.keyID: director], threshold: 1, device: name, highestNumber: highest, now: now)
+            bytes, directorKeys: [director.keyID: director], threshold: 1, device: name, highestNumber: highest,
+            now: now)
         number.withLock { $0 = assignment.number }
         return assignment
     }

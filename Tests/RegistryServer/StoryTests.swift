@@ -54,7 +54,9 @@ import Trust
             #expect(assignment.slots[slot]?.releases.map(\.path) == [first.path])
         }
         let actions = try await registry.admin.audit().map(\.action)
-        for action in ["trust.init", "release.publish", "device.enrol", "rollout.create", "rollout.rollBack", "rollback"] {
+        for action in [
+            "trust.init", "release.publish", "device.enrol", "rollout.create", "rollout.rollBack", "rollback",
+        ] {
             #expect(actions.contains(action), "\(action) is in the audit log")
         }
         try await registry.stop()

@@ -16,7 +16,7 @@ struct Chart {
 
     private static let width = 360.0
     private static let height = 130.0
-    private static let left = 52.0
+    private static let left = 60.0
     private static let right = 10.0
     private static let top = 10.0
     private static let bottom = 22.0
@@ -35,9 +35,12 @@ struct Chart {
         ]
         for share in [0.0, 0.5, 1.0] {
             let y = Self.number(ordinate(share * top, top))
-            parts.append("<line class=\"grid\" x1=\"\(Int(Self.left))\" x2=\"\(Int(Self.width - Self.right))\" y1=\"\(y)\" y2=\"\(y)\"/>")
             parts.append(
-                "<text x=\"\(Int(Self.left - 6))\" y=\"\(y)\" dy=\"4\" text-anchor=\"end\">\(Self.escape(format(share * top)))</text>")
+                "<line class=\"grid\" x1=\"\(Int(Self.left))\" x2=\"\(Int(Self.width - Self.right))\" y1=\"\(y)\" y2=\"\(y)\"/>"
+            )
+            parts.append(
+                "<text x=\"\(Int(Self.left - 6))\" y=\"\(y)\" dy=\"4\" text-anchor=\"end\">\(Self.escape(format(share * top)))</text>"
+            )
         }
         let baseline = Int(Self.height - 5)
         parts.append("<text x=\"\(Int(Self.left))\" y=\"\(baseline)\">60 min ago</text>")
@@ -45,7 +48,8 @@ struct Chart {
         for run in runs { parts.append(contentsOf: draw(run, top)) }
         if points.isEmpty {
             parts.append(
-                "<text x=\"\(Int((Self.width + Self.left) / 2))\" y=\"\(Int(Self.height / 2))\" text-anchor=\"middle\">no data yet</text>")
+                "<text x=\"\(Int((Self.width + Self.left) / 2))\" y=\"\(Int(Self.height / 2))\" text-anchor=\"middle\">no data yet</text>"
+            )
         }
         parts.append("</svg>")
         return parts.joined()

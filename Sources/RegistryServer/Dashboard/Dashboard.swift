@@ -38,20 +38,21 @@ struct Dashboard: Sendable {
                 let now = service.core.clock()
                 let page = try await service.devices(exchange)
                 let rows = page.items.map { DeviceRowView($0, now: now) }
-                return ["hasDevices": !rows.isEmpty, "deviceRows": rows, "next": page.next as Any]
+                return ["hasDevices": !rows.isEmpty, "deviceRows": rows].merging(Self.next(page.next)) { $1 }
             },
             page(DashboardRoutes.device, "device", "Devices") { try await device($0) },
             page(DashboardRoutes.rollouts, "rollouts", "Rollouts") { exchange in
                 let page = try await service.rollouts.rollouts(
-                    before: try exchange.query("cursor", as: RolloutID.self), limit: try OperatorService.pageLimit(exchange))
+                    before: try exchange.query("cursor", as: RolloutID.self),
+                    limit: try OperatorService.pageLimit(exchange))
                 let rows = page.items.map(RolloutRowView.init)
-                return ["hasRollouts": !rows.isEmpty, "rollouts": rows, "next": page.next as Any]
+                return ["hasRollouts": !rows.isEmpty, "rollouts": rows].merging(Self.next(page.next)) { $1 }
             },
             page(DashboardRoutes.rollout, "rollout", "Rollouts") { try await rollout($0) },
             page(DashboardRoutes.releases, "releases", "Releases") { exchange in
                 let page = try await service.releases(exchange)
                 let rows = page.items.map(ReleaseRowView.init)
-                return ["hasReleases": !rows.isEmpty, "releaseRows": rows, "next": page.next as Any]
+                return ["hasReleases": !rows.isEmpty, "releaseRows": rows].merging(Self.next(page.next)) { $1 }
             },
             page(DashboardRoutes.release, "release", "Releases") { try await release($0) },
             Endpoint(route: DashboardRoutes.live, style: .page) { try live.answer(on: $0.context.channel.eventLoop) },
@@ -60,6 +61,11 @@ struct Dashboard: Sendable {
             Endpoint(route: DashboardRoutes.logout, style: .page) { try login.end($0) },
             Endpoint(route: DashboardRoutes.file, style: .page) { try renderer.file($0.text("file")) },
         ]
+    }
+
+    /// The link to the next page; absent on the last one.
+    private static func next(_ cursor: String?) -> [String: Any] {
+        cursor.map { ["next": PercentEncoding.encode($0)] } ?? [:]
     }
 
     private struct Navigation {
@@ -82,7 +88,8 @@ struct Dashboard: Sendable {
                 // Our own failures are logged and answered by the dispatcher.
                 guard refusal.status < 500, refusal.status != 401 else { throw error }
                 let values: [String: Any] = [
-                    "title": "Not found", "heading": "That did not work", "text": "\(refusal.message) \(refusal.remedy)",
+                    "title": "Not found", "heading": "That did not work",
+                    "text": "\(refusal.message) \(refusal.remedy)",
                 ]
                 return try renderer.page(
                     "message", try await frame(exchange, section).merging(values) { $1 },
@@ -97,7 +104,9 @@ struct Dashboard: Sendable {
         let expiries = try await core.database.read { sql in
             Dictionary(uniqueKeysWithValues: try RoleStore(sql).versions().map { ($0.role, $0.expires) })
         }
-        let sections = [("Overview", "/"), ("Devices", "/devices"), ("Rollouts", "/rollouts"), ("Releases", "/releases")]
+        let sections = [
+            ("Overview", "/"), ("Devices", "/devices"), ("Rollouts", "/rollouts"), ("Releases", "/releases"),
+        ]
         return [
             "title": section, "version": RegistryVersion.text, "now": PageWords.time(now), "live": true,
             "readiness": OperatorService.readiness(expiries, now: now),

@@ -125,16 +125,17 @@ extension Dashboard {
         func sorted(_ values: [Timestamp: Double]) -> [Chart.Point] {
             values.sorted { $0.key < $1.key }.map { Chart.Point(time: $0.key, value: $0.value) }
         }
+        func values(_ points: [TelemetryPoint], _ value: (TelemetryPoint) -> Double?) -> [Chart.Point] {
+            points.compactMap { point in value(point).map { Chart.Point(time: point.time, value: $0) } }
+        }
         return [
             chart("Requests per minute", sorted(requests)) { PageWords.number($0) },
             chart("Failed or refused per minute", sorted(errors)) { PageWords.number($0) },
             chart("Latency, 95th percentile", sorted(latency)) { "\(PageWords.number($0)) ms" },
-            chart("Memory in use", box.compactMap { p in p.memoryUsed.map { Chart.Point(time: p.time, value: Double($0.bytes)) } }) {
-                ByteCount(Int64($0)).description
+            chart("Memory in use", values(box) { $0.memoryUsed.map { Double($0.bytes) / 1_048_576 } }) {
+                "\(PageWords.number($0)) MiB"
             },
-            chart("Processor", box.compactMap { p in p.cpuPercent.map { Chart.Point(time: p.time, value: $0) } }) {
-                "\(PageWords.number($0)) %"
-            },
+            chart("Processor", values(box, \.cpuPercent)) { "\(PageWords.number($0)) %" },
         ]
     }
 }

@@ -11,7 +11,7 @@ struct LoginForm: Sendable {
     let isSecure: Bool
 
     func form(_ problem: String? = nil, status: HTTPResponse.Status = .ok) throws -> Response {
-        try renderer.page("login", ["problem": problem as Any], status: status)
+        try renderer.page("login", problem.map { ["problem": $0] } ?? [:], status: status)
     }
 
     func submit(_ exchange: Exchange) async throws -> Response {

@@ -39,8 +39,8 @@ extension Dashboard {
             try TelemetryStore($0).minutes(from: now - .seconds(3600), to: now, limit: ServerLimits.telemetryPoints)
         }
         let newest = try await newestReleases()
-        return [
-            "notReady": (status.readiness == "ready" ? nil : status.readiness) as Any,
+        let content: [String: Any?] = [
+            "notReady": status.readiness == "ready" ? nil : status.readiness,
             "devices": status.devices, "devicesOnline": status.devicesOnline, "releases": status.releases,
             "openRollouts": status.openRollouts,
             "requestsLastHour": hour.map(TelemetryPoint.init).reduce(0) { $0 + $1.requests },
@@ -51,6 +51,7 @@ extension Dashboard {
             "deviceRows": devices.prefix(Self.overviewRows).map { DeviceRowView($0, now: now) },
             "hasReleases": !newest.isEmpty, "releaseRows": newest.map(ReleaseRowView.init),
         ]
+        return content.compactMapValues(\.self)
     }
 
     private static let overviewRows = 25
@@ -98,7 +99,8 @@ extension Dashboard {
             devices: fleet.devices ?? 0, online: fleet.online ?? 0,
             running: counts.sorted { $0.key < $1.key }.map {
                 FleetView.Running(
-                    slot: $0.value.slot, path: $0.value.path.text, reference: $0.value.path.reference, count: $0.value.count)
+                    slot: $0.value.slot, path: $0.value.path.text, reference: $0.value.path.reference,
+                    count: $0.value.count)
             })
     }
 }

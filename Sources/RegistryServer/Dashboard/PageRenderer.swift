@@ -17,7 +17,9 @@ struct PageRenderer: Sendable {
 
     private static func library(_ assets: Assets) throws -> MustacheLibrary {
         MustacheLibrary(
-            templates: try assets.texts(under: "templates", suffix: "mustache").mapValues { try MustacheTemplate(string: $0) })
+            templates: try assets.texts(under: "templates", suffix: "mustache").mapValues {
+                try MustacheTemplate(string: $0)
+            })
     }
 
     /// A page as an answer with the fields that keep browsers strict.

@@ -22,7 +22,8 @@ final class Sessions: Sendable {
         let now = clock()
         sessions.withLock { sessions in
             sessions = sessions.filter { $0.value.ends > now }
-            if sessions.count >= ServerLimits.sessions, let oldest = sessions.min(by: { $0.value.ends < $1.value.ends }) {
+            if sessions.count >= ServerLimits.sessions, let oldest = sessions.min(by: { $0.value.ends < $1.value.ends })
+            {
                 sessions[oldest.key] = nil
             }
             sessions[Digest.of(Array(value.utf8))] = Session(secret: secret, ends: now + ServerLimits.sessionLife)

@@ -41,7 +41,8 @@ struct DeviceAuthorizer: Authorizer {
         }
         guard certificate.expires > now else {
             throw ServerError(
-                401, "certificateExpired", "The certificate of device \(device.device) ended at \(certificate.expires).",
+                401, "certificateExpired",
+                "The certificate of device \(device.device) ended at \(certificate.expires).",
                 remedy: "Renew it.")
         }
         switch device.state {

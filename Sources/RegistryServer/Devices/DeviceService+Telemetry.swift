@@ -12,14 +12,17 @@ extension DeviceService {
         let headers = exchange.request.headers
         if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw ServerError(
-                415, "unsupportedMediaType", "Exports are taken uncompressed.", remedy: "Send it without Content-Encoding.",
+                415, "unsupportedMediaType", "Exports are taken uncompressed.",
+                remedy: "Send it without Content-Encoding.",
                 field: "Content-Encoding")
         }
         guard let text = headers[.martletJournal], let journal = try? JournalID(text) else {
-            throw ServerError.badRequest("The journal's identity is missing or malformed.", field: MartletFields.journal)
+            throw ServerError.badRequest(
+                "The journal's identity is missing or malformed.", field: MartletFields.journal)
         }
         guard let sequence = headers[.martletSequence].flatMap({ Int64($0) }), sequence > 0 else {
-            throw ServerError.badRequest("The sequence number is missing or not above 0.", field: MartletFields.sequence)
+            throw ServerError.badRequest(
+                "The sequence number is missing or not above 0.", field: MartletFields.sequence)
         }
         let rows = TelemetryRollup.rows(
             of: try OTLP.MetricsRequest(json: try await exchange.body(limit: Limits.telemetryBodyBytes)))

@@ -19,22 +19,27 @@ struct DeviceService: Sendable {
         let core = core
         let answer = try await core.database.write { sql in
             let now = core.clock()
-            guard try RoleStore(sql).currentVersion(of: TopLevelRole.root.rawValue) != nil else { throw ServerError.noRoot }
+            guard try RoleStore(sql).currentVersion(of: TopLevelRole.root.rawValue) != nil else {
+                throw ServerError.noRoot
+            }
             let token = try JoinTokenStore(sql).consume(secret: request.secret, now: now)
             let labels = try Labels(request.labels.values.merging(token.labels.values) { $1 })
             let (pem, facts) = try Self.issue(request.certificateRequest, request.device, core, now)
             do {
                 try DeviceStore(sql).enrol(
-                    request.device, labels: labels, certificate: DeviceCertificate(facts), journal: request.journal, now: now)
+                    request.device, labels: labels, certificate: DeviceCertificate(facts), journal: request.journal,
+                    now: now)
             } catch let error as StoreError where error.kind == .alreadyExists {
                 throw ServerError.conflict(
                     "deviceNameTaken", "The name \(request.device) belongs to another box.",
-                    remedy: "Choose another name, or let an operator run `martlet devices delete \(request.device)` first.",
+                    remedy:
+                        "Choose another name, or let an operator run `martlet devices remove \(request.device)` first.",
                     field: "/device")
             }
             try AuditLog(sql).append(
                 actor: "device:\(request.device)", action: "device.enrol", subject: request.device.text,
-                detail: .object(["token": .string(token.id), "certificate": .string(facts.sha256Fingerprint)]), now: now)
+                detail: .object(["token": .string(token.id), "certificate": .string(facts.sha256Fingerprint)]), now: now
+            )
             try ChangeLog(sql).append(topic: .device, [request.device.text])
             return Self.answer(request.device, pem, facts, core)
         }
@@ -139,7 +144,8 @@ struct DeviceService: Sendable {
     /// Keeps reports, each once, and lets open rollouts react to them in the same transaction.
     func keep(_ batch: ReportBatch, of device: DeviceID) async throws -> ReportReceipt {
         guard batch.reports.count <= ServerLimits.reportsPerBatch else {
-            throw ServerError.badRequest("A batch has at most \(ServerLimits.reportsPerBatch) reports.", field: "/reports")
+            throw ServerError.badRequest(
+                "A batch has at most \(ServerLimits.reportsPerBatch) reports.", field: "/reports")
         }
         let rows = try batch.reports.enumerated().map { index, report in
             guard report.sequence > 0 else {
@@ -151,7 +157,9 @@ struct DeviceService: Sendable {
             guard try DeviceStore(driver.sql).noteJournal(device, batch.journal, now: driver.now) else { return nil }
             let (fresh, highest) = try ReportStore(driver.sql).accept(device, batch.journal, rows, now: driver.now)
             for report in fresh {
-                guard let slot = report.slot, let state = report.state, let generation = report.generation else { continue }
+                guard let slot = report.slot, let state = report.state, let generation = report.generation else {
+                    continue
+                }
                 for id in try RolloutStore(driver.sql).open(slot: slot, device: device) {
                     try driver.tell(
                         .reported(

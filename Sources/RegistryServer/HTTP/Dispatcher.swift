@@ -30,7 +30,8 @@ struct Dispatcher: HTTPResponder {
                 "status": "\(response.status.code)", "peer": "\(context.peerAddress)",
                 "milliseconds": "\(duration.milliseconds)",
             ])
-        return response
+        // Errors have bodies too, and a body after HEAD would be read as the next answer.
+        return request.method == .head ? response.createHeadResponse() : response
     }
 
     private func answer(_ request: Request, _ context: ServerContext) async -> (String, Response) {
@@ -54,8 +55,7 @@ struct Dispatcher: HTTPResponder {
                     for: endpoint.route.access, style: endpoint.style, request: request, context: context)
                 let exchange = Exchange(
                     request: request, context: context, principal: principal, parameters: parameters)
-                let response = try await endpoint.handler(exchange)
-                return (endpoint.route.path, request.method == .head ? response.createHeadResponse() : response)
+                return (endpoint.route.path, try await endpoint.handler(exchange))
             } catch {
                 let refusal = ErrorAnswer.refusal(for: error)
                 if refusal.status >= 500, refusal.status != 503 {

@@ -46,7 +46,8 @@ enum ErrorAnswer {
         case .page:
             if error.status == 401 { return .redirect(to: "/login", type: .normal) }
             response = Response.bytes(
-                Array("\(error.status) \(error.message) \(error.remedy)\n".utf8), mediaType: "text/plain; charset=utf-8",
+                Array("\(error.status) \(error.message) \(error.remedy)\n".utf8),
+                mediaType: "text/plain; charset=utf-8",
                 status: .init(code: error.status))
         }
         if error.status == 429 || error.status == 503 { response.headers[.retryAfter] = "5" }

@@ -31,7 +31,6 @@ actor BoundAddresses {
             "operator": ListenAddress.authority(configuration.operatorAddress.host, operatorPort),
             "device": ListenAddress.authority(configuration.deviceAddress.host, devicePort),
         ]
-        try folder.write(try JSONText.encode(addresses), to: folder.addresses, mode: 0o644)
         let scheme = configuration.operatorTLS == nil ? "http" : "https"
         configuration.announce("Operators: \(scheme)://\(addresses["operator"] ?? "")")
         configuration.announce("Devices:   \(core.deviceOrigin.value)")
@@ -39,6 +38,8 @@ actor BoundAddresses {
             try RoleStore($0).currentVersion(of: TopLevelRole.root.rawValue) != nil
         }
         if !isReady { configuration.announce("not ready: no root. Run `martlet trust init` on your own machine.") }
+        // Last, because whoever waits for the registry waits for this file.
+        try folder.write(try JSONText.encode(addresses), to: folder.addresses, mode: 0o644)
     }
 }
 
@@ -46,7 +47,8 @@ extension RegistryConfiguration {
     /// The origin by which devices reach their listener.
     func deviceOrigin(port: Int) throws -> String {
         if let publicDeviceURL { return publicDeviceURL }
-        return "https://" + ListenAddress.authority(Self.isWildcard(deviceAddress.host) ? Self.hostName() : deviceAddress.host, port)
+        return "https://"
+            + ListenAddress.authority(Self.isWildcard(deviceAddress.host) ? Self.hostName() : deviceAddress.host, port)
     }
 
     /// The names and addresses that the device listener's certificate holds.

@@ -15,7 +15,8 @@ extension RegistryConfiguration.OperatorTLS {
             return configuration
         } catch {
             throw ServerError(
-                500, "badConfiguration", "The operators' certificate \(certificate) and key \(key) cannot be used: \(error).",
+                500, "badConfiguration",
+                "The operators' certificate \(certificate) and key \(key) cannot be used: \(error).",
                 remedy: "Give a PEM chain and its PEM key.", field: "operator-tls-cert", fault: .caller)
         }
     }

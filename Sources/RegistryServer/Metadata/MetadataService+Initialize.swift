@@ -17,7 +17,7 @@ extension MetadataService {
             guard try store.currentVersion(of: TopLevelRole.root.rawValue) == nil else {
                 throw ServerError.conflict(
                     "alreadyInitialized", "This registry has a root already.",
-                    remedy: "Use `martlet trust rotate` to change keys.")
+                    remedy: "Keys change by the next version of the root, signed by the former and the new keys.")
             }
             let rootBytes = Array(request.root.utf8)
             let root = try MetadataRepository.acceptRoot(rootBytes, after: nil, now: now)
@@ -41,7 +41,8 @@ extension MetadataService {
             for (role, metadata) in delegated {
                 try store.put(
                     StoredMetadata(
-                        role: role, version: Int64(metadata.version), bytes: Array((request.delegated[role] ?? "").utf8),
+                        role: role, version: Int64(metadata.version),
+                        bytes: Array((request.delegated[role] ?? "").utf8),
                         expires: metadata.expires), replacing: nil, now: now)
             }
             try store.putTarget(TrustDocument.path, trustBytes, now: now)
@@ -65,7 +66,8 @@ extension MetadataService {
             }
         }
         let online = [keyring.snapshot, keyring.timestamp, keyring.director].map(\.publicKey.keyID)
-        for role in [TopLevelRole.root, .targets] where online.contains(where: { root.verifier(for: role).keys[$0] != nil }) {
+        for role in [TopLevelRole.root, .targets]
+        where online.contains(where: { root.verifier(for: role).keys[$0] != nil }) {
             throw ServerError.unprocessable(
                 "onlineKeyForOfflineRole", "The root gives \(role.rawValue) to a key that this registry holds.",
                 remedy: "Sign \(role.rawValue) with a key that never leaves its owner.", field: "/root")

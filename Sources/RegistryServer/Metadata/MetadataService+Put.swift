@@ -202,7 +202,8 @@ extension MetadataService {
             }
         }
         guard targets.targets[TrustDocument.path] != nil else {
-            throw ServerError.unprocessable("wrongTrustDocument", "The targets role does not name \(TrustDocument.path).")
+            throw ServerError.unprocessable(
+                "wrongTrustDocument", "The targets role does not name \(TrustDocument.path).")
         }
     }
 

@@ -38,7 +38,8 @@ struct ReleaseWalk {
                 base: index.base?.release,
                 variants: index.variants.map {
                     VariantRow(
-                        digest: $0.descriptor.digest, architecture: $0.platform.description, quantization: $0.quantization,
+                        digest: $0.descriptor.digest, architecture: $0.platform.description,
+                        quantization: $0.quantization,
                         size: $0.fileSize, minMemory: $0.minMemory)
                 }), objects: [digest], blobs: [:])
         for variant in index.variants { try walk(variant, of: index, path, &finding) }
@@ -75,7 +76,8 @@ struct ReleaseWalk {
         guard let base = index.base else { return }
         guard let row = try ReleaseStore(sql).find(base.release), row.state != .yanked else {
             throw ServerError.unprocessable(
-                "baseMissing", "\(path.reference) is an adapter of \(base.release.reference), which is not published here.",
+                "baseMissing",
+                "\(path.reference) is an adapter of \(base.release.reference), which is not published here.",
                 remedy: "Publish \(base.release.reference) first.", field: path.text)
         }
         guard row.indexDigest == base.indexDigest, row.kind == .model else {

@@ -57,7 +57,8 @@ enum OCIPath: Equatable, Sendable {
         } else if count >= 3, segments[count - 2] == "referrers" {
             self = .referrers(try name(dropping: 2), try digest(segments[count - 1]))
         } else {
-            throw ServerError(404, "NAME_UNKNOWN", "There is nothing at /v2/\(path.prefix(Limits.quotedValueCharacters)).")
+            throw ServerError(
+                404, "NAME_UNKNOWN", "There is nothing at /v2/\(path.prefix(Limits.quotedValueCharacters)).")
         }
     }
 }

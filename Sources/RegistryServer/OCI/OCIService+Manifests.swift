@@ -30,7 +30,8 @@ extension OCIService {
         _ repository: RepositoryName, _ reference: OCIPath.Reference, _ exchange: Exchange
     ) async throws -> Response {
         let bytes = try await exchange.body(limit: Limits.manifestBytes)
-        let declared = exchange.request.headers[.contentType].map { String($0.prefix { $0 != ";" }) } ?? MediaType.manifest
+        let declared =
+            exchange.request.headers[.contentType].map { String($0.prefix { $0 != ";" }) } ?? MediaType.manifest
         let (manifest, references) = try Self.parse(bytes, declared, repository, reference)
         let core = core
         try await core.database.write { sql in
@@ -106,7 +107,8 @@ extension OCIService {
                 }
             if wasThere {
                 try AuditLog(sql).append(
-                    actor: actor, action: "manifest.delete", subject: "\(repository) \(reference.text)", now: core.clock())
+                    actor: actor, action: "manifest.delete", subject: "\(repository) \(reference.text)",
+                    now: core.clock())
             }
             return wasThere
         }
@@ -124,7 +126,9 @@ extension OCIService {
         let last = try exchange.query("last") ?? ""
         let limit = min(count, Limits.pageRows)
         // One more than asked for tells whether there is a next page.
-        let found = try await core.database.read { try ManifestStore($0).tags(repository, after: last, limit: limit + 1) }
+        let found = try await core.database.read {
+            try ManifestStore($0).tags(repository, after: last, limit: limit + 1)
+        }
         guard let found else {
             throw ServerError(404, "NAME_UNKNOWN", "There is no repository \(repository).")
         }
@@ -144,7 +148,8 @@ extension OCIService {
         let index = ImageIndex(
             manifests: chosen.map {
                 Descriptor(
-                    mediaType: $0.mediaType, digest: $0.digest, size: ByteCount($0.bytes.count), artifactType: $0.artifactType,
+                    mediaType: $0.mediaType, digest: $0.digest, size: ByteCount($0.bytes.count),
+                    artifactType: $0.artifactType,
                     annotations: $0.annotations.isEmpty ? nil : $0.annotations)
             })
         var response = Response.bytes(try JSONText.encode(index), mediaType: MediaType.index)

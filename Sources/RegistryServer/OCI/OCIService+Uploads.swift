@@ -63,7 +63,8 @@ extension OCIService {
     func finishUpload(_ repository: RepositoryName, _ id: String, _ exchange: Exchange) async throws -> Response {
         let upload = try Self.uploadID(id)
         guard let text = try exchange.query("digest") else {
-            throw ServerError(400, "DIGEST_INVALID", "The digest is missing.", remedy: "Add ?digest=sha256:….", field: "digest")
+            throw ServerError(
+                400, "DIGEST_INVALID", "The digest is missing.", remedy: "Add ?digest=sha256:….", field: "digest")
         }
         let digest = try Self.digest(text)
         guard let offset = try await start(of: exchange.request, upload) else {
@@ -78,7 +79,9 @@ extension OCIService {
     private func finish(_ upload: UploadID, as digest: Digest, _ repository: RepositoryName) async throws -> Response {
         let core = core
         let size = try await core.blobs.finishUpload(upload, as: digest)
-        try await core.database.write { try ManifestStore($0).addBlob(repository, digest, size: size, now: core.clock()) }
+        try await core.database.write {
+            try ManifestStore($0).addBlob(repository, digest, size: size, now: core.clock())
+        }
         return Self.created(repository, digest)
     }
 
@@ -88,14 +91,17 @@ extension OCIService {
         guard let text = request.headers[.contentRange] else { return offset }
         let bare = text.hasPrefix("bytes ") ? String(text.dropFirst("bytes ".count).prefix { $0 != "/" }) : text
         let ends = bare.split(separator: "-", omittingEmptySubsequences: false)
-        guard ends.count == 2, let first = Int64(ends[0]), let last = Int64(ends[1]), first >= 0, last >= first - 1 else {
+        guard ends.count == 2, let first = Int64(ends[0]), let last = Int64(ends[1]), first >= 0, last >= first - 1
+        else {
             throw ServerError(
-                400, "BLOB_UPLOAD_INVALID", "\"\(text.prefix(Limits.quotedValueCharacters))\" is not a range of a chunk.",
+                400, "BLOB_UPLOAD_INVALID",
+                "\"\(text.prefix(Limits.quotedValueCharacters))\" is not a range of a chunk.",
                 remedy: "Write Content-Range: FIRST-LAST.", field: "Content-Range")
         }
         if let length = request.headers[.contentLength].flatMap({ Int64($0) }), length != last - first + 1 {
             throw ServerError(
-                400, "SIZE_INVALID", "The chunk has \(length) bytes, its range \(last - first + 1).", field: "Content-Range")
+                400, "SIZE_INVALID", "The chunk has \(length) bytes, its range \(last - first + 1).",
+                field: "Content-Range")
         }
         return first == offset.bytes ? offset : nil
     }
@@ -115,7 +121,9 @@ extension OCIService {
                 offset = try await core.blobs.append(full, at: offset, to: upload)
             }
         } catch {
-            if !(error is StoreError), !waiting.isEmpty { _ = try await core.blobs.append(waiting, at: offset, to: upload) }
+            if !(error is StoreError), !waiting.isEmpty {
+                _ = try await core.blobs.append(waiting, at: offset, to: upload)
+            }
             throw error
         }
         return waiting.isEmpty ? offset : try await core.blobs.append(waiting, at: offset, to: upload)
@@ -141,7 +149,8 @@ extension OCIService {
         Response(
             status: status,
             headers: [
-                .location: "/v2/\(repository)/blobs/uploads/\(upload)", .range: range(offset), .dockerUpload: upload.text,
+                .location: "/v2/\(repository)/blobs/uploads/\(upload)", .range: range(offset),
+                .dockerUpload: upload.text,
             ])
     }
 

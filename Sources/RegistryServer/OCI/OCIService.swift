@@ -22,7 +22,8 @@ struct OCIService: Sendable {
         }
         for method in [HTTPRequest.Method.post, .put, .patch, .delete] {
             endpoints.append(
-                Endpoint(route: Route(method, "/v2/{path+}", .atLeast(.publisher)), style: .oci) { try await write($0) })
+                Endpoint(route: Route(method, "/v2/{path+}", .atLeast(.publisher)), style: .oci) { try await write($0) }
+            )
         }
         return endpoints
     }

@@ -126,7 +126,8 @@ struct OperatorEndpoints {
                 guard let action = RolloutAction(rawValue: $0.text("action")) else {
                     throw ServerError.badRequest(
                         "There is no such action on a rollout.",
-                        remedy: "Use \(RolloutAction.allCases.map(\.rawValue).joined(separator: ", ")).", field: "action")
+                        remedy: "Use \(RolloutAction.allCases.map(\.rawValue).joined(separator: ", ")).",
+                        field: "action")
                 }
                 return try .json(try await rollouts.change(try $0.parameter("rollout"), action, by: $0.actor))
             },

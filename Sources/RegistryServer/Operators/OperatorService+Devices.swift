@@ -40,7 +40,8 @@ extension OperatorService {
     static func device(_ device: DeviceID, _ sql: any SQLConnection) throws -> DeviceRow {
         guard let row = try DeviceStore(sql).find(device) else {
             throw ServerError.notFound(
-                "unknownDevice", "There is no device \(device).", remedy: "`martlet devices list` shows those that are.")
+                "unknownDevice", "There is no device \(device).", remedy: "`martlet devices list` shows those that are."
+            )
         }
         return row
     }

@@ -19,7 +19,9 @@ extension OperatorService {
         let rows = try await core.database.read {
             try TelemetryStore($0).minutes(device: device, slot: slot, from: since, to: until, limit: end + 1)
         }
-        let items = rows.prefix(end).dropFirst(start).map(TelemetryPoint.init).filter { release == nil || $0.release == release }
+        let items = rows.prefix(end).dropFirst(start).map(TelemetryPoint.init).filter {
+            release == nil || $0.release == release
+        }
         let isMore = rows.count > end && end < ServerLimits.telemetryPoints
         return Page(items: Array(items), next: isMore ? String(end) : nil)
     }

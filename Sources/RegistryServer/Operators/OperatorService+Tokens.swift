@@ -17,7 +17,8 @@ extension OperatorService {
             request.name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
         else {
             throw ServerError.badRequest(
-                "A token's name has 1 to \(Limits.nameBytes) printable ASCII characters without spaces.", field: "/name")
+                "A token's name has 1 to \(Limits.nameBytes) printable ASCII characters without spaces.", field: "/name"
+            )
         }
         if let namespace = request.namespace {
             do {
@@ -51,7 +52,8 @@ extension OperatorService {
         try await core.database.write { sql in
             guard let row = try TokenStore(sql).delete(id: id) else {
                 throw ServerError.notFound(
-                    "unknownToken", "There is no token with this identifier.", remedy: "`martlet token list` shows them.")
+                    "unknownToken", "There is no token with this identifier.",
+                    remedy: "`martlet token list` shows them.")
             }
             try AuditLog(sql).append(
                 actor: actor, action: "token.delete", subject: row.name, detail: .object(["id": .string(row.id)]),
@@ -131,7 +133,8 @@ extension TokenInfo {
     init?(_ row: TokenRow, secret: String?) {
         guard let role = Role(rawValue: row.role) else { return nil }
         self.init(
-            id: row.id, name: row.name, role: role, namespace: row.namespace, created: row.created, expires: row.expires,
+            id: row.id, name: row.name, role: role, namespace: row.namespace, created: row.created,
+            expires: row.expires,
             secret: secret)
     }
 }
@@ -139,6 +142,7 @@ extension TokenInfo {
 extension JoinTokenInfo {
     init(_ row: JoinTokenRow, token: String?) {
         self.init(
-            id: row.id, usesLeft: row.usesLeft, created: row.created, expires: row.expires, labels: row.labels, token: token)
+            id: row.id, usesLeft: row.usesLeft, created: row.created, expires: row.expires, labels: row.labels,
+            token: token)
     }
 }

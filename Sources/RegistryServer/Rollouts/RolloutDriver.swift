@@ -63,7 +63,8 @@ struct RolloutDriver {
             releases: row.releases, settings: row.settings,
             update: UpdatePolicy(soakSeconds: row.run.header.policy.soakSeconds), rollout: row.id)
         return try carryOut(
-            DesiredMove(device: device, slot: row.slot, desired: desired, actor: row.createdBy, reason: "rollout \(row.id)"))
+            DesiredMove(
+                device: device, slot: row.slot, desired: desired, actor: row.createdBy, reason: "rollout \(row.id)"))
     }
 
     private mutating func restore(_ device: DeviceID, _ row: RolloutRow) throws -> RolloutEvent {
@@ -78,7 +79,8 @@ struct RolloutDriver {
         case .empty:
             return try carryOut(
                 DesiredMove(
-                    device: device, slot: row.slot, desired: nil, isRestore: true, actor: row.createdBy, reason: reason))
+                    device: device, slot: row.slot, desired: nil, isRestore: true, actor: row.createdBy, reason: reason)
+            )
         case .slot(var previous):
             // Reports of the way back name this rollout.
             previous.rollout = row.id

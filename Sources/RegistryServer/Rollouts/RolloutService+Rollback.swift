@@ -119,13 +119,16 @@ extension RolloutService {
         } else if let reported = row.reported, !reported.current.isEmpty {
             target = reported.current != desired.releases ? reported.current : reported.previous
         } else {
-            target = try AssignmentStore(sql).history(of: device)
+            target =
+                try AssignmentStore(sql).history(of: device)
                 .first { $0.slot == slot && !$0.releases.isEmpty && $0.releases != desired.releases }?.releases ?? []
         }
         guard !target.isEmpty else { return .none("slot \(slot) has nothing to go back to") }
         guard target != desired.releases else { return .none("slot \(slot) is to run that already") }
         desired.releases = target
-        if let refusal = try AssignmentStore(sql).refusal(of: desired, isRestore: true) { return .none(refusal.message) }
+        if let refusal = try AssignmentStore(sql).refusal(of: desired, isRestore: true) {
+            return .none(refusal.message)
+        }
         return .to(desired)
     }
 }

@@ -86,7 +86,8 @@ extension RolloutService {
                 throw ServerError.conflict(
                     "releaseNotPublished",
                     "\(path.reference) is \(row.state.rawValue)\(row.stateReason.map { ": \($0)" } ?? "").",
-                    remedy: "Choose a published release; `martlet releases list` shows them.", field: "/releases/\(index)")
+                    remedy: "Choose a published release; `martlet releases list` shows them.",
+                    field: "/releases/\(index)")
             }
             rows.append(row)
         }

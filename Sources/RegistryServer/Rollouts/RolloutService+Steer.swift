@@ -5,7 +5,9 @@ import RolloutEngine
 
 extension RolloutService {
     /// Pauses, resumes, aborts or rolls back; throws 409 where the rollout's state does not permit it.
-    func change(_ id: RolloutID, _ action: RolloutAction, by actor: String, reason: String = "") async throws -> RolloutInfo {
+    func change(_ id: RolloutID, _ action: RolloutAction, by actor: String, reason: String = "") async throws
+        -> RolloutInfo
+    {
         try await drive { driver in
             let row = try Self.steer(id, action, by: actor, reason: reason, &driver)
             return try Self.info(row, driver.sql, isWhole: true)
@@ -26,7 +28,8 @@ extension RolloutService {
             }
         guard row.run.permits(event) else {
             throw ServerError.conflict(
-                "rolloutState", "Rollout \(id) is \(row.run.header.state.rawValue): \(action.rawValue) is not possible.",
+                "rolloutState",
+                "Rollout \(id) is \(row.run.header.state.rawValue): \(action.rawValue) is not possible.",
                 remedy: "`martlet rollout show \(id)` shows where it stands.")
         }
         try AuditLog(driver.sql).append(
