@@ -2,11 +2,11 @@ package import MartletTypes
 
 /// The data folder of a device, opened: at most one agent has it.
 package struct AgentStore: Sendable {
-    /// What happened to a journal that could not be used.
+    /// What was done about a journal that could not be used, or was not there while generations were.
     package struct Recovery: Sendable, Hashable {
         /// Why it could not be used.
         package let cause: String
-        /// Where it was put aside.
+        /// Where it was put aside; the new one's path where there was none.
         package let keptAside: String
         /// Slots that were found again through the generations' links.
         package let slots: [SlotName]
@@ -32,6 +32,7 @@ package struct AgentStore: Sendable {
     ) async throws -> AgentStore {
         let layout = StoreLayout(root: root)
         for (path, mode) in layout.folders { try files.makeFolder(path, mode: mode) }
+        for path in [layout.root, FileSystemPath.folder(of: layout.blobs)] { try files.synchronizeFolder(path) }
         let lock = try StoreLock(layout: layout)
         let generations = GenerationStore(layout: layout, files: files)
         let (journal, recovery) = try await openJournal(layout, files, generations)
@@ -60,17 +61,43 @@ package struct AgentStore: Sendable {
     private static func openJournal(
         _ layout: StoreLayout, _ files: any FileSystem, _ generations: GenerationStore
     ) async throws -> (Journal, Recovery?) {
-        let cause: AgentStoreError
-        do throws(AgentStoreError) {
-            return (try Journal(path: layout.journal), nil)
-        } catch {
+        var damage: (cause: String, aside: String)?
+        var usable = try await usableJournal(layout)
+        if case .failure(let error) = usable {
             guard error.reason == .journalUnusable else { throw error }
-            cause = error
+            damage = (error.message, try putAside(layout, files))
+            usable = .success(try Journal(path: layout.journal))
         }
-        let aside = try putAside(layout, files)
-        let journal = try Journal(path: layout.journal)
+        let journal = try usable.get()
+        // Set last: a journal without it is new, or its recovery was cut off, and then that is done again.
+        if try await journal.fact(completeFact) != nil { return (journal, nil) }
         let slots = try await rebuild(journal, generations, layout, files)
-        return (journal, Recovery(cause: cause.message, keptAside: aside, slots: slots))
+        try await journal.setFact(completeFact, [1])
+        if let damage {
+            return (journal, Recovery(cause: damage.cause, keptAside: damage.aside, slots: slots))
+        }
+        guard !slots.isEmpty else { return (journal, nil) }
+        let cause = "There were generations on the disk and no complete journal."
+        return (journal, Recovery(cause: cause, keptAside: layout.journal, slots: slots))
+    }
+
+    private static let completeFact = "complete"
+
+    /// Opens the journal and reads what must be readable in it: SQLite's check sees pages, not what is in their cells.
+    private static func usableJournal(_ layout: StoreLayout) async throws -> Result<Journal, AgentStoreError> {
+        do throws(AgentStoreError) {
+            let journal = try Journal(path: layout.journal)
+            do throws(AgentStoreError) {
+                _ = try await journal.slots()
+                return .success(journal)
+            } catch {
+                // SQLite would remove the new journal's log when the old one is closed later.
+                await journal.close()
+                throw error
+            }
+        } catch {
+            return .failure(error)
+        }
     }
 
     private static func putAside(_ layout: StoreLayout, _ files: any FileSystem) throws -> String {
@@ -92,7 +119,9 @@ package struct AgentStore: Sendable {
     }
 
     /// A database in WAL mode is up to three files.
-    private static let journalSuffixes = ["-wal", "-shm", ""]
+    ///
+    /// The first goes first: without its log it would be an older journal, whereas a log without it is dropped.
+    private static let journalSuffixes = ["", "-wal", "-shm"]
 
     /// Fills a new journal from what else is on the disk. Numbers must not fall, or old assignments could be replayed.
     private static func rebuild(
@@ -102,14 +131,21 @@ package struct AgentStore: Sendable {
         for record in records { try await journal.save(record, transition: nil) }
         var highest = records.flatMap { [$0.current, $0.previous] }.compactMap { $0?.assigned }.max() ?? 0
         if let bytes = try files.contents(of: layout.assignment, limit: Limits.assignmentBytes) {
-            do {
-                let document = try JSONValue(parsing: bytes)
-                highest = max(highest, document["signed"]?["number"]?.integer ?? 0)
-            } catch {
-                // A copy that cannot be read tells nothing; the generations' numbers still hold.
-            }
+            let (number, issued) = facts(ofAssignment: bytes)
+            highest = max(highest, number ?? 0)
+            if let issued { try await journal.raise(.signedTime, to: issued.milliseconds) }
         }
         try await journal.raise(.assignmentNumber, to: highest)
         return records.map(\.slot)
+    }
+
+    /// A copy that cannot be read tells nothing; the generations' numbers still hold.
+    private static func facts(ofAssignment bytes: [UInt8]) -> (number: Int64?, issued: Timestamp?) {
+        do {
+            let signed = try JSONValue(parsing: bytes)["signed"]
+            return (signed?["number"]?.integer, try signed?["issued"]?.string.map { try Timestamp($0) })
+        } catch {
+            return (nil, nil)
+        }
     }
 }

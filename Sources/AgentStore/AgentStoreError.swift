@@ -25,6 +25,8 @@ package struct AgentStoreError: MartletError, Equatable {
         case lengthMismatch
         /// A file of the store does not have the form it was written in.
         case malformed
+        /// Somebody else writes this blob at the moment.
+        case busy
     }
 
     /// What happened.
@@ -60,6 +62,7 @@ package struct AgentStoreError: MartletError, Equatable {
         case .journalTooNew: "Run the agent version that wrote it, or move the journal aside."
         case .digestMismatch, .lengthMismatch: "It is fetched again; if it stays so, the registry's copy is damaged."
         case .malformed: "Remove the named file; what it held is rebuilt or fetched again."
+        case .busy: "It is tried again when the other is done."
         }
     }
 

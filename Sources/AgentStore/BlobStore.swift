@@ -23,6 +23,11 @@ package actor BlobStore {
     let files: any FileSystem
     let layout: StoreLayout
     private let thread: StorageThread
+    private var writers: [Digest: Writer] = [:]
+
+    private struct Writer {
+        weak var blob: PartialBlob?
+    }
 
     package init(
         layout: StoreLayout, files: any FileSystem, budget: DiskBudget = DiskBudget(), thread: StorageThread = .blobs
@@ -69,14 +74,26 @@ package actor BlobStore {
 
     /// Opens a blob to be written, continuing what an earlier run left: those bytes are hashed again first.
     ///
-    /// Reads once through what is there: about a second per 1.5 GB.
+    /// Reads once through what is there: about a second per 1.5 GB. Throws `busy` while somebody else writes it: two
+    /// would mix their bytes.
     package func open(_ digest: Digest, size: ByteCount) throws(AgentStoreError) -> PartialBlob {
+        writers = writers.filter { $0.value.blob?.isOpen ?? false }
+        guard writers[digest] == nil else {
+            throw AgentStoreError(.busy, "\(digest) is being written for somebody else.")
+        }
         let path = layout.partial(digest)
         if let status = files.status(path), status.kind != .file || status.size > size { try files.removeTree(path) }
         let hasher = DigestHasher(digest.algorithm)
-        let written = files.status(path) == nil ? 0 : try hash(path, into: hasher)
+        var written: Int64 = 0
+        if let status = files.status(path) {
+            // A run that ended just before the move into the store left it read-only.
+            if status.mode != 0o600 { try files.setMode(path, 0o600) }
+            written = try hash(path, into: hasher)
+        }
         let file = try files.open(path, .append(0o600))
-        return PartialBlob(digest: digest, size: size, file: file, hasher: hasher, written: written)
+        let blob = PartialBlob(digest: digest, size: size, file: file, hasher: hasher, written: written)
+        writers[digest] = Writer(blob: blob)
+        return blob
     }
 
     /// Moves a completely written blob into the store: checked, synchronised, read-only.
@@ -84,6 +101,7 @@ package actor BlobStore {
     /// Throws `lengthMismatch` where bytes are missing (they can be fetched on), `digestMismatch` where they are wrong
     /// (then nothing is kept of them).
     package func commit(_ blob: PartialBlob) throws(AgentStoreError) {
+        guard blob.isOpen else { throw PartialBlob.isOver(blob.digest) }
         guard blob.offset == blob.size else {
             blob.close()
             throw AgentStoreError(
@@ -91,7 +109,14 @@ package actor BlobStore {
                 "\(blob.digest) ended after \(blob.offset.bytes) of \(blob.size.bytes) promised bytes.")
         }
         let path = layout.partial(blob.digest)
-        let (found, _) = try blob.finish()
+        let found: Digest
+        do {
+            found = try blob.finish().digest
+        } catch {
+            // What the disk did not take may still be read back from memory, as if it were there.
+            files.discard(path)
+            throw error
+        }
         guard found == blob.digest else {
             try files.remove(path)
             throw Self.mismatch(blob.digest, found)

@@ -22,7 +22,7 @@ package struct FileMetadataStore: MetadataStore {
 
     private func path(_ role: String) -> String {
         let name = MetadataPath.file(role)
-        // File names end at 255 bytes; a role may be any text.
-        return "\(folder)/\(name.utf8.count <= 200 ? name : Digest.of(Array(role.utf8)).hex + ".json")"
+        // File names end at 255 bytes; a role may be any text. No encoded role begins with this.
+        return "\(folder)/\(name.utf8.count <= 200 ? name : "%long-" + Digest.of(Array(role.utf8)).hex + ".json")"
     }
 }

@@ -72,18 +72,20 @@ extension FileSystem {
         _ bytes: [UInt8], to path: String, mode: UInt32 = 0o644
     ) throws(AgentStoreError) {
         let temporary = path + ".new"
-        let file = try open(temporary, .create(mode))
+        // An interrupted write may have left one that others can read, or that its owner cannot write to.
+        try remove(temporary)
         do {
+            let file = try open(temporary, .create(mode))
             defer { file.close() }
             try write(bytes, to: file)
             try file.synchronize()
+            // The process may have a mask that takes bits away.
+            try setMode(temporary, mode)
+            try rename(temporary, to: path)
         } catch {
             discard(temporary)
             throw error
         }
-        // An earlier, interrupted write may have left the temporary file with other permissions.
-        try setMode(temporary, mode)
-        try rename(temporary, to: path)
         try synchronizeFolder(FileSystemPath.folder(of: path))
     }
 

@@ -23,7 +23,10 @@ package actor GenerationStore {
     /// Makes a generation's folder, whole or not at all.
     package func stage(_ record: GenerationRecord) throws(AgentStoreError) {
         let parent = layout.generations(of: record.slot)
-        try files.makeFolder(parent, mode: 0o755)
+        if files.status(parent) == nil {
+            try files.makeFolder(parent, mode: 0o755)
+            try files.synchronizeFolder(layout.generations)
+        }
         let folder = layout.generation(record.id, of: record.slot)
         let temporary = folder + ".new"
         try files.removeTree(temporary)
@@ -77,7 +80,8 @@ package actor GenerationStore {
                 files.destination(of: "\(layout.generations(of: slot))/\(link)").flatMap { read($0, of: slot) }
             }
             record.current = found.first
-            record.previous = found.dropFirst().first
+            // A crash between the two links leaves both at one generation.
+            record.previous = found.first { $0.id != record.current?.id }
             if record.current != nil {
                 record.phase = .committed
                 records.append(record)

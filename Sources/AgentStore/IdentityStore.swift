@@ -71,6 +71,9 @@ package struct IdentityStore: Sendable {
 
     /// The first root metadata that was checked against the join token.
     package func root() throws(AgentStoreError) -> [UInt8] {
+        // A crash in the middle of `save` leaves the new identity's root under its interim name.
+        let interim = try load().map { path(Self.interimName($0)) }
+        if let interim, let bytes = try files.contents(of: interim) { return bytes }
         guard let bytes = try files.contents(of: path(Self.rootName)) else {
             throw AgentStoreError(.missingFile, "\(path(Self.rootName)) is not there.")
         }
@@ -88,16 +91,25 @@ package struct IdentityStore: Sendable {
     }
 
     /// Makes an identity the device's own, with the root metadata it starts from, and removes other keys.
+    ///
+    /// A crash leaves the former identity with its key and root, or the new one with its own.
     package func save(_ identity: DeviceIdentity, root: [UInt8]? = nil) throws(AgentStoreError) {
-        if let root { try files.writeAtomically(root, to: path(Self.rootName), mode: 0o644) }
+        let interim = path(Self.interimName(identity))
+        if let root { try files.writeAtomically(root, to: interim) }
         try files.writeAtomically(try Journal.encode(identity), to: path(Self.document), mode: 0o600)
-        for name in try files.names(in: folder) where name.hasPrefix("key-") && name != identity.key {
+        if files.status(interim) != nil { try files.rename(interim, to: path(Self.rootName)) }
+        for name in try files.names(in: folder) where name != identity.key && Self.isReplaced(name) {
             try files.remove(path(name))
         }
+        try files.synchronizeFolder(folder)
     }
 
     private static let document = "device.json"
     private static let rootName = "root.json"
+
+    private static func interimName(_ identity: DeviceIdentity) -> String { "root-\(identity.rootDigest.hex).json" }
+
+    private static func isReplaced(_ name: String) -> Bool { name.hasPrefix("key-") || name.hasPrefix("root-") }
 
     private static func keyName(_ name: String) -> String? {
         name.hasPrefix("key-") && !name.utf8.contains(UInt8(ascii: "/")) ? name : nil

@@ -15,6 +15,12 @@ package final class PartialBlob: Sendable {
         let file: any StoredFile
         var hasher: DigestHasher?
         var written: Int64
+        var isOpen = true
+
+        mutating func close() {
+            file.close()
+            isOpen = false
+        }
     }
 
     init(digest: Digest, size: ByteCount, file: any StoredFile, hasher: consuming DigestHasher, written: Int64) {
@@ -26,14 +32,24 @@ package final class PartialBlob: Sendable {
     /// How much is there: the offset to go on from.
     package var offset: ByteCount { ByteCount(state.withLock { $0.written }) }
 
-    /// Writes and hashes the next piece. Throws `lengthMismatch` beyond the promised length, or what the disk says.
+    /// Whether it still can be written to.
+    var isOpen: Bool { state.withLock { $0.isOpen } }
+
+    /// Writes and hashes the next piece. Throws `lengthMismatch` beyond the promised length, or what the disk says: then
+    /// part of the piece may be there, so that it has to be opened anew.
     package func append(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError) {
         try state.withLock { (state) throws(AgentStoreError) in
             guard state.written + Int64(bytes.count) <= size.bytes else {
                 throw AgentStoreError(
                     .lengthMismatch, "\(digest) goes on beyond the \(size.bytes) bytes that its manifest promises.")
             }
-            try state.file.write(bytes)
+            guard state.isOpen else { throw Self.isOver(digest) }
+            do throws(AgentStoreError) {
+                try state.file.write(bytes)
+            } catch {
+                state.close()
+                throw error
+            }
             state.hasher?.update(bytes)
             state.written += Int64(bytes.count)
         }
@@ -42,18 +58,19 @@ package final class PartialBlob: Sendable {
     /// Ends writing: on the disk, and with the digest of all that was written.
     func finish() throws(AgentStoreError) -> (digest: Digest, written: Int64) {
         try state.withLock { (state) throws(AgentStoreError) in
-            guard let hasher = state.hasher.take() else {
-                throw AgentStoreError(.storageFailed, "\(digest) was finished twice.")
-            }
-            let found = hasher.finish()
+            guard state.isOpen, let hasher = state.hasher.take() else { throw Self.isOver(digest) }
+            defer { state.close() }
             try state.file.synchronize()
-            state.file.close()
-            return (found, state.written)
+            return (hasher.finish(), state.written)
         }
     }
 
     /// Stops writing; what is there is kept for the next time.
     package func close() {
-        state.withLock { $0.file.close() }
+        state.withLock { $0.close() }
+    }
+
+    static func isOver(_ digest: Digest) -> AgentStoreError {
+        AgentStoreError(.storageFailed, "\(digest) was finished or given up and has to be opened anew.")
     }
 }

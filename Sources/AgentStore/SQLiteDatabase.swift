@@ -153,6 +153,8 @@ final class SQLiteDatabase {
         let reason: AgentStoreError.Code =
             switch result & 0xff {
             case SQLITE_CORRUPT, SQLITE_NOTADB: .journalUnusable
+            // Statements are fixed texts: one that SQLite does not understand meets another schema than was made.
+            case SQLITE_ERROR where handle != nil: .journalUnusable
             case SQLITE_FULL: .diskFull
             case SQLITE_READONLY, SQLITE_PERM: .readOnly
             default: .storageFailed

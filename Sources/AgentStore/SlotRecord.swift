@@ -110,6 +110,8 @@ package struct SlotRecord: Sendable, Hashable, Codable {
     package var retryAt: Timestamp?
     /// How often the agent was stopped while the candidate was at work.
     package var interruptions: Int
+    /// Whether the agent was asked to stop while an installation was at work: no fault of the candidate's.
+    package var wasStopped: Bool
     /// Code of the failure that was reported last for this target, so that each is reported once.
     package var reportedFailure: String?
     /// Blobs of the plan at work; collection spares these.
@@ -123,6 +125,7 @@ package struct SlotRecord: Sendable, Hashable, Codable {
         owesEvaluation = false
         attempts = 0
         interruptions = 0
+        wasStopped = false
         planned = []
         figures = InstallFigures()
     }

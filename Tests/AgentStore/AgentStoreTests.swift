@@ -57,7 +57,8 @@ struct AgentStoreTests {
         try await store.accept(assignment: Array("{\"signed\":{\"number\":7}}".utf8), number: 7)
         let identity = store.journal.identity
         await store.close()
-        store = try await scene.copied().open()
+        let copy = try scene.copied()
+        store = try await copy.open()
         #expect(store.recovery == nil)
         #expect(store.journal.identity == identity)
         #expect(try store.lastAssignment() == Array("{\"signed\":{\"number\":7}}".utf8))

@@ -95,7 +95,8 @@ struct IdentityStoreTests {
             try store.save(new, root: newRoot)
         }
         let counting = FaultyFileSystem()
-        try enrol(try scene.copied(), counting)
+        let spare = try scene.copied()
+        try enrol(spare, counting)
         for number in 1...counting.changes.count {
             for fault in [FaultyFileSystem.Fault.killed(at: number), .killedAfter(number), .powerCut(at: number)] {
                 let copy = try scene.copied()

@@ -75,7 +75,8 @@ struct MetadataFolderTests {
     func atomic() throws {
         try store.save("timestamp", Array("old old".utf8))
         let counting = FaultyFileSystem()
-        try FileMetadataStore(folder: try scene.copied().layout.metadata, files: counting).save("timestamp", [1])
+        let spare = try scene.copied()
+        try FileMetadataStore(folder: spare.layout.metadata, files: counting).save("timestamp", [1])
         for number in 1...counting.changes.count {
             for fault in [
                 FaultyFileSystem.Fault.killed(at: number), .killedAfter(number), .powerCut(at: number),

@@ -101,7 +101,7 @@ struct VolatileState: Sendable {
         case S_IFLNK:
             var buffer = [UInt8](repeating: 0, count: 1024)
             let count = buffer.withUnsafeMutableBytes { raw in
-                raw.withMemoryRebound(to: CChar.self) { readlink(path, $0.baseAddress, $0.count) }
+                raw.baseAddress.map { readlink(path, $0, raw.count) } ?? -1
             }
             return .link(String(decoding: buffer.prefix(max(0, count)), as: UTF8.self))
         case S_IFDIR: return .folder
