@@ -78,7 +78,8 @@ package struct AgentApp: Sendable {
             agent,
             GatewayService(gateway: gateway) { port in try announce(port, store) },
             AssignmentSync(
-                store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, changed: changed),
+                store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
+                changed: changed),
             Renewal(
                 store: store.identity, journal: store.journal.identity, clock: { clock.now }, logger: logger
             ) { _ in await link.renew() },
@@ -92,10 +93,13 @@ package struct AgentApp: Sendable {
                 ) { await agent.snapshots() }.status()
             },
         ]
+        // At debug it would print every service with all that it holds.
+        var groupLogger = logger
+        groupLogger.logLevel = max(logger.logLevel, .notice)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
                 services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
-                logger: logger))
+                logger: groupLogger))
         do {
             try await group.run()
         } catch {

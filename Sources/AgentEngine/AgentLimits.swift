@@ -10,8 +10,9 @@ enum AgentLimits {
     static let blobAttempts = 5
     /// Shortest pause after a failed call to the registry.
     static let firstPause = Duration.milliseconds(500)
-    /// Longest pause between calls to a registry that does not answer: it is found again within a minute.
-    static let longestPause = Duration.seconds(60)
+    /// Longest pause between calls to a registry that does not answer: it is found again within half a minute, and ten
+    /// thousand devices make a few hundred calls a second.
+    static let longestPause = Duration.seconds(30)
     /// Time between two refreshes of metadata that nothing asked for.
     static let refreshInterval = Duration.seconds(600)
     /// Time between two looks at the certificate's age.

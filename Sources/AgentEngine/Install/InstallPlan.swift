@@ -28,7 +28,7 @@ package struct InstallPlan: Sendable {
     let variants: [Variant]
     let items: [Item]
     /// Whether a generation on this device has the same content, checked and run before.
-    let isInstalled: Bool
+    package let isInstalled: Bool
 
     /// A release with its chosen variant.
     struct Variant: Sendable {

@@ -52,7 +52,8 @@ package actor SlotDriver {
     nonisolated let runtime: any SlotRuntime
     var work: WorkToken?
     var plan: InstallPlan?
-    var hasServed = false
+    /// Whether the slot has served since the agent's start, or had nothing to serve then.
+    var hasServed: Bool
 
     /// What the driver tells of itself.
     package enum Notice: Sendable {
@@ -74,6 +75,7 @@ package actor SlotDriver {
         logger[metadataKey: "slot"] = "\(record.slot)"
         self.logger = logger
         machine = SlotMachine(record: record, limits: tools.limits)
+        hasServed = record.current == nil
         (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()
         let inbox = inbox
@@ -111,8 +113,11 @@ package actor SlotDriver {
         await runtime.endAll(forget: false)
     }
 
-    /// Ends the run.
-    package nonisolated func stop() { inbox.finish() }
+    /// Ends the run, after a note that it was wanted.
+    package nonisolated func stop() {
+        inbox.yield(.event(.stopping, nil))
+        inbox.finish()
+    }
 
     // MARK: Events
 
@@ -126,7 +131,7 @@ package actor SlotDriver {
             let transition = Transition(
                 time: now, slot: slot, from: before.phase, to: next.record.phase, cause: event.name)
             let isMove = transition.from != transition.to
-            if isMove { log(transition, step) }
+            if isMove { log(transition, next.record, step) }
             await keep(next.record, isMove ? transition : nil, step.reports, isStart: event == .started)
             tools.changed()
         }
@@ -163,8 +168,8 @@ package actor SlotDriver {
         }
     }
 
-    private func log(_ transition: Transition, _ step: SlotStep) {
-        let release = machine.record.target?.paths.map(\.reference).joined(separator: "+")
+    private func log(_ transition: Transition, _ record: SlotRecord, _ step: SlotStep) {
+        let release = record.target?.paths.map(\.reference).joined(separator: "+")
         let failure = step.reports.last { $0.code != nil }
         var metadata: Logger.Metadata = [
             "from": "\(transition.from)", "to": "\(transition.to)", "cause": "\(transition.cause)",

@@ -35,6 +35,8 @@ package struct SlotFailure: Sendable, Hashable {
 package enum SlotEvent: Sendable, Hashable {
     /// The agent started and read the slot's record from the journal.
     case started
+    /// The agent was asked to stop, and does so next.
+    case stopping
     /// An accepted assignment names the slot.
     case assigned(SlotTarget)
     /// An accepted assignment does not name the slot.
@@ -76,6 +78,7 @@ package enum SlotEvent: Sendable, Hashable {
     package var name: String {
         switch self {
         case .started: "agent started"
+        case .stopping: "agent stops"
         case .assigned: "assigned"
         case .unassigned: "no longer assigned"
         case .planned(_, _, let installed): installed ? "planned: on disk" : "planned"

@@ -34,6 +34,7 @@ package struct SlotMachine: Sendable, Hashable {
         var step = SlotStep()
         switch event {
         case .started: start(now, random, &step)
+        case .stopping: record.wasStopped = record.phase.isUnderWay
         case .assigned(let target): assign(target, &step)
         case .unassigned: unassign(&step)
         case .woke: wake(now, &step)
@@ -59,7 +60,8 @@ package struct SlotMachine: Sendable, Hashable {
             if installed {
                 move(to: .checking, [.stage], &step)
             } else if missing > .zero {
-                move(to: .fetching, [.fetch], report: .downloading, &step)
+                // What failed is known as failed until it gets further than before.
+                move(to: .fetching, [.fetch], report: record.attempts == 0 ? .downloading : nil, &step)
             } else {
                 move(to: .verifying, [.verify], report: .verifying, &step)
             }
@@ -203,7 +205,8 @@ package struct SlotMachine: Sendable, Hashable {
     }
 
     private mutating func resumeCandidate(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
-        record.interruptions += 1
+        if !record.wasStopped { record.interruptions += 1 }
+        record.wasStopped = false
         guard record.interruptions <= limits.interruptions, let candidate = record.candidate else {
             let message = "The agent was stopped \(record.interruptions) times while the candidate was at work."
             fail(SlotFailure(.final, code: "interrupted", message: message), now, random, &step)
@@ -278,6 +281,7 @@ package struct SlotMachine: Sendable, Hashable {
         record.attempts = 0
         record.retryAt = nil
         record.interruptions = 0
+        record.wasStopped = false
         record.planned = []
     }
 

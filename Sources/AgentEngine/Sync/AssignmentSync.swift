@@ -17,7 +17,7 @@ package struct AssignmentSync: Service {
     private let agent: DeviceAgent
     private let logger: Logger
     private let refreshSignal = WakeSignal()
-    /// Rung when the registry answered: what waits for it may go now.
+    /// Called when the registry answers again: what waits for it may go now.
     private let reached: @Sendable () -> Void
     private let changed: @Sendable () -> Void
 
@@ -53,6 +53,7 @@ package struct AssignmentSync: Service {
             let start = ContinuousClock.now
             do {
                 try await poll()
+                if backoff.failures > 0 { reached() }
                 backoff.reset()
                 // An answer that comes at once and says nothing must not be asked for without pause.
                 if ContinuousClock.now - start < AgentLimits.firstPause {
@@ -77,7 +78,6 @@ package struct AssignmentSync: Service {
         let answer = try await link.device().assignment(
             above: number, wait: .seconds(Limits.longPollSeconds), snapshot: versions.snapshot,
             timestamp: versions.timestamp, journal: store.journal.identity)
-        reached()
         if let answer { try await accept(answer, above: number) }
     }
 

@@ -73,6 +73,20 @@ struct SlotRestartTests {
         #expect(step.actions.map(\.word).contains("serve 1.0.0"))
     }
 
+    @Test("A stop that was asked for is not held against the candidate")
+    func stopped() throws {
+        var record = try interrupted(in: .soaking)
+        for _ in 0..<5 {
+            var machine = SlotMachine(record: record)
+            _ = machine.handle(.started, now: now)
+            _ = machine.handle(.served(GenerationID(2)), now: now)
+            _ = machine.handle(.stopping, now: now)
+            record = machine.record
+        }
+        #expect(record.phase == .soaking)
+        #expect(record.interruptions == 1)
+    }
+
     private func interrupted(in phase: SlotPhase) throws -> SlotRecord {
         var record = try SlotFixtures.committed().record
         record.target = try SlotFixtures.target("2.0.0", generation: 2)
