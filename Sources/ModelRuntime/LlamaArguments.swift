@@ -23,7 +23,8 @@ enum LlamaArguments {
 
     /// The whole environment of an engine: nothing of the agent's own is passed on.
     static func environment(home: String) -> [String] {
-        ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=\(home)"]
+        // Without the last, an engine that aborts starts a debugger, whose chatter would bury its last words.
+        ["PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8", "HOME=\(home)", "GGML_NO_BACKTRACE=1"]
     }
 
     private static func adapters(_ adapters: [EngineAdapter]) -> [String] {
