@@ -6,9 +6,9 @@ struct Enrol: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Make this box a device of a registry, by a join token.",
         discussion: """
-            The token says whom to trust; nothing is trusted on first use. The device makes its own key, which never
-            leaves it. The configuration file is checked and kept in the data folder: its policy says what may run here,
-            whatever the registry says.
+            The token says whom to trust; nothing is trusted on first use. The device makes its own key, which never \
+            leaves it. The configuration file is checked and kept in the data folder: its policy says what may run \
+            here, whatever the registry says.
 
             Examples:
               martlet-agent enrol --join-file ward-3.join --name ward-3 --label site=berlin --config agent.json

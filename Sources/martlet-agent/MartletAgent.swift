@@ -8,10 +8,11 @@ struct MartletAgent: AsyncParsableCommand {
         commandName: "martlet-agent",
         abstract: "The agent of a device: brings assigned models, proves them, serves them, and takes them back.",
         discussion: """
-            Options can be given as environment variables instead: --gateway-socket as MARTLET_AGENT_GATEWAY_SOCKET.
-            An option on the command line wins over its variable, and both win over the configuration file.
+            Options can be given as environment variables instead: --gateway-socket as \
+            MARTLET_AGENT_GATEWAY_SOCKET. An option on the command line wins over its variable, and both win over \
+            the configuration file.
 
-            Exit codes: 64 wrong usage, 69 something needed is not there (registry, port, engine, agent), 73 cannot
+            Exit codes: 64 wrong usage, 69 something needed is not there (registry, port, engine, agent), 73 cannot \
             create, 74 files, 76 the registry is not the one to trust, 77 refused, 78 wrong configuration.
             """,
         version: MartletVersion.text,

@@ -9,7 +9,7 @@ struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve what is assigned, until a signal ends it.",
         discussion: """
-            Starts the slots from disk, needs no network for that, and follows the registry whenever it is there.
+            Starts the slots from disk, needs no network for that, and follows the registry whenever it is there. \
             The bound address of the gateway is written to DIR/run/addresses.json.
 
             Example:

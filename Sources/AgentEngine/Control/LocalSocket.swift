@@ -85,7 +85,7 @@ enum LocalSocket {
 
     static func notRunning(_ folder: String) -> AgentError {
         AgentError(
-            .notRunning, "No agent runs with the data folder of \(folder).",
+            .notRunning, "No agent listens in \(folder).",
             remedy: "Start it with `martlet-agent run --data DIR`, or check the path.", fault: .environment)
     }
 

@@ -1,0 +1,146 @@
+import AgentEngine
+import Foundation
+import MartletTypes
+import ModelRuntime
+import TestSupport
+import Testing
+import Trust
+
+@Suite("Where the agent's configuration comes from")
+struct ConfigurationPrecedenceTests {
+    private let folder: TemporaryFolder
+
+    init() throws { folder = try TemporaryFolder() }
+
+    private func write(_ text: String, _ name: String) throws -> String {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder.file(name)))
+        return folder.file(name)
+    }
+
+    private func load(
+        flags: [AgentOptions.Name: String] = [:], environment: [String: String] = [:]
+    ) throws -> AgentConfiguration {
+        try AgentConfiguration.load(
+            data: folder.path, options: AgentOptions(flags: flags, environment: environment))
+    }
+
+    @Test("flag over variable over named file over kept file over default")
+    func order() throws {
+        #expect(try load().gateway.port == 8080)
+        _ = try write(#"{"gateway": {"address": "127.0.0.1:1"}}"#, "agent.json")
+        #expect(try load().gateway.port == 1)
+        let named = try write(#"{"gateway": {"address": "127.0.0.1:2"}}"#, "named.json")
+        #expect(try load(flags: [.config: named]).gateway.port == 2)
+        #expect(try load(environment: ["MARTLET_AGENT_CONFIG": named]).gateway.port == 2)
+        let variable = ["MARTLET_AGENT_GATEWAY": "127.0.0.1:3", "MARTLET_AGENT_CONFIG": named]
+        #expect(try load(environment: variable).gateway.port == 3)
+        #expect(try load(flags: [.gateway: "127.0.0.1:4"], environment: variable).gateway.port == 4)
+        #expect(try load(environment: ["MARTLET_AGENT_GATEWAY": ""]).gateway.port == 1)
+    }
+
+    @Test("a named file replaces the kept one, but its policy only where it states one")
+    func policy() throws {
+        let set = try write(
+            #"{"policy": {"otherSlots": ["clinic/*"]}, "telemetrySeconds": 5, "gateway": {"keys": ["0123456789abcdef"]}}"#,
+            "source.json")
+        try AgentConfiguration.adopt(file: set, data: folder.path)
+        let mode = try FileManager.default.attributesOfItem(atPath: folder.file("agent.json"))[.posixPermissions]
+        #expect(mode as? Int == 0o600)
+        let silent = try load(flags: [.config: try write("{}", "silent.json")])
+        #expect(silent.policy.otherSlots == ["clinic/*"])
+        #expect(silent.telemetryInterval == .seconds(60))
+        #expect(silent.gateway.apiKeys.isEmpty)
+        let loud = try load(flags: [.config: try write(#"{"policy": {"otherSlots": ["a/b"]}}"#, "loud.json")])
+        #expect(loud.policy.otherSlots == ["a/b"])
+    }
+
+    @Test(
+        "wrong flags and files are named",
+        arguments: [
+            (AgentOptions.Name.gateway, "nowhere", "--gateway"), (.gatewaySocket, "", "--gateway-socket"),
+            (.llamaServer, "", "--llama-server"), (.config, "/nonexistent/agent.json", "/nonexistent/agent.json"),
+            (.config, "/proc/self", "/proc/self"),
+        ])
+    func wrong(_ name: AgentOptions.Name, _ value: String, _ named: String) throws {
+        let error = #expect(throws: AgentError.self) { try load(flags: [name: value]) }
+        #expect(error?.reason == .invalidConfiguration)
+        #expect(error?.message.contains(named) == true, "\(error?.message ?? "")")
+    }
+
+    @Test("an error in a file names the file and the place")
+    func place() throws {
+        let path = try write(#"{"engine": {"threads": 0}}"#, "bad.json")
+        let error = #expect(throws: AgentError.self) { try load(flags: [.config: path]) }
+        #expect(error?.message.contains("bad.json") == true)
+        #expect(error?.message.contains("engine.threads") == true)
+        #expect(throws: AgentError.self) { try AgentConfiguration.adopt(file: path, data: folder.path) }
+        #expect(!FileManager.default.fileExists(atPath: folder.file("agent.json")))
+    }
+
+    @Test("a file that is too large is not read")
+    func large() throws {
+        let path = try write(String(repeating: " ", count: 300_000) + "{}", "large.json")
+        let error = #expect(throws: AgentError.self) { try load(flags: [.config: path]) }
+        #expect(error?.reason == .invalidConfiguration)
+    }
+
+    private func program(_ name: String) throws -> String {
+        let path = folder.file(name)
+        try FileManager.default.createDirectory(
+            atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+        _ = FileManager.default.createFile(
+            atPath: path, contents: Data("#!/bin/sh\n".utf8), attributes: [.posixPermissions: 0o755])
+        return path
+    }
+
+    @Test("llama-server: as named, then the variable, then PATH, then the cache")
+    func engine() throws {
+        let cached = try program("cache/llama.cpp/bin/llama-server")
+        let onPath = try program("bin/llama-server")
+        let variable = try program("variable/llama-server")
+        let named = try program("named/llama-server")
+        var environment = ["MARTLET_CACHE": folder.file("cache"), "PATH": "/nonexistent"]
+        var engine = EngineSettings()
+        #expect(try engine.llamaServerPath(environment: environment) == cached)
+        environment["PATH"] = "/nonexistent:" + folder.file("bin")
+        #expect(try engine.llamaServerPath(environment: environment) == onPath)
+        environment["MARTLET_LLAMA_SERVER"] = variable
+        #expect(try engine.llamaServerPath(environment: environment) == variable)
+        engine.llamaServer = named
+        #expect(try engine.llamaServerPath(environment: environment) == named)
+    }
+
+    @Test("a missing llama-server is an error that says what to do, and no other is taken for a named one")
+    func missing() throws {
+        _ = try program("bin/llama-server")
+        let path = ["PATH": folder.file("bin")]
+        let cases: [(EngineSettings, [String: String], String)] = [
+            (EngineSettings(), ["PATH": "/nonexistent", "HOME": "/nonexistent"], "llama-server"),
+            (EngineSettings(llamaServer: "/nonexistent/named"), path, "/nonexistent/named"),
+            (EngineSettings(), path.merging(["MARTLET_LLAMA_SERVER": "/nonexistent/v"]) { $1 }, "/nonexistent/v"),
+        ]
+        for (engine, environment, named) in cases {
+            let error = #expect(throws: RuntimeError.self) { try engine.llamaServerPath(environment: environment) }
+            #expect(error?.code == "engineMissing")
+            #expect(error?.message.contains(named) == true)
+            #expect(error?.remedy.isEmpty == false)
+        }
+    }
+
+    @Test("gateway addresses as people write them")
+    func addresses() throws {
+        let good: [(String, String, Int)] = [
+            ("127.0.0.1:8080", "127.0.0.1", 8080), ("[::1]:0", "::1", 0), ("localhost:65535", "localhost", 65_535),
+            ("0.0.0.0:80", "0.0.0.0", 80),
+        ]
+        for (text, host, port) in good {
+            let parsed = try GatewayAddress.parse(text)
+            #expect(parsed.host == host)
+            #expect(parsed.port == port)
+            #expect(GatewayAddress.text(host: host, port: port) == text)
+        }
+        for text in ["", "8080", "::1:80", "[::1:80", "[]:80", "[zz]:80", "a:", "a:-1", "a:+1", "a:65536", "a/b:1"] {
+            #expect(throws: InvalidValue.self) { try GatewayAddress.parse(text) }
+        }
+    }
+}
