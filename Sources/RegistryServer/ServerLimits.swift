@@ -4,6 +4,10 @@ import MartletTypes
 enum ServerLimits {
     /// Bytes read from a blob at once: as large as one TLS write goes well, small enough for thousands of downloads.
     static let readBytes = 128 * 1024
+    /// Bytes of a file that the kernel is asked to send at once.
+    static let sendBytes: Int64 = 8 * 1024 * 1024
+    /// What offsets of mappings are rounded down to: a multiple of every page size in use.
+    static let mapAlignment = 64 * 1024
     /// Bytes of a request collected before they are written to an upload: few system calls, bounded memory.
     static let writeBytes = 1024 * 1024
     /// Attempts to enrol or renew from one address within `enrolWindow`: a fleet behind one NAT comes back within minutes.

@@ -24,7 +24,7 @@ struct Listener: Service {
         let http = HTTP1Channel.Configuration(idleTimeout: .seconds(ServerLimits.idleSeconds))
         let builder = HTTPServerBuilder { responder in
             let base = HTTP1Channel(responder: responder, configuration: http)
-            guard let contexts else { return base }
+            guard let contexts else { return PlainChannel(base: base) }
             return RenewableTLSChannel(base: base, contexts: contexts)
         }
         let application = Application(

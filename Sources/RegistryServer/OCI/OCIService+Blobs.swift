@@ -35,24 +35,26 @@ extension OCIService {
             refusal.headers[.contentRange] = "bytes */\(size)"
             return refusal
         case .whole:
-            return answer(source, 0..<size, .ok, headers, isHead: request.method == .head)
+            return answer(source, 0..<size, .ok, headers, exchange)
         case .part(let range):
             headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(size)"
-            return answer(source, range, .partialContent, headers, isHead: request.method == .head)
+            return answer(source, range, .partialContent, headers, exchange)
         }
     }
 
     private func answer(
-        _ source: BlobSource, _ range: Range<Int64>, _ status: HTTPResponse.Status, _ headers: HTTPFields, isHead: Bool
+        _ source: BlobSource, _ range: Range<Int64>, _ status: HTTPResponse.Status, _ headers: HTTPFields,
+        _ exchange: Exchange
     ) -> Response {
-        guard !isHead else {
+        guard exchange.request.method != .head else {
             var headers = headers
             headers[.contentLength] = String(range.count)
             return Response(status: status, headers: headers)
         }
         let (metrics, listener) = (core.metrics, listener)
         return Response(
-            status: status, headers: headers, body: .blob(source, range) { metrics.sent($0, listener: listener) })
+            status: status, headers: headers,
+            body: .blob(source, range, on: exchange.context.channel) { metrics.sent($0, listener: listener) })
     }
 
     /// Takes a blob from a repository; its bytes go once no repository has it.
