@@ -72,6 +72,9 @@ package struct AgentApp: Sendable {
                 store: store, installer: installer, engines: engineTools(launcher, gateway, store, hardware),
                 clock: clock, logger: logger, changed: changed, started: started))
         let inventory = InventorySource(store: store, hardware: hardware) { await agent.snapshots() }
+        let status = StatusSource(
+            store: store, profile: hardware.profile.id, clock: clock,
+            gateway: { address(try await gateway.boundPort) }, snapshots: { await agent.snapshots() })
         // Ended in reverse order: first what speaks to the registry, then the gateway with its open answers, then the
         // engines.
         let services: [any Service] = [
@@ -86,12 +89,7 @@ package struct AgentApp: Sendable {
             reports,
             InventorySender(peer: link, wake: inventoryWake, logger: logger) { try await inventory.inventory() },
             telemetry(identity, gateway, hardware, store, link, clock),
-            ControlSocket(folder: store.layout.run, logger: logger) {
-                let port = try await gateway.boundPort
-                return try await StatusSource(
-                    store: store, profile: hardware.profile.id, gateway: address(port), clock: clock
-                ) { await agent.snapshots() }.status()
-            },
+            ControlSocket(folder: store.layout.run, logger: logger) { try await status.status() },
         ]
         // At debug it would print every service with all that it holds.
         var groupLogger = logger

@@ -5,14 +5,14 @@ internal import MartletTypes
 package struct StatusSource: Sendable {
     private let store: AgentStore
     private let profile: String
-    private let gateway: String
+    private let gateway: @Sendable () async throws -> String
     private let clock: AgentClock
     private let started: Timestamp
     private let snapshots: @Sendable () async -> [SlotSnapshot]
 
-    /// `gateway` is where it listens; `snapshots` are the slots as they are now.
+    /// Made when the agent starts. `gateway` tells where it listens; `snapshots` are the slots as they are now.
     package init(
-        store: AgentStore, profile: String, gateway: String, clock: AgentClock,
+        store: AgentStore, profile: String, clock: AgentClock, gateway: @escaping @Sendable () async throws -> String,
         snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
         self.store = store
@@ -36,7 +36,7 @@ package struct StatusSource: Sendable {
             agent: AgentStatus.Agent(
                 device: identity.device, registry: identity.registry, version: MartletVersion.text, started: started,
                 certificateEnds: identity.notAfter, assignment: try await journal.mark(.assignmentNumber),
-                gateway: gateway, profile: profile, storeBytes: try await store.blobs.usage(),
+                gateway: try await gateway(), profile: profile, storeBytes: try await store.blobs.usage(),
                 waitingReports: try await journal.reports(limit: AgentLimits.reportsPerCall).count,
                 clockDistrust: clock.distrust),
             slots: slots)
