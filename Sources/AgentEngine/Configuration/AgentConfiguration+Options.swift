@@ -81,7 +81,8 @@ extension AgentConfiguration {
         } catch {
             throw AgentError(
                 .invalidConfiguration, "The configuration cannot be read: \(error.message)",
-                remedy: "Give a file of at most \(AgentLimits.configurationBytes) bytes that the agent's user may read.")
+                remedy: "Give a file of at most \(AgentLimits.configurationBytes) bytes that the agent's user may read."
+            )
         }
     }
 

@@ -34,7 +34,9 @@ extension AgentConfiguration {
         if let bytes = try file.integer("telemetryBudgetBytes", in: ConfigurationRange.telemetryBudget) {
             telemetryBudget = ByteCount(bytes)
         }
-        if let bytes = try file.integer("diskBudgetBytes", in: ConfigurationRange.disk) { disk.limit = ByteCount(bytes) }
+        if let bytes = try file.integer("diskBudgetBytes", in: ConfigurationRange.disk) {
+            disk.limit = ByteCount(bytes)
+        }
         if let bytes = try file.integer("diskReserveBytes", in: 0...ConfigurationRange.disk.upperBound) {
             disk.reserve = ByteCount(bytes)
         }
@@ -100,7 +102,9 @@ extension GatewayConfiguration {
         allowedHosts = try object.list("hosts")
         apiKeys = try object.list("keys")
         for (index, key) in apiKeys.enumerated()
-        where !ConfigurationRange.keyCharacters.contains(key.count) || !key.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) {
+        where !ConfigurationRange.keyCharacters.contains(key.count)
+            || !key.utf8.allSatisfy({ (0x21...0x7e).contains($0) })
+        {
             let range = ConfigurationRange.keyCharacters
             throw object.wrong(
                 "keys[\(index)]", "is no key",

@@ -1,10 +1,11 @@
-@testable import AgentEngine
 import AgentStore
 import Foundation
 import Glibc
 import MartletTypes
 import TestSupport
 import Testing
+
+@testable import AgentEngine
 
 @Suite("The control socket")
 struct ControlSocketTests {
@@ -52,7 +53,8 @@ struct ControlSocketTests {
 
     private static func status(slots: Int = 1, history: Int = 2) throws -> AgentStatus {
         let release = try ReleasePath("clinic/triage/1.0.0")
-        let step = AgentStatus.Step(time: SlotFixtures.start, phase: "committed", cause: String(repeating: "c", count: 200))
+        let step = AgentStatus.Step(
+            time: SlotFixtures.start, phase: "committed", cause: String(repeating: "c", count: 200))
         return AgentStatus(
             agent: AgentStatus.Agent(
                 device: try DeviceID("ward-1"), registry: "https://registry.example:8443", version: "0.1.0",

@@ -69,9 +69,13 @@ struct EnrolmentTests {
             $0.bootstrapError = ClientError(.certificateUntrusted, "https://registry.example", "no")
         }
         #expect(await code(authority.token()) == "authorityMismatch")
-        authority.behaviour.withLock { $0.bootstrapError = ClientError(.digestMismatch, "https://registry.example", "no") }
+        authority.behaviour.withLock {
+            $0.bootstrapError = ClientError(.digestMismatch, "https://registry.example", "no")
+        }
         #expect(await code(authority.token()) == "rootMismatch")
-        authority.behaviour.withLock { $0.bootstrapError = ClientError(.cannotConnect, "https://registry.example", "no") }
+        authority.behaviour.withLock {
+            $0.bootstrapError = ClientError(.cannotConnect, "https://registry.example", "no")
+        }
         #expect(await code(authority.token()) == "cannotConnect")
         #expect(authority.seen.withLock { $0.enrolments.isEmpty })
         #expect(device.identityFiles.isEmpty)

@@ -3,10 +3,11 @@ import AgentStore
 import Foundation
 import MartletAPI
 import MartletTypes
-@testable import RegistryClient
 import Synchronization
 import TestSupport
 import Trust
+
+@testable import RegistryClient
 
 /// A registry's authority, and what it answers to devices that enrol and renew.
 final class FakeAuthority: EnrolmentPeer, RenewalPeer {
@@ -39,7 +40,8 @@ final class FakeAuthority: EnrolmentPeer, RenewalPeer {
 
     init(root: String = "root", life: Duration = .seconds(90 * 86_400)) throws {
         authority = try CertificateAuthority.make(
-            name: "test authority", key: try KeyPair.generate(.ecdsaP256), now: Self.now, valid: .seconds(10_000 * 86_400))
+            name: "test authority", key: try KeyPair.generate(.ecdsaP256), now: Self.now,
+            valid: .seconds(10_000 * 86_400))
         self.root = Array(root.utf8)
         self.life = life
     }

@@ -1,13 +1,14 @@
-@testable import AgentEngine
 import AgentStore
 import MartletAPI
 import MartletTypes
 import RegistryClient
 import Synchronization
+import TUF
 import TestSupport
 import Testing
 import Trust
-import TUF
+
+@testable import AgentEngine
 
 @Suite("Renewal")
 struct RenewalTests {
@@ -51,7 +52,9 @@ struct RenewalTests {
         #expect(formerKey.publicKey.verify(signature: signature, of: nonce))
     }
 
-    @Test("a refusal or a wrong answer leaves the former identity in place", arguments: ["refusal", "key", "nonce", "loss"])
+    @Test(
+        "a refusal or a wrong answer leaves the former identity in place",
+        arguments: ["refusal", "key", "nonce", "loss"])
     func refused(_ fault: String) async throws {
         let authority = try FakeAuthority()
         let (device, former) = try await enrolled(authority)

@@ -1,10 +1,11 @@
-@testable import AgentEngine
 import AgentStore
 import DeviceProfiles
 import MartletAPI
 import MartletTypes
 import TestSupport
 import Testing
+
+@testable import AgentEngine
 
 @Suite("What a device says it runs")
 struct InventoryTests {

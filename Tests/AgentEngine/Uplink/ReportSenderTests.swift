@@ -1,9 +1,10 @@
-@testable import AgentEngine
 import AgentStore
 import MartletAPI
 import MartletTypes
 import TestSupport
 import Testing
+
+@testable import AgentEngine
 
 @Suite("Reports on their way")
 struct ReportSenderTests {

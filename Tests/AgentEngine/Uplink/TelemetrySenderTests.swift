@@ -1,4 +1,3 @@
-@testable import AgentEngine
 import AgentStore
 import Foundation
 import MartletTypes
@@ -7,6 +6,8 @@ import Telemetry
 import TestSupport
 import Testing
 
+@testable import AgentEngine
+
 @Suite("Measurements on their way")
 struct TelemetrySenderTests {
     private let device: DeviceFolder
@@ -14,7 +15,9 @@ struct TelemetrySenderTests {
 
     init() async throws { device = try await DeviceFolder() }
 
-    private func sender(interval: Duration = .seconds(3600), budget: ByteCount = .mebibytes(1)) throws -> TelemetrySender {
+    private func sender(interval: Duration = .seconds(3600), budget: ByteCount = .mebibytes(1)) throws
+        -> TelemetrySender
+    {
         let slot = try SlotName("triage")
         return TelemetrySender(
             source: TelemetrySender.Source(
