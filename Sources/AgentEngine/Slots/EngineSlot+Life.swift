@@ -109,7 +109,8 @@ extension EngineSlot {
             } catch is CancellationError {
                 return
             } catch {
-                crashes.append(.now)
+                // A program that is not there says nothing about the generation.
+                if (error as? RuntimeError)?.kind != .engineMissing { crashes.append(.now) }
                 last = SlotFailure.from(error)
             }
         }

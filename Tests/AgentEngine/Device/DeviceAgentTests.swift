@@ -110,7 +110,7 @@ struct DeviceAgentTests {
             let again = try #require(try await device.reports().last { $0.code == "servingAgain" })
             #expect(again.figures?.unavailableMilliseconds != nil)
             // The engine is killed from outside.
-            let pid = try #require(try enginePid(device))
+            let pid = try #require(try EngineProcesses.pids(of: device).first)
             kill(pid, SIGKILL)
             try await reported("engineRestarted", device)
             try await serves(agent)
@@ -135,7 +135,7 @@ struct DeviceAgentTests {
             #expect(try await device.record() == nil)
             #expect(try await device.store.blobs.usage() == .zero)
             #expect(await agent.snapshots().isEmpty)
-            #expect(try enginePid(device) == nil)
+            #expect(try EngineProcesses.pids(of: device).isEmpty)
         }
         await device.close()
     }
@@ -154,17 +154,5 @@ struct DeviceAgentTests {
             try await Task.sleep(for: .milliseconds(10))
         }
         #expect(try await device.reports().contains { $0.code == code })
-    }
-
-    /// The process whose command line names the device's folder.
-    private func enginePid(_ device: DeviceFixture) throws -> Int32? {
-        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
-            guard let pid = Int32(name),
-                let line = try? Data(contentsOf: URL(fileURLWithPath: "/proc/\(pid)/cmdline")),
-                String(decoding: line, as: UTF8.self).contains(device.folder.path + "/run/engines")
-            else { continue }
-            return pid
-        }
-        return nil
     }
 }

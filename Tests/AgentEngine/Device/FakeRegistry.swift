@@ -38,6 +38,8 @@ final class FakeRegistry: Sendable {
         var blobs: [Digest: [UInt8]] = [:]
         var version = 0
         var isAway = false
+        /// What polls get, while their number is below.
+        var assignment: (number: Int64, bytes: [UInt8])?
         /// Cuts each answer with a blob after so many bytes.
         var cutBlobsAfter: Int?
     }
@@ -76,6 +78,9 @@ final class FakeRegistry: Sendable {
         get { state.withLock { $0.isAway } }
         set { state.withLock { $0.isAway = newValue } }
     }
+    /// Gives polls these bytes as long as they ask for something above a number below `number`.
+    func offer(_ bytes: [UInt8], number: Int64) { state.withLock { $0.assignment = (number, bytes) } }
+
     func cutBlobs(after count: Int?) { state.withLock { $0.cutBlobsAfter = count } }
 
     // MARK: Content
@@ -180,12 +185,23 @@ final class FakeRegistry: Sendable {
 
     // MARK: Answers
 
+    private static func number(_ target: String) -> Int64 {
+        let query = target.split(separator: "?").last?.split(separator: "&") ?? []
+        return query.first { $0.hasPrefix("number=") }.flatMap { Int64($0.dropFirst(7)) } ?? 0
+    }
+
     private func answer(_ request: TinyRequest) -> TinyReply {
         state.withLock { state in
             if state.isAway { return TinyReply(status: 503) }
             let path = String(request.target.prefix { $0 != "?" })
             if path.hasPrefix("/tuf/") {
                 return state.files[String(path.dropFirst(5))].map { TinyReply(body: $0) } ?? .notFound
+            }
+            if path == "/device/v1/assignment" {
+                guard let offered = state.assignment, Self.number(request.target) < offered.number else {
+                    return TinyReply(status: 204)
+                }
+                return TinyReply(body: offered.bytes)
             }
             guard path.hasPrefix("/v2/"), let name = path.split(separator: "/").last,
                 let digest = try? Digest(String(name)), let bytes = state.blobs[digest]

@@ -1,0 +1,43 @@
+import AgentEngine
+import MartletTypes
+import Testing
+
+@Suite("The time on a box whose clock may be wrong")
+struct AgentClockTests {
+    private let build = Timestamp(seconds: 1_000_000)
+
+    private func clock(system: Int64, signed: Int64) -> (AgentClock, TestClock) {
+        let system = TestClock(Timestamp(seconds: system))
+        return (AgentClock(signed: Timestamp(seconds: signed), system: { system.now }, build: build), system)
+    }
+
+    @Test(
+        "It is the latest of system clock, newest signed time and build time",
+        arguments: [(2_000_000, 0, 2_000_000), (0, 1_500_000, 1_500_000), (0, 0, 1_000_000)] as [(Int64, Int64, Int64)])
+    func latest(_ system: Int64, _ signed: Int64, _ expected: Int64) {
+        #expect(clock(system: system, signed: signed).0.now.seconds == expected)
+    }
+
+    @Test("It does not fall when the system clock is set back, and follows it forward")
+    func monotonic() {
+        let (clock, system) = clock(system: 2_000_000, signed: 0)
+        system.now = Timestamp(seconds: 5)
+        #expect(clock.now.seconds >= 2_000_000)
+        system.now = Timestamp(seconds: 3_000_000)
+        #expect(clock.now.seconds == 3_000_000)
+        system.now = Timestamp(seconds: 1)
+        #expect(clock.now.seconds >= 3_000_000)
+    }
+
+    @Test("A system clock behind what signatures vouch for is not trusted, a few minutes aside")
+    func distrust() {
+        let (clock, system) = clock(system: 2_000_000, signed: 2_000_100)
+        #expect(clock.distrust == nil)
+        clock.vouch(Timestamp(seconds: 2_001_000))
+        #expect(clock.distrust?.contains("1970-01-24T03:50:00Z") == true)
+        clock.vouch(Timestamp(seconds: 1))
+        #expect(clock.distrust != nil)
+        system.now = Timestamp(seconds: 2_001_000)
+        #expect(clock.distrust == nil)
+    }
+}

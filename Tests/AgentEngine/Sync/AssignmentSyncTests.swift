@@ -1,0 +1,131 @@
+import AgentEngine
+import AgentStore
+import Logging
+import MartletAPI
+import MartletTypes
+import TUF
+import Testing
+import Trust
+
+@Suite("Following the director")
+struct AssignmentSyncTests {
+    /// Runs the sync while `body` does.
+    private func syncing(_ device: DeviceFixture, _ body: () async throws -> Void) async throws {
+        let agent = device.agent()
+        let sync = AssignmentSync(
+            store: device.store, link: device.link, trust: device.trust, clock: device.clock, agent: agent,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let tasks = [Task { try await agent.run() }, Task { try await sync.run() }]
+        let result: Result<Void, any Error>
+        do {
+            result = .success(try await body())
+        } catch {
+            result = .failure(error)
+        }
+        for task in tasks {
+            task.cancel()
+            _ = await task.result
+        }
+        try result.get()
+    }
+
+    private func until(_ condition: () async throws -> Bool) async throws {
+        let end = ContinuousClock.now + .seconds(30)
+        while try await !condition(), ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(try await condition())
+    }
+
+    private func accepted(_ device: DeviceFixture) async throws -> Int64 {
+        try await device.store.journal.mark(.assignmentNumber)
+    }
+
+    @Test("A signed assignment is kept, and its slots set out for it")
+    func accepts() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        let bytes = try device.assignment(number: 4, release).signed(by: [device.registry.director]).encoded()
+        device.registry.offer(bytes, number: 4)
+        try await syncing(device) {
+            try await until { try await accepted(device) == 4 }
+            try await device.eventually("the slot has its target") { $0.target?.number == 4 }
+        }
+        #expect(try device.store.lastAssignment() == bytes)
+        await device.close()
+    }
+
+    @Test(
+        "What is not for this device, not new, not signed, or over is refused, reported once, and changes nothing",
+        arguments: ["assignmentForeign", "assignmentOutdated", "assignmentUnsigned", "assignmentExpired", "assignmentMalformed"])
+    func refuses(_ code: String) async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        try await device.store.journal.raise(.assignmentNumber, to: 10)
+        let slots = [device.slot: device.target(release).assignment]
+        var assignment = device.assignment(number: 11, slots: slots)
+        var signer = device.registry.director
+        switch code {
+        case "assignmentForeign":
+            assignment = device.assignment(number: 11, slots: slots, device: try DeviceID("ward-2"))
+        case "assignmentOutdated": assignment = device.assignment(number: 9, slots: slots)
+        case "assignmentUnsigned": signer = try KeyPair.generate(.ed25519)
+        case "assignmentExpired":
+            assignment = device.assignment(number: 11, slots: slots, expires: DeviceFixture.now - .seconds(1))
+        default: break
+        }
+        var bytes = try assignment.signed(by: [signer]).encoded()
+        if code == "assignmentMalformed" { bytes = Array("{}".utf8) }
+        device.registry.offer(bytes, number: 11)
+        try await syncing(device) {
+            try await until { try await device.reports().contains { $0.code == code } }
+            // Asked again and again, it is told once.
+            let polls = device.registry.seen.count
+            try await until { device.registry.seen.count > polls + 1 }
+        }
+        #expect(try await device.reports().count { $0.code == code } == 1)
+        #expect(try await accepted(device) == 10)
+        #expect(try await device.record() == nil)
+        await device.close()
+    }
+
+    @Test("A director that the owner names anew is followed")
+    func newDirector() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        try await device.trust.refresh()
+        let successor = try KeyPair.generate(.ed25519)
+        try device.registry.trust(successor)
+        device.registry.offer(try device.assignment(number: 1, release).signed(by: [successor]).encoded(), number: 1)
+        try await syncing(device) { try await until { try await accepted(device) == 1 } }
+        #expect(try await device.reports().allSatisfy { $0.code != "assignmentUnsigned" })
+        await device.close()
+    }
+
+    @Test("An assignment that was accepted just before a crash is taken up at the next start, without the registry")
+    func afterCrash() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        try await device.trust.refresh()
+        let bytes = try device.assignment(number: 3, release).signed(by: [device.registry.director]).encoded()
+        try await device.store.accept(assignment: bytes, number: 3)
+        device.registry.isAway = true
+        try await syncing(device) {
+            try await device.eventually("the slot has its target") { $0.target?.number == 3 }
+        }
+        await device.close()
+    }
+
+    @Test("A registry that comes back is followed again")
+    func comesBack() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        device.registry.isAway = true
+        let bytes = try device.assignment(number: 1, release).signed(by: [device.registry.director]).encoded()
+        device.registry.offer(bytes, number: 1)
+        try await syncing(device) {
+            try await until { device.registry.seen.count >= 2 }
+            device.registry.isAway = false
+            try await until { try await accepted(device) == 1 }
+        }
+        await device.close()
+    }
+}
