@@ -20,51 +20,27 @@ struct BinEditor: Sendable {
                 return true
             }
         }
-        throw PublishError(
-            .tooManyConflicts,
-            "Others kept changing the same part of the namespace \(PublishLimits.conflictAttempts) times.",
-            remedy: "Try again.")
+        throw PublishError.tooManyConflicts("the namespace")
     }
 
     /// The bin of a path, its verified metadata, and the target that stands there.
     private func read(_ path: String) async throws -> (bin: String, metadata: TargetsMetadata, found: TargetFile?) {
-        try await context.tuf.refresh(now: context.clock())
-        let found = try await context.tuf.target(path)
+        try await context.refresh()
+        let found = try await context.target(path)
         let namespace = String(path.prefix { $0 != "/" })
-        let bin = try NamespaceLayout(namespace).bin(for: path)
-        guard let role = await context.tuf.metadata(namespace), let metadata = await context.tuf.metadata(bin),
-            let verifier = role.delegations?.verifier(for: bin)
-        else {
-            throw PublishError(
-                .namespaceNotDelegated, "Nobody may sign for the namespace \(namespace) yet.",
-                remedy: "The owner runs `martlet trust delegate \(namespace) --key FILE`.")
+        guard let role = await context.tuf.metadata(namespace) else { throw PublishError.notDelegated(namespace) }
+        let bin = try NamespaceLayout(namespace, of: role).bin(for: path)
+        guard let metadata = await context.tuf.metadata(bin), let verifier = role.delegations?.verifier(for: bin) else {
+            throw PublishError.notDelegated(namespace)
         }
-        try checkSigners(verifier, namespace)
+        try context.checkSigners(verifier, for: namespace)
         return (bin, metadata, found)
-    }
-
-    private func checkSigners(_ verifier: RoleVerifier, _ namespace: String) throws(PublishError) {
-        let ours = Set(context.signers.map(\.publicKey.keyID))
-        let usable = ours.intersection(verifier.keys.keys)
-        guard !usable.isEmpty else {
-            throw PublishError(
-                .notAPublisher,
-                "The key (\(ours.sorted().map { String($0.prefix(12)) }.joined(separator: ", "))) does not sign "
-                    + "for \(namespace).",
-                remedy: "Use a key of a publisher of \(namespace), or ask the owner to delegate to this one.")
-        }
-        guard usable.count >= verifier.threshold else {
-            throw PublishError(
-                .moreSignaturesNeeded,
-                "\(namespace) needs \(verifier.threshold) signatures and \(usable.count) of its keys are at hand.",
-                remedy: "Give as many --key options as signatures are needed.")
-        }
     }
 
     /// Looks whether the registry carries the change now: it could have taken it and kept it back.
     private func confirm(_ edit: PublisherEdit) async throws {
-        try await context.tuf.refresh(now: context.clock())
-        let found = try await context.tuf.target(edit.path)
+        try await context.refresh()
+        let found = try await context.target(edit.path)
         let isVisible =
             switch edit {
             case .add(_, let file): found == file

@@ -33,7 +33,7 @@ package struct NamespaceDelegation: Sendable {
     ) async throws {
         for attempt in 1...PublishLimits.conflictAttempts {
             let now = context.clock()
-            try await context.tuf.refresh(now: now)
+            try await context.refresh()
             guard let targets = await context.tuf.metadata(TargetsMetadata.type) else {
                 throw PublishError(.badRegistry, "The registry's top-level targets cannot be read.")
             }
@@ -45,8 +45,6 @@ package struct NamespaceDelegation: Sendable {
                 return
             }
         }
-        throw PublishError(
-            .tooManyConflicts, "Others kept changing targets \(PublishLimits.conflictAttempts) times.",
-            remedy: "Try again.")
+        throw PublishError.tooManyConflicts(TargetsMetadata.type)
     }
 }

@@ -4,7 +4,8 @@ package import Trust
 
 /// Private keys of the owner and of publishers in a folder: encrypted PKCS#8, readable by their owner only.
 package struct OfflineKeys: Sendable {
-    private let folder: String
+    /// Where they are.
+    package let folder: String
 
     /// Keys in `folder`, which is made where it is absent.
     package init(folder: String) { self.folder = folder }

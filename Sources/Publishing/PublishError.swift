@@ -1,4 +1,5 @@
 package import MartletTypes
+internal import TUF
 
 /// Why a release could not be published or withdrawn, or trust not be made.
 package struct PublishError: MartletError, Equatable {
@@ -32,6 +33,8 @@ package struct PublishError: MartletError, Equatable {
         case keyFile
         /// The registry's root is not the one that this operator trusts.
         case rootMismatch
+        /// Metadata has ended, so that nobody installs by it.
+        case metadataEnded
     }
 
     /// What happened.
@@ -49,13 +52,41 @@ package struct PublishError: MartletError, Equatable {
 
     package var fault: ErrorFault {
         switch reason {
-        case .notVisible, .badRegistry, .rootMismatch: .peer
+        case .notVisible, .badRegistry, .rootMismatch, .metadataEnded: .peer
         case .fileUnreadable, .keyFile: .environment
         default: .caller
         }
     }
 
     package static func == (left: Self, right: Self) -> Bool { left.reason == right.reason }
+}
+
+extension PublishError {
+    static func notDelegated(_ namespace: String) -> PublishError {
+        PublishError(
+            .namespaceNotDelegated, "Nobody may sign for the namespace \(namespace) yet.",
+            remedy: "The owner runs `martlet trust delegate \(namespace) --keys FOLDER`.")
+    }
+
+    static func tooManyConflicts(_ what: String) -> PublishError {
+        PublishError(
+            .tooManyConflicts,
+            "Others changed the same part of \(what) \(PublishLimits.conflictAttempts) times in a row.",
+            remedy: "Try again.")
+    }
+
+    /// Ended metadata, by the role that ended: each has another owner.
+    static func ended(_ error: TUFError) -> PublishError {
+        let namespace = error.role.firstRange(of: "-bin-").map { String(error.role[..<$0.lowerBound]) } ?? error.role
+        let remedy =
+            switch TopLevelRole(rawValue: error.role) {
+            case .root: "The owner runs `martlet trust renew --root-key FILE`."
+            case .targets: "The owner runs `martlet trust renew --targets-key FILE`."
+            case .snapshot, .timestamp: "Check this machine's clock; if it is right, see the registry's log."
+            case nil: "A publisher of it runs `martlet trust renew --namespace \(namespace)`."
+            }
+        return PublishError(.metadataEnded, error.message, remedy: remedy)
+    }
 }
 
 /// Bounds of publishing.

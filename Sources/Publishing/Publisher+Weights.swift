@@ -81,7 +81,7 @@ extension Publisher {
     /// The verified base of an adapter; nil for a model.
     func base(of request: PublishRequest) async throws -> Base? {
         guard let release = request.adapterOf else { return nil }
-        guard let target = try await context.tuf.target(release.text), let hex = target.hashes["sha256"],
+        guard let target = try await context.target(release.text), let hex = target.hashes["sha256"],
             let digest = try? Digest("sha256:" + hex.lowercased())
         else {
             throw PublishError(

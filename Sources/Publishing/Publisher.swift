@@ -1,6 +1,7 @@
 internal import BundleFormat
 internal import MartletTypes
 package import RegistryClient
+internal import Synchronization
 internal import TUF
 
 /// Publishes releases: reads the files, builds the release, uploads what the registry lacks, signs.
@@ -23,7 +24,7 @@ package struct Publisher: Sendable {
     ) async throws -> PublishResult {
         let side = try await sideFiles(request)
         let files = try await readWeights(request, progress)
-        try await context.tuf.refresh(now: context.clock())
+        try await context.refresh()
         let base = try await self.base(of: request)
         let draft = try ReleaseDraft(
             release: request.release, variants: try variants(files, base, request), side: side, engine: request.engine,
@@ -43,7 +44,7 @@ package struct Publisher: Sendable {
     }
 
     private func isPublished(_ release: ReleasePath, as target: TargetFile) async throws -> Bool {
-        try Self.isSame(try await context.tuf.target(release.text), target, release)
+        try Self.isSame(try await context.target(release.text), target, release)
     }
 
     private static func isSame(_ found: TargetFile?, _ wanted: TargetFile, _ release: ReleasePath) throws -> Bool {
@@ -115,18 +116,20 @@ package struct Publisher: Sendable {
         _ blob: DraftBlob, to repository: RepositoryName, _ progress: @escaping @Sendable (PublishProgress) -> Void
     ) async throws -> Int64 {
         let total = blob.descriptor.size.bytes
+        // The first that is heard is where the upload stands, before a byte is sent.
+        let isFirst = Atomic(true)
         let outcome = try await context.oci.upload(
             blob.source, digest: blob.descriptor.digest, size: blob.descriptor.size, to: repository, journal: journal
         ) { done in
+            let isStart = isFirst.exchange(false, ordering: .relaxed)
+            if isStart, done > 0, done < total { progress(.resumed(file: blob.name, at: done)) }
             progress(.uploading(file: blob.name, done: done, total: total))
         }
         switch outcome {
         case .existing, .mounted:
             progress(.present(file: blob.name, mounted: false))
             return 0
-        case .uploaded(let resumedAt):
-            if resumedAt > 0 { progress(.resumed(file: blob.name, at: resumedAt)) }
-            return total - resumedAt
+        case .uploaded(let resumedAt): return total - resumedAt
         }
     }
 

@@ -25,6 +25,45 @@ package struct PublisherContext: Sendable {
         self.clock = clock
     }
 
+    /// Loads the newest verified metadata; what has ended is told with who can mend it.
+    func refresh() async throws {
+        do {
+            try await tuf.refresh(now: clock())
+        } catch let error as TUFError where error.reason == .expired {
+            throw PublishError.ended(error)
+        }
+    }
+
+    /// The verified target at `path`; nil where nobody who may has published it.
+    func target(_ path: String) async throws -> TargetFile? {
+        do {
+            return try await tuf.target(path)
+        } catch let error as TUFError where error.reason == .expired {
+            throw PublishError.ended(error)
+        }
+    }
+
+    /// Throws unless enough of the signers' keys are among the role's.
+    func checkSigners(_ verifier: RoleVerifier, for role: String) throws(PublishError) {
+        let ours = Set(signers.map(\.publicKey.keyID))
+        let usable = ours.intersection(verifier.keys.keys)
+        guard !usable.isEmpty else {
+            throw PublishError(
+                .notAPublisher,
+                "The key (\(ours.sorted().map { String($0.prefix(12)) }.joined(separator: ", "))) does not sign "
+                    + "for \(role).",
+                remedy: TopLevelRole(rawValue: role) == nil
+                    ? "Use a key that signs for \(role), or ask the owner to delegate to this one."
+                    : "Use the owner's key of \(role).")
+        }
+        guard usable.count >= verifier.threshold else {
+            throw PublishError(
+                .moreSignaturesNeeded,
+                "\(role) needs \(verifier.threshold) signatures and \(usable.count) of its keys are at hand.",
+                remedy: "Give as many --key options as signatures are needed.")
+        }
+    }
+
     /// Puts a signed role; false where another version came first.
     ///
     /// A function of its own: catching inside a loop of an async function crashes the optimiser of Swift 6.3.1.

@@ -77,6 +77,7 @@ package struct ClientError: MartletError, Equatable {
         case .redirected, .foreignOrigin: "Use the registry's own address; redirects are not followed."
         case .unexpectedStatus where status == 401: "Log in again: the token is missing, wrong or expired."
         case .unexpectedStatus where status == 403: "Ask for a token whose role and namespace allow this."
+        case .problem where fault == .caller: "Correct what it names and try again."
         case .problem, .unexpectedStatus: "See the registry's log for this request."
         case .fileFailed: "Check that the file exists, can be read, and is not being written."
         case .storageFailed: "Check free space and permissions, then try again."

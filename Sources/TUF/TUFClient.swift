@@ -66,6 +66,24 @@ package actor TUFClient {
         trusted = set
     }
 
+    /// The targets metadata that is reached by delegations of these names, e.g. `["clinic", "clinic-bin-3"]`; of no name
+    /// the top-level one.
+    ///
+    /// Nil where one of them is not delegated. Loads what was not loaded since the last refresh.
+    package func role(_ chain: [String]) async throws -> TargetsMetadata? {
+        await enter()
+        defer { leave() }
+        guard var set = trusted else { throw TUFError(.outOfOrder, "There was no successful refresh.") }
+        defer { trusted = set }
+        let targets = DelegationSearch.Step(role: TargetsMetadata.type, verifier: set.root.verifier(for: .targets))
+        var metadata = try await load(targets, &set)
+        for name in chain {
+            guard let verifier = metadata.delegations?.verifier(for: name) else { return nil }
+            metadata = try await load(DelegationSearch.Step(role: name, verifier: verifier), &set)
+        }
+        return metadata
+    }
+
     /// The target at `path`, searched through the delegations; nil where no role that is trusted for it names it.
     ///
     /// Loads the delegated roles on its way that were not loaded since the last refresh.

@@ -3,8 +3,7 @@ import MartletAPI
 import MartletTypes
 
 // Names of the glossary are parsed by `transform:` at each argument, so that a wrong one is refused with its rule;
-// these
-// are the closed sets, whose values the help lists.
+// these are the closed sets, whose values the help lists.
 
 extension Role: ExpressibleByArgument {}
 extension RolloutAction: ExpressibleByArgument {}
@@ -24,23 +23,46 @@ func labels(from options: [String]) throws -> Labels {
 }
 
 /// A length of time: `90s`, `15m`, `12h`, `30d`.
-struct TimeSpan: ExpressibleByArgument, Sendable {
+struct TimeSpan: Sendable, CustomStringConvertible {
     let seconds: Int64
+    private static let units: [(Character, Int64)] = [("d", 86_400), ("h", 3600), ("m", 60), ("s", 1)]
+    /// Ten years: what is longer is a typing error.
+    private static let longest: Int64 = 3660 * 86_400
 
     init(seconds: Int64) { self.seconds = seconds }
 
-    /// How it is shown as a default.
-    var defaultValueDescription: String {
-        let units: [(String, Int64)] = [("d", 86_400), ("h", 3600), ("m", 60)]
-        guard let (unit, factor) = units.first(where: { seconds.isMultiple(of: $0.1) }) else { return "\(seconds)s" }
-        return "\(seconds / factor)\(unit)"
+    /// Throws `InvalidValue`.
+    init(_ text: String) throws {
+        guard let unit = text.last, let factor = Self.units.first(where: { $0.0 == unit })?.1,
+            let count = Int64(text.dropLast()), count >= 0, count <= Self.longest / factor
+        else {
+            throw InvalidValue(
+                kind: "length of time", value: text, rule: "a whole number and s, m, h or d, at most 3660d, e.g. 15m")
+        }
+        seconds = count * factor
     }
 
-    init?(argument: String) {
-        let factors: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = argument.last, let factor = factors[unit], let count = Int64(argument.dropLast()), count > 0,
-            count <= Int64.max / factor
-        else { return nil }
-        seconds = count * factor
+    /// In the largest unit that divides it.
+    var description: String {
+        let unit = Self.units.first { seconds.isMultiple(of: $0.1) } ?? ("s", 1)
+        return "\(seconds / unit.1)\(unit.0)"
+    }
+
+    var duration: Duration { .seconds(seconds) }
+}
+
+/// A whole number of something, with its bounds.
+enum Count {
+    /// At least one.
+    static func positive(_ text: String) throws -> Int { try number(text, from: 1) }
+
+    /// None or more.
+    static func natural(_ text: String) throws -> Int { try number(text, from: 0) }
+
+    private static func number(_ text: String, from least: Int) throws -> Int {
+        guard let value = Int(text), (least...Int(Int32.max)).contains(value) else {
+            throw InvalidValue(kind: "number", value: text, rule: "a whole number from \(least) on")
+        }
+        return value
     }
 }

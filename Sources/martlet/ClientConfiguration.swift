@@ -64,14 +64,19 @@ enum PrivateFile {
     static func read(_ path: String) throws -> [UInt8] {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CommandError(
-                "fileUnreadable", "Cannot read \(path).", remedy: "Check that it exists and that you may read it.")
+                "fileUnreadable", "Cannot read \(path): \(String(cString: strerror(errno))).",
+                remedy: "Check that it exists and that you may read it.")
         }
         return Array(data)
     }
 
     static func write(_ bytes: [UInt8], to path: String) throws {
         let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        do {
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        } catch {
+            throw failure("make the folder of", path)
+        }
         let temporary = path + ".\(getpid()).tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure("create", temporary) }
@@ -83,10 +88,9 @@ enum PrivateFile {
             throw error
         }
         let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        if directory >= 0 {
-            fsync(directory)
-            close(directory)
-        }
+        guard directory >= 0 else { throw failure("open the folder of", path) }
+        defer { close(directory) }
+        guard fsync(directory) == 0 else { throw failure("sync the folder of", path) }
     }
 
     private static func failure(_ verb: String, _ path: String) -> CommandError {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import Glibc
 import MartletTypes
 import RegistryClient
@@ -9,32 +10,68 @@ enum ExitStatus {
     static let data: Int32 = 65
     static let unavailable: Int32 = 69
     static let software: Int32 = 70
-    static let temporary: Int32 = 75
+    static let files: Int32 = 74
+    static let `protocol`: Int32 = 76
     static let denied: Int32 = 77
     static let configuration: Int32 = 78
     /// Not of sysexits: what was waited for ended badly (a rollout that stopped).
     static let failed: Int32 = 1
 
-    /// Prints an error of ours on standard error and ends; leaves errors of the argument parser to it.
+    /// What `--help` says of them.
+    static let help = """
+        Exit codes: 0 done, 1 what was waited for failed, 64 wrong usage, 65 refused input, 69 registry away, \
+        70 defect, 74 file or disk, 76 registry not to be trusted, 77 not permitted, 78 not set up.
+        """
+
+    /// Prints an error on standard error, as text or as `{code, message, remedy}`, and ends the process.
+    ///
+    /// What the argument parser throws to show help, a version or completions is not an error: it is left to it.
     static func end(with error: any Error, of command: (some ParsableCommand).Type) -> Never {
-        guard let known = error as? any MartletError else { command.exit(withError: error) }
-        var text = "martlet: \(known.message)\n"
-        if !known.remedy.isEmpty { text += "  \(known.remedy)\n" }
-        StandardError.write(text)
-        exit(code(of: known))
+        let format = OutputFormat.requested(
+            Array(CommandLine.arguments.dropFirst()), ProcessInfo.processInfo.environment)
+        if let known = error as? any MartletError {
+            report(ErrorReport(code: known.code, message: known.message, remedy: known.remedy), format)
+            exit(code(of: known))
+        }
+        let status = command.exitCode(for: error).rawValue
+        guard format == .json, status != 0, !(error is ExitCode) else { command.exit(withError: error) }
+        let isUsage = status == usage
+        report(
+            ErrorReport(
+                code: isUsage ? "usage" : "failed", message: command.message(for: error),
+                remedy: isUsage ? "See `martlet --help`, or --help of the command." : ""), format)
+        exit(status)
     }
 
-    private static func code(of error: any MartletError) -> Int32 {
-        switch (error.code, error.fault) {
-        case ("unauthorized", _), ("forbidden", _), ("insufficientRole", _): denied
-        case ("notLoggedIn", _), ("noTrustedRoot", _), ("noPublisherKey", _): configuration
+    private static func report(_ report: ErrorReport, _ format: OutputFormat) {
+        guard format == .json, let bytes = try? JSONText.encode(report, pretty: true) else {
+            var text = "martlet: \(report.message)\n"
+            if !report.remedy.isEmpty { text += "  \(report.remedy)\n" }
+            return StandardError.write(Printable.text(text, keepingLines: true))
+        }
+        StandardError.write(String(decoding: bytes, as: UTF8.self) + "\n")
+    }
+
+    static func code(of error: any MartletError) -> Int32 {
+        if let status = (error as? ClientError)?.status, [401, 403].contains(status) { return denied }
+        return switch (error.code, error.fault) {
+        case ("notLoggedIn", _), ("noTrustedRoot", _), ("noPublisherKey", _), ("configurationUnreadable", _):
+            configuration
         case ("waitFailed", _): failed
         case (_, .transport): unavailable
-        case (_, .environment): temporary
+        case (_, .environment): files
         case (_, .caller): data
-        case (_, .peer), (_, .us): software
+        case (_, .peer): `protocol`
+        case (_, .us): software
         }
     }
+}
+
+/// An error as programs read it.
+struct ErrorReport: Codable, Equatable {
+    let code: String
+    let message: String
+    let remedy: String
 }
 
 /// Standard error, unbuffered, without the C stream that Swift 6 cannot share.
@@ -51,8 +88,8 @@ enum StandardError {
         }
     }
 
-    /// Whether a person looks at it.
-    static var isTerminal: Bool { isatty(2) == 1 }
+    /// Whether a person looks at it, on something that can redraw a line.
+    static var isTerminal: Bool { isatty(2) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb" }
 }
 
 /// What the command line itself finds wrong.

@@ -6,28 +6,37 @@ import RegistryClient
 
 /// What every command takes. A flag wins over the environment, that over the configuration file.
 struct GlobalOptions: ParsableArguments {
-    @Option(help: "The registry's operator address ($MARTLET_SERVER).")
+    @Option(help: "The registry's operator address, in place of the one of `martlet login` ($MARTLET_SERVER).")
     var server: String?
 
     @Option(help: "The bearer token ($MARTLET_TOKEN); --token-file keeps it out of the process list.")
     var token: String?
 
-    @Option(help: "A file that holds the bearer token ($MARTLET_TOKEN_FILE).")
+    @Option(help: "A file that holds the bearer token ($MARTLET_TOKEN_FILE).", completion: .file())
     var tokenFile: String?
 
-    @Option(help: "PEM of the authority of the registry's certificate ($MARTLET_CA_FILE).")
+    @Option(help: "PEM of the authority of the registry's certificate ($MARTLET_CA_FILE).", completion: .file())
     var caFile: String?
 
-    @Option(help: "The configuration file ($MARTLET_CONFIG).")
+    @Option(help: "The configuration file ($MARTLET_CONFIG).", completion: .file())
     var config: String?
 
-    @Option(name: .shortAndLong, help: "How results are printed: table or json ($MARTLET_OUTPUT).")
+    @Option(name: .shortAndLong, help: "How results, and errors, are printed ($MARTLET_OUTPUT).")
     var output: OutputFormat?
+
+    func validate() throws {
+        if output == nil, let value = ProcessInfo.processInfo.environment[OutputFormat.variable],
+            OutputFormat(rawValue: value) == nil
+        {
+            throw ValidationError("\(OutputFormat.variable) is \"\(value)\"; it may be table or json.")
+        }
+    }
 
     /// Where results go.
     var printer: Output {
         let environment = ProcessInfo.processInfo.environment
-        return Output(format: output ?? environment["MARTLET_OUTPUT"].flatMap(OutputFormat.init(rawValue:)) ?? .table)
+        return Output(
+            format: output ?? environment[OutputFormat.variable].flatMap(OutputFormat.init(rawValue:)) ?? .table)
     }
 
     /// The configuration file's path.
@@ -37,11 +46,13 @@ struct GlobalOptions: ParsableArguments {
     func session() throws -> Session {
         let environment = ProcessInfo.processInfo.environment
         let stored = try ClientConfiguration.load(configurationPath)
-        guard let server = server ?? environment["MARTLET_SERVER"] ?? stored.server else {
+        guard let address = server ?? environment["MARTLET_SERVER"] ?? stored.server else {
             throw CommandError(
                 "notLoggedIn", "No registry is known.",
                 remedy: "Run `martlet login ADDRESS --token-file FILE`, or give --server.")
         }
+        // As the configuration keeps it, so that the same registry is known by one name.
+        let server = try Origin(address).text
         var secret = token ?? environment["MARTLET_TOKEN"]
         if secret == nil, let file = tokenFile ?? environment["MARTLET_TOKEN_FILE"] {
             secret = try Self.secret(in: file)

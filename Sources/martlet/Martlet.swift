@@ -15,7 +15,10 @@ struct Martlet: AsyncParsableCommand {
               martlet rollout start clinic/base:1.0.0 --fleet all --slot triage --wait
               martlet rollback --fleet all --slot triage --wait
 
-            Every command that prints takes --output json. Completions: martlet --generate-completion-script bash
+            Every command that prints takes --output json; errors are JSON on standard error then. \
+            Completions: `martlet --generate-completion-script bash`, or zsh, or fish.
+
+            \(ExitStatus.help)
             """,
         version: MartletVersion.text,
         subcommands: [

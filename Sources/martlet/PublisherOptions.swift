@@ -21,59 +21,53 @@ struct PassphraseOptions: ParsableArguments {
     func passphrase(for purpose: String, isNew: Bool) throws -> [UInt8]? {
         if noPassphrase { return nil }
         if let passphraseFile { return Array(try GlobalOptions.secret(in: passphraseFile).utf8) }
-        guard isatty(0) == 1 else {
+        guard Terminal.isThere else {
             throw CommandError(
                 "passphraseNeeded", "The passphrase of \(purpose) is needed, and there is no terminal to ask on.",
                 remedy: isNew ? "Give --passphrase-file FILE, or --no-passphrase." : "Give --passphrase-file FILE.")
         }
-        let first = try Self.ask("Passphrase of \(purpose): ")
+        let first = try Terminal.ask("Passphrase of \(purpose): ")
         guard isNew else { return first }
-        guard try Self.ask("Again: ") == first, !first.isEmpty else {
+        guard try Terminal.ask("Again: ") == first, !first.isEmpty else {
             throw CommandError(
                 "passphraseMismatch", "The two passphrases differ or are empty.", remedy: "Run the command again.")
         }
         return first
-    }
-
-    private static func ask(_ prompt: String) throws -> [UInt8] {
-        StandardError.write(prompt)
-        var saved = termios()
-        tcgetattr(0, &saved)
-        var silent = saved
-        silent.c_lflag &= ~tcflag_t(ECHO)
-        tcsetattr(0, TCSAFLUSH, &silent)
-        defer {
-            tcsetattr(0, TCSAFLUSH, &saved)
-            StandardError.write("\n")
-        }
-        guard let line = readLine() else {
-            throw CommandError("passphraseNeeded", "No passphrase was typed.", remedy: "Run the command again.")
-        }
-        return Array(line.utf8)
     }
 }
 
 /// The key that signs for a namespace, and the root that the signer believes.
 struct PublisherOptions: ParsableArguments {
     @Option(
-        help:
-            "The publisher's private key: a PKCS#8 PEM file or an OpenSSL store URI. Without it the one that `trust init` made."
-    )
-    var key: String?
+        help: """
+            The publisher's private key: a PKCS#8 PEM file or an OpenSSL store URI; several where several must sign. \
+            Without it the one that `martlet trust` made or was told.
+            """,
+        completion: .file())
+    var key: [String] = []
 
     @OptionGroup var passphrase: PassphraseOptions
 
     /// All that publishing into `namespace` needs.
     func context(_ session: Session, namespace: String) async throws -> PublisherContext {
-        guard let source = key ?? session.stored.keys?[namespace] else {
+        let sources = key.isEmpty ? [session.stored.keys?[namespace]].compactMap(\.self) : key
+        guard !sources.isEmpty else {
             throw CommandError(
                 "noPublisherKey", "No key is known that signs for the namespace \(namespace).",
                 remedy: "Give --key FILE, or run `martlet trust init --namespace \(namespace)`.")
         }
-        let pair = try KeySource.open(source) { try passphrase.passphrase(for: source, isNew: false) }
+        return try await context(session, keys: sources)
+    }
+
+    /// The same with these keys, whatever they sign for.
+    func context(_ session: Session, keys sources: [String]) async throws -> PublisherContext {
+        var pairs: [KeyPair] = []
+        for source in sources {
+            pairs.append(try KeySource.open(source) { try passphrase.passphrase(for: source, isNew: false) })
+        }
         return PublisherContext(
             operators: session.registry, oci: OCIClient(http: session.http), tuf: try await metadata(session),
-            signers: [pair], clock: systemClock)
+            signers: pairs, clock: systemClock)
     }
 
     /// The verified metadata of the registry, from the root that this operator pinned.

@@ -24,6 +24,8 @@ final class FakeRegistry: Sendable {
         var beforePut: [@Sendable () -> Void] = []
         /// Takes roles without showing them.
         var keepsBack = false
+        /// How far its clock is ahead of the one it was given.
+        var elapsed = Duration.zero
     }
 
     let state = Mutex(State())
@@ -106,6 +108,14 @@ final class FakeRegistry: Sendable {
     @discardableResult
     private func put(_ role: String, _ bytes: [UInt8], _ state: inout State) throws -> Bool {
         let envelope = try SignedEnvelope(parsing: bytes, limit: Limits.tufMetadataBytes)
+        if role == RootMetadata.type {
+            let version = try RootMetadata(json: envelope.signed).version
+            guard state.files["\(version - 1).root.json"] != nil, state.files["\(version).root.json"] == nil else {
+                return false
+            }
+            state.files["\(version).root.json"] = bytes
+            return true
+        }
         let version = try TargetsMetadata(json: envelope.signed).version
         guard version == (state.roles[role]?.version ?? 0) + 1 else { return false }
         state.roles[role] = (version, bytes)
@@ -115,7 +125,7 @@ final class FakeRegistry: Sendable {
 
     func sign(_ state: inout State) throws {
         state.snapshot += 1
-        let now = clock()
+        let now = clock() + state.elapsed
         let snapshot = MetadataRepository.snapshot(
             version: state.snapshot, now: now,
             roles: state.roles.mapValues { MetadataFileInfo(version: $0.version, of: $0.bytes) })

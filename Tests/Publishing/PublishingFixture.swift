@@ -14,6 +14,7 @@ final class PublishingFixture: Sendable {
     let registry: FakeRegistry
     let folder: TemporaryFolder
     let http: HTTPClient
+    let rootKey: KeyPair
     let owner: KeyPair
     let publisher: KeyPair
     let root: [UInt8]
@@ -22,11 +23,12 @@ final class PublishingFixture: Sendable {
         registry = try FakeRegistry(clock: Self.clock)
         folder = try TemporaryFolder()
         http = try HTTPClient(origin: try registry.origin)
+        rootKey = try .generate(.ed25519)
         owner = try .generate(.ed25519)
         publisher = try .generate(.ed25519)
         let ceremony = TrustCeremony(operators: OperatorClient(http: http), clock: Self.clock)
         let result = try await ceremony.run(
-            root: [try KeyPair.generate(.ed25519)], targets: [owner],
+            root: [rootKey], targets: [owner],
             namespaces: [NamespaceSigners(namespace: "clinic", key: publisher)])
         root = result.root
     }

@@ -1,10 +1,29 @@
 import ArgumentParser
+import FoundationEssentials
 import MartletTypes
 
 /// How results are printed.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
     case table
     case json
+
+    /// What stands in the environment for all commands.
+    static let variable = "MARTLET_OUTPUT"
+
+    /// The format that a command line asks for, read before or without the parser: an error of its own is printed
+    /// in that format too.
+    static func requested(_ arguments: [String], _ environment: [String: String]) -> OutputFormat {
+        var found = environment[variable].flatMap(Self.init(rawValue:)) ?? .table
+        for (index, argument) in arguments.enumerated() {
+            if argument == "--" { break }
+            let isSplit = ["--output", "-o"].contains(argument) && index + 1 < arguments.count
+            let value = isSplit ? arguments[index + 1][...] : argument.trimmingPrefix("--output=")
+            if isSplit || argument.hasPrefix("--output="), let format = OutputFormat(rawValue: String(value)) {
+                found = format
+            }
+        }
+        return found
+    }
 }
 
 /// Prints results on standard output: a table for people, JSON for programs.
@@ -23,35 +42,13 @@ struct Output: Sendable {
     func say<Value: Encodable>(_ value: Value, _ sentence: (Value) -> String) throws {
         switch format {
         case .json: print(String(decoding: try JSONText.encode(value, pretty: true), as: UTF8.self))
-        case .table: print(sentence(value))
+        case .table: print(Printable.text(sentence(value), keepingLines: true))
         }
     }
-}
 
-/// Left-aligned columns under upper-case heads, as kubectl prints them.
-struct Table: Sendable {
-    let heads: [String]
-    var rows: [[String]] = []
-    var whenEmpty = "none"
-
-    var text: String {
-        guard !rows.isEmpty else { return whenEmpty + "\n" }
-        let all = [heads.map { $0.uppercased() }] + rows
-        let widths = heads.indices.map { column in all.map { $0[column].count }.max() ?? 0 }
-        return all.map { row in
-            let cells = row.enumerated().map { index, cell in
-                index == row.count - 1 ? cell : cell + String(repeating: " ", count: widths[index] - cell.count)
-            }
-            return cells.joined(separator: "   ") + "\n"
-        }.joined()
-    }
-}
-
-/// Names and values below each other, for one thing.
-extension Table {
-    static func facts(_ pairs: [(String, String)]) -> Table {
-        var table = Table(heads: ["field", "value"])
-        table.rows = pairs.map { [$0.0, $0.1] }
-        return table
+    /// Tells people something beside the result, on standard error. Programs find it in the JSON.
+    func note(_ text: String) {
+        guard format == .table else { return }
+        StandardError.write(Printable.text(text, keepingLines: true) + "\n")
     }
 }

@@ -5,10 +5,14 @@ import MartletTypes
 struct Audit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "List who changed what, newest first.",
-        discussion: "Example: martlet audit --limit 20")
+        discussion: """
+            Examples:
+              martlet audit --limit 20
+              martlet audit --limit 10000 --output json > audit.json
+            """)
 
+    @Option(help: "Rows to show (default: 50).", transform: Count.positive) var limit = 50
     @OptionGroup var options: GlobalOptions
-    @Option(help: "Rows to show.") var limit = 50
 
     func run() async throws {
         let rows = try await options.session().list(OperatorRoutes.audit, of: AuditRow.self, limit: limit)

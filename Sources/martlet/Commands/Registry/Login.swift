@@ -1,5 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
 import MartletAPI
 import MartletTypes
 
@@ -7,8 +6,13 @@ struct Login: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Remember a registry and a token, after trying them.",
         discussion: """
-            Example: martlet login https://registry.example --token-file admin.token
-            The token may also come on standard input: martlet login URL --token-file /dev/stdin
+            The token comes from --token-file, from $MARTLET_TOKEN, or from the terminal. It is kept in a file that \
+            only you can read, and sent to this registry only.
+
+            Examples:
+              martlet login https://registry.example --token-file admin.token
+              pass show martlet | martlet login https://registry.example \\
+                --token-file /dev/stdin --ca-file registry.pem
             """)
 
     @Argument(help: "The registry's operator address.") var address: String
@@ -18,13 +22,26 @@ struct Login: AsyncParsableCommand {
         var options = options
         options.server = address
         var stored = try ClientConfiguration.load(options.configurationPath)
-        if stored.server != address { stored = .empty }
-        let session = try options.session()
+        var session = try options.session()
+        if session.token == nil {
+            guard Terminal.isThere else {
+                throw CommandError(
+                    "tokenNeeded", "A token is needed, and there is no terminal to ask on.",
+                    remedy: "Give --token-file FILE; an administrator makes tokens with `martlet token create`.")
+            }
+            options.token = String(decoding: try Terminal.ask("Token for \(session.server): "), as: UTF8.self)
+            session = try options.session()
+        }
         let caller = try await session.get(OperatorRoutes.whoAmI, as: Caller.self)
+        if stored.server != session.server { stored = .empty }
         stored.server = session.server
         stored.token = session.token
         stored.authority = session.authority
         try stored.save(options.configurationPath)
-        try options.printer.say(caller) { "Logged in to \(address) as \($0.name) (\($0.role.rawValue))." }
+        try options.printer.say(caller) { caller in
+            let scope = caller.namespace.map { " of \($0)" } ?? ""
+            let end = caller.expires.map { ", until \($0)" } ?? ""
+            return "Logged in to \(session.server) as \(caller.name) (\(caller.role.rawValue)\(scope)\(end))."
+        }
     }
 }

@@ -6,12 +6,21 @@ struct TelemetryCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "telemetry",
         abstract: "Show what devices measured: requests, errors, latency, memory.",
-        discussion: "Example: martlet telemetry --device pi-1 --minutes 15")
+        discussion: "Example: martlet telemetry --device pi-1 --slot triage --minutes 15")
 
-    @OptionGroup var options: GlobalOptions
+    /// A month: as long as a registry keeps telemetry at most.
+    private static let mostMinutes = 43_200
+
     @Option(help: "Only this device.", transform: DeviceID.init) var device: DeviceID?
     @Option(help: "Only this slot.", transform: SlotName.init) var slot: SlotName?
-    @Option(help: "How far back, in minutes.") var minutes = 60
+    @Option(help: "How far back, in minutes (default: 60).", transform: Count.positive) var minutes = 60
+    @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        guard minutes <= Self.mostMinutes else {
+            throw ValidationError("--minutes is at most \(Self.mostMinutes), which is 30 days.")
+        }
+    }
 
     func run() async throws {
         var query = ["minutes": String(minutes)]

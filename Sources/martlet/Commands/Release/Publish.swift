@@ -7,14 +7,16 @@ struct Publish: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Publish a model or an adapter: read it, upload it, sign it.",
         discussion: """
-            What the GGUF says about itself is read from it. A killed upload goes on where it stood. Publishing the same
-            content again does nothing; other content under a published version is refused.
+            What the GGUF says about itself is read from it. A killed upload goes on where it stood. Publishing the \
+            same content again does nothing; other content under a published version is refused.
 
             Examples:
               martlet publish model.Q4_0.gguf --as clinic/base:1.0.0 --card README.md
-              martlet publish model.Q4_0.gguf --variant model.Q8_0.gguf --as clinic/base:1.1.0
-              martlet publish lora.gguf --as clinic/triage:1.0.0 --adapter-of clinic/base:1.0.0 \\
-                --eval holdout.jsonl --min-accuracy 0.9 --probe 'Where is my parcel?=shipping'
+              martlet publish model.Q4_0.gguf --variant model.Q8_0.gguf \\
+                --as clinic/base:1.1.0
+              martlet publish lora.gguf --as clinic/triage:1.0.0 \\
+                --adapter-of clinic/base:1.0.0 --eval holdout.jsonl \\
+                --min-accuracy 0.9 --probe 'Where is my parcel?=shipping'
             """)
 
     @Argument(help: "The GGUF file.", completion: .file(extensions: ["gguf"])) var model: String
@@ -32,7 +34,8 @@ struct Publish: AsyncParsableCommand {
     @Option(help: "An evaluation set that every device runs before it serves this.", completion: .file()) var eval:
         String?
     @Option(help: "The share of its rows that must be right, 0 to 1.") var minAccuracy: Double?
-    @Option(help: "Rows that a device runs, taken evenly over the set; without it all.") var evalRows: Int?
+    @Option(help: "Rows that a device runs, taken evenly over the set; without it all.", transform: Count.positive)
+    var evalRows: Int?
     @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
     @OptionGroup var publisher: PublisherOptions
     @OptionGroup var options: GlobalOptions
@@ -44,7 +47,9 @@ struct Publish: AsyncParsableCommand {
         if let minAccuracy, !(0...1).contains(minAccuracy) {
             throw ValidationError("--min-accuracy is a share from 0 to 1.")
         }
-        guard minAccuracy == nil || eval != nil else { throw ValidationError("--min-accuracy needs --eval.") }
+        guard (minAccuracy == nil && evalRows == nil) || eval != nil else {
+            throw ValidationError("--min-accuracy and --eval-rows need --eval.")
+        }
     }
 
     func run() async throws {
@@ -61,7 +66,8 @@ struct Publish: AsyncParsableCommand {
         let context = try await publisher.context(session, namespace: path.repository.namespace)
         let journal = try UploadJournal(folder: ClientConfiguration.uploadFolder)
         let (steps, feed) = AsyncStream.makeStream(of: PublishProgress.self, bufferingPolicy: .bufferingNewest(64))
-        let showing = Task { await Self.show(steps) }
+        let printer = options.printer
+        let showing = Task { await Self.show(steps, printer) }
         let result: PublishResult
         do {
             result = try await Publisher(context: context, journal: journal).publish(request) { feed.yield($0) }
@@ -99,9 +105,10 @@ struct Publish: AsyncParsableCommand {
         return Probe(prompt: String(text[..<sign]), contains: String(text[text.index(after: sign)...]))
     }
 
-    private static func show(_ steps: AsyncStream<PublishProgress>) async {
+    /// Shows the steps to people; a program gets the result alone, or an error alone.
+    private static func show(_ steps: AsyncStream<PublishProgress>, _ printer: Output) async {
         let line = ProgressLine()
-        for await step in steps {
+        for await step in steps where printer.format == .table {
             switch step {
             case .hashing(let file, let done, let total): line.update("hashing \(file)", done: done, total: total)
             case .uploading(let file, let done, let total): line.update("uploading \(file)", done: done, total: total)

@@ -23,7 +23,8 @@ struct Rollback: AsyncParsableCommand {
     var to: ReleaseReference?
     @Option(help: "Why; stands in the audit log.") var reason = ""
     @Flag(help: "Wait until every device serves it again, and print how long that took.") var wait = false
-    @Option(help: "How long to wait at most, e.g. 60s.") var timeout = TimeSpan(seconds: 60)
+    @Option(help: "How long to wait at most (default: 60s).", transform: TimeSpan.init)
+    var timeout = TimeSpan(seconds: 60)
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
@@ -44,7 +45,7 @@ struct Rollback: AsyncParsableCommand {
         }
         let elapsed = clock.now - start
         let milliseconds = elapsed.components.seconds * 1000 + elapsed.components.attoseconds / 1_000_000_000_000_000
-        try options.printer.show(answer) { answer in
+        try options.printer.show(Report(answer: answer, milliseconds: wait ? milliseconds : nil)) { _ in
             var table = Table(heads: ["device", "slot", "from", "to", "assignment"])
             table.rows = answer.moves.map {
                 [$0.device.text, $0.slot.text, references($0.from), references($0.to), String($0.assignment)]
@@ -55,7 +56,25 @@ struct Rollback: AsyncParsableCommand {
             table.whenEmpty = "no device runs it; nothing to take back"
             return table
         }
-        if wait { StandardError.write("\(answer.moves.count) devices serve it after \(milliseconds) ms.\n") }
+        if wait {
+            let verb = answer.moves.count == 1 ? "serves" : "serve"
+            options.printer.note(
+                "\(Printable.count(answer.moves.count, "device")) \(verb) it after \(milliseconds) ms.")
+        }
+    }
+
+    /// The registry's answer, and how long it took until all devices served it.
+    private struct Report: Encodable {
+        let answer: RollbackAnswer
+        let milliseconds: Int64?
+
+        private enum CodingKeys: CodingKey { case milliseconds }
+
+        func encode(to encoder: any Encoder) throws {
+            try answer.encode(to: encoder)
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encodeIfPresent(milliseconds, forKey: .milliseconds)
+        }
     }
 
     private func waitFor(_ moves: [RollbackAnswer.Move], _ session: Session, until end: ContinuousClock.Instant)

@@ -13,14 +13,14 @@ struct RolloutWatcher {
         while true {
             let info = try await session.get(OperatorRoutes.rollout, ["rollout": id.text], as: RolloutInfo.self)
             for decision in (info.decisions ?? []).dropFirst(seenDecisions) {
-                note("\(decision.action): \(decision.reason)")
+                printer.note("\(decision.action): \(decision.reason)")
             }
             seenDecisions = info.decisions?.count ?? seenDecisions
             for device in info.devices ?? [] where seenStates[device.device] != device.state {
                 seenStates[device.device] = device.state
                 let why = [device.code, device.message].compactMap(\.self).joined(separator: ": ")
                 let accuracy = device.evaluation.map { " (\($0.correct) of \($0.rows) right)" } ?? ""
-                note("  \(device.device): \(device.state.rawValue)\(why.isEmpty ? "" : " — \(why)")\(accuracy)")
+                printer.note("  \(device.device): \(device.state.rawValue)\(why.isEmpty ? "" : " — \(why)")\(accuracy)")
             }
             if info.state == .completed {
                 try printer.say(info) { "Rollout \($0.id) completed: \(Self.counts($0)). \($0.reason)" }
@@ -42,9 +42,5 @@ struct RolloutWatcher {
             info.counts[state.rawValue].flatMap { $0 > 0 ? "\($0) \(state.rawValue)" : nil }
         }
         return parts.isEmpty ? "no devices" : parts.joined(separator: ", ")
-    }
-
-    private func note(_ text: String) {
-        if printer.format == .table { StandardError.write(text + "\n") }
     }
 }

@@ -7,7 +7,12 @@ import RegistryClient
 struct Yank: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Withdraw a release's signature: no device installs it any more.",
-        discussion: "Example: martlet yank clinic/triage:3.0.0")
+        discussion: """
+            Signed with the publisher's key, so that nobody can bring it back without that. To stop offers at once \
+            and without the key, use `martlet releases block`.
+
+            Example: martlet yank clinic/triage:3.0.0
+            """)
 
     @Argument(help: "NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init) var release: ReleaseReference
     @OptionGroup var publisher: PublisherOptions
@@ -20,10 +25,8 @@ struct Yank: AsyncParsableCommand {
         try await Publishing.Yank(context: context).run(path)
         let info = try await session.registry.release(path)
         try options.printer.say(info) { info in
-            info.devices == 0
-                ? "\(path.reference) is yanked; no device runs it."
-                : "\(path.reference) is yanked. \(info.devices) devices still run it: "
-                    + "`martlet rollback --release \(path.reference)` takes them back."
+            let running = info.devices == 0 ? "No device runs it." : ReleasesBlock.stillRunning(info)
+            return "\(path.reference) is yanked. \(running)"
         }
     }
 }

@@ -1,0 +1,37 @@
+import ArgumentParser
+import MartletAPI
+import MartletTypes
+
+struct DevicesShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show", abstract: "Show one device whole.",
+        discussion: "Example: martlet devices show pi-1")
+    @Argument(help: "The device's name.", transform: DeviceID.init) var device: DeviceID
+    @OptionGroup var options: GlobalOptions
+
+    func run() async throws {
+        let info = try await options.session().get(
+            OperatorRoutes.device, ["device": device.text], as: DeviceInfo.self)
+        try options.printer.show(info) { info in
+            var pairs = [
+                ("device", info.device.text), ("labels", DevicesList.text(info.labels)),
+                ("online", info.online ? "yes" : "no"), ("enrolled", info.enrolled.description),
+                ("last seen", info.lastSeen?.description ?? "never"),
+                ("certificate until", info.certificateExpires.description), ("profile", info.profile ?? "-"),
+                ("agent", info.agentVersion ?? "-"), ("assignment", String(info.assignment)),
+            ]
+            for (name, slot) in info.slots.sorted(by: { $0.key < $1.key }) {
+                pairs.append(("\(name): serves", slot.serving ? references(slot.current) : "nothing"))
+                pairs.append(("\(name): desired", references(slot.desired)))
+                pairs.append(("\(name): previous", references(slot.previous)))
+                if let state = slot.state { pairs.append(("\(name): state", state.rawValue)) }
+                if let code = slot.code { pairs.append(("\(name): reason", "\(code): \(slot.message ?? "")")) }
+                if let override = slot.override { pairs.append(("\(name): override", override)) }
+                if let result = slot.evaluation {
+                    pairs.append(("\(name): evaluation", "\(result.correct) of \(result.rows) right"))
+                }
+            }
+            return .facts(pairs)
+        }
+    }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import MartletAPI
+import MartletTypes
+
+struct ReleasesBlock: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "block", abstract: "Offer a release to no device any more, at once; `yank` withdraws it for good.",
+        discussion: "Example: martlet releases block clinic/triage:3.0.0 --reason 'wrong answers in ward 4'")
+    @Argument(help: "NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init) var release: ReleaseReference
+    @Option(help: "Why; stands in the audit log.") var reason: String
+    @OptionGroup var options: GlobalOptions
+
+    func run() async throws { try await Self.set(true, release, reason, options) }
+
+    static func set(
+        _ blocked: Bool, _ release: ReleaseReference, _ reason: String, _ options: GlobalOptions
+    ) async throws {
+        let session = try options.session()
+        let path = try await session.resolve(release)
+        let request = BlockRequest(path: path, blocked: blocked, reason: reason)
+        let info = try await session.send(OperatorRoutes.block, body: request, as: ReleaseInfo.self)
+        try options.printer.say(info) { info in
+            let running = blocked && info.devices > 0 ? " " + stillRunning(info) : ""
+            return "\(path.reference) is \(info.state.rawValue).\(running)"
+        }
+    }
+
+    /// What to do about devices that run a release which they should not.
+    static func stillRunning(_ info: ReleaseInfo) -> String {
+        let verb = info.devices == 1 ? "runs" : "run"
+        return "\(Printable.count(info.devices, "device")) still \(verb) it: "
+            + "`martlet rollback --release \(info.path.reference)` takes them back."
+    }
+}

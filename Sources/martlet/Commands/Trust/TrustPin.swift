@@ -1,0 +1,42 @@
+import ArgumentParser
+import MartletTypes
+import Publishing
+import RegistryClient
+
+struct TrustPin: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "pin",
+        abstract: "Believe the registry's first root by its digest, as `trust init` printed it elsewhere.",
+        discussion: """
+            Example:
+              martlet trust pin sha256:9f86d0… --key-for clinic=/media/usb/keys/clinic.pem
+            """)
+
+    @Argument(help: "The digest of the first root metadata.", transform: Digest.init) var digest: Digest
+    @Option(help: "NAMESPACE=KEY: which private key publishes there; may be given several times.")
+    var keyFor: [String] = []
+    @OptionGroup var options: GlobalOptions
+
+    func run() async throws {
+        var keys: [String: String] = [:]
+        for text in keyFor {
+            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+            guard parts.count == 2 else {
+                throw InvalidValue(kind: "--key-for", value: text, rule: "NAMESPACE=KEY, e.g. clinic=keys/clinic.pem")
+            }
+            keys[parts[0]] = parts[1]
+        }
+        let session = try options.session()
+        _ = try await TrustAnchor.root(http: session.http, expecting: digest)
+        var stored = session.stored
+        stored.server = session.server
+        stored.token = session.token
+        stored.authority = session.authority
+        stored.rootDigest = digest
+        stored.keys = (stored.keys ?? [:]).merging(keys) { $1 }
+        try stored.save(options.configurationPath)
+        try options.printer.say(["rootDigest": digest.text]) { _ in
+            "The registry's first root is \(digest), as it should be."
+        }
+    }
+}
