@@ -29,13 +29,18 @@ struct SwapUnderLoadTests {
             let port = try await device.gateway.boundPort
             await agent.apply(device.assignment(number: 1, first))
             try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
-            for _ in 0..<2 { group.addTask { try await Self.ask(port, figures) } }
+            let load = (0..<2).map { _ in Task { await Self.ask(port, figures) } }
             for (number, release) in [(2, second), (3, first), (4, second)] as [(Int64, AssignedRelease)] {
                 let before = figures.good.withLock { $0 }
                 await agent.apply(device.assignment(number: number, release))
                 let record = try await device.eventually("\(number) is committed") { $0.current?.assigned == number }
                 #expect(record.figures.unavailableMilliseconds != nil)
                 while figures.good.withLock({ $0 }) < before + 5 { try await Task.sleep(for: .milliseconds(10)) }
+            }
+            // The load ends first: an agent that stops would let its last requests wait for an engine.
+            for task in load {
+                task.cancel()
+                await task.value
             }
             group.cancelAll()
         }
@@ -87,7 +92,7 @@ struct SwapUnderLoadTests {
     }
 
     /// Asks the slot until cancelled, one question after the other.
-    private static func ask(_ port: Int, _ figures: Figures) async throws {
+    private static func ask(_ port: Int, _ figures: Figures) async {
         let body = #"{"model":"triage","max_tokens":4,"messages":[{"role":"user","content":"my parcel never came"}]}"#
         while !Task.isCancelled {
             let reply = await TinyHTTPClient.post(port: port, path: "/v1/chat/completions", body: body)
