@@ -1,7 +1,7 @@
 import Foundation
 
 /// What a figure works with: the built programs, an engine, a model, a folder of its own.
-struct Workbench: Sendable {
+struct Workbench {
     /// The root of the checkout.
     let root: URL
     /// The release build's folder with `martlet`, `martlet-registry`, `martlet-agent`, `martlet-load`.
@@ -27,13 +27,15 @@ struct Workbench: Sendable {
     }
 
     /// Runs a program to its end and returns what it printed; throws what it said when it failed.
-    func run(_ arguments: String...) throws -> String {
+    @discardableResult
+    func run(_ arguments: [String], environment: [String: String] = [:]) throws -> String {
         let process = Process()
         let output = Pipe()
         let errors = folder.appendingPathComponent("stderr")
         _ = FileManager.default.createFile(atPath: errors.path, contents: nil)
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = output
         process.standardError = try FileHandle(forWritingTo: errors)

@@ -31,15 +31,27 @@ let workbench = Workbench(
 )
 let results = ResultsFile(url: URL(fileURLWithPath: option("--results")))
 
+// Interrupted, we leave no process behind.
+let interruptions = [SIGINT, SIGTERM].map { number in
+    signal(number, SIG_IGN)
+    let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+    source.setEventHandler {
+        Started.endAll()
+        exit(128 + number)
+    }
+    source.resume()
+    return source
+}
+
 var rows: [ResultRow] = []
 var failed = false
 for figure in chosen {
     complain("measuring \(figure.name)")
     do {
-        let row = try await figure.measure(workbench)
-        rows.append(row)
+        let measured = try figure.measure(workbench)
+        rows += measured
         // At once: a later figure that hangs costs nothing that was measured.
-        try results.merge([row])
+        try results.merge(measured)
     } catch {
         failed = true
         complain("\(figure.name): \(error)")
@@ -47,4 +59,5 @@ for figure in chosen {
 }
 try? FileManager.default.removeItem(at: folder)
 print(table(rows))
+Started.endAll()
 exit(failed ? EXIT_FAILURE : EXIT_SUCCESS)

@@ -1,4 +1,9 @@
 /// Every figure, in the order of the table.
 enum Figures {
-    static let all: [Figure] = [agentSize]
+    static var all: [Figure] {
+        [
+            hotSwapTiny, hotSwapSmol, gatewayOverhead, installThroughput, agentMemory, agentSize, rollbackTiny,
+            rollbackSmol,
+        ]
+    }
 }
