@@ -37,6 +37,7 @@ package struct AgentStore: Sendable {
         let generations = GenerationStore(layout: layout, files: files)
         let (journal, recovery) = try await openJournal(layout, files, generations)
         try await journal.raise(.nextGeneration, to: generations.highest() + 1)
+        try await generations.collectStrays(try await journal.slots())
         return AgentStore(
             layout: layout, files: files, journal: journal,
             blobs: BlobStore(layout: layout, files: files, budget: budget), generations: generations,

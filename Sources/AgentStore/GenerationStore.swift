@@ -67,7 +67,17 @@ package actor GenerationStore {
         for name in try files.names(in: folder) where kept.isEmpty || !names.contains(name) {
             try files.removeTree("\(folder)/\(name)")
         }
-        if kept.isEmpty { try files.remove(folder) }
+        guard kept.isEmpty else { return }
+        try files.remove(folder)
+        try files.synchronizeFolder(layout.generations)
+    }
+
+    /// Removes what an interrupted stage, collection or emptying left: all that no record names.
+    func collectStrays(_ records: [SlotRecord]) throws(AgentStoreError) {
+        for name in try files.names(in: layout.generations) {
+            guard let slot = Self.slot(name) else { continue }
+            try collect(slot, keeping: records.first { $0.slot == slot }?.generations ?? [])
+        }
     }
 
     /// What the links say, for an agent whose journal is lost: the slots with what serves and what served before.

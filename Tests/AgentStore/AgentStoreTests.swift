@@ -27,7 +27,7 @@ struct AgentStoreTests {
         let scene = try Scene()
         await (try await scene.open()).close()
         let holder = try RunningProcess(
-            "/usr/bin/flock", ["--no-fork", "--nonblock", scene.layout.lock, "sleep", "600"],
+            "/usr/bin/flock", ["--no-fork", scene.layout.lock, "sleep", "600"],
             log: scene.folder.file("flock.log"))
         try await eventually(within: 20, "the other process has the lock") {
             await code { _ = try await scene.open() } == .alreadyRunning
@@ -65,6 +65,37 @@ struct AgentStoreTests {
         #expect(try await store.journal.mark(.assignmentNumber) == 7)
     }
 
+    @Test("is rid of what an interrupted stage or emptying left, and of nothing that a record names")
+    func strays() async throws {
+        let scene = try Scene()
+        let store = try await scene.open()
+        let names = ["triage", "billing", "emptied", "unknown"]
+        for name in names {
+            for id in 1...4 as ClosedRange<Int64> {
+                try await store.generations.stage(try Sample.generation(id, slot: name))
+            }
+            try await store.generations.point(try SlotName(name), current: GenerationID(2), previous: GenerationID(1))
+        }
+        try store.files.makeFolder(scene.layout.generations + "/triage/5.new", mode: 0o755)
+        for name in names.dropLast() {
+            var record = SlotRecord(slot: try SlotName(name))
+            if name != "emptied" {
+                record.previous = try Sample.generation(1, slot: name)
+                record.current = try Sample.generation(2, slot: name)
+            }
+            if name == "triage" { record.candidate = try Sample.generation(3, slot: name) }
+            try await store.journal.save(record, transition: nil)
+        }
+        await store.close()
+        let next = try scene.copied()
+        let again = try await next.open()
+        #expect(try again.files.names(in: next.layout.generations) == ["billing", "triage"])
+        let folder = next.layout.generations
+        #expect(try again.files.names(in: folder + "/billing") == ["1", "2", "current", "previous"])
+        #expect(try again.files.names(in: folder + "/triage") == ["1", "2", "3", "current", "previous"])
+        #expect(try await again.journal.nextGeneration() == GenerationID(6))
+    }
+
     @Test("refuses an assignment's copy that is longer than any can be")
     func longAssignment() async throws {
         let scene = try Scene()
@@ -85,10 +116,12 @@ struct AgentStoreTests {
         #expect(deep?.reason == .missingFile)
     }
 
-    @Test("tells the causes apart that a person can mend", arguments: [
-        (ENOSPC, AgentStoreError.Code.diskFull), (EDQUOT, .diskFull), (EROFS, .readOnly), (EACCES, .readOnly),
-        (EPERM, .readOnly), (ENOENT, .missingFile), (EIO, .storageFailed), (EMFILE, .storageFailed),
-    ])
+    @Test(
+        "tells the causes apart that a person can mend",
+        arguments: [
+            (ENOSPC, AgentStoreError.Code.diskFull), (EDQUOT, .diskFull), (EROFS, .readOnly), (EACCES, .readOnly),
+            (EPERM, .readOnly), (ENOENT, .missingFile), (EIO, .storageFailed), (EMFILE, .storageFailed),
+        ])
     func causes(number: Int32, expected: AgentStoreError.Code) {
         let error = AgentStoreError(errno: number, "write", "/data/x")
         #expect(error.reason == expected)

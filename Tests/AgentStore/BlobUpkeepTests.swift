@@ -21,7 +21,9 @@ struct BlobUpkeepTests {
     @Test("collects what no slot names: never a blob of the current, previous, candidate or planned generation")
     func collection() async throws {
         var blobs: [Digest] = []
-        for seed in 20..<28 as Range<UInt64> { blobs.append(try await store.blobs.bring(Sample.bytes(100 + Int(seed), seed: seed))) }
+        for seed in 20..<28 as Range<UInt64> {
+            blobs.append(try await store.blobs.bring(Sample.bytes(100 + Int(seed), seed: seed)))
+        }
         var record = SlotRecord(slot: try SlotName("triage"))
         record.previous = try Sample.generation(1, weights: [blobs[0], blobs[1]])
         record.current = try Sample.generation(2, weights: [blobs[0], blobs[2]], documents: [blobs[3]])
@@ -97,7 +99,9 @@ struct BlobUpkeepTests {
         #expect(store.blobs.has(digest))
     }
 
-    @Test("finds one flipped bit, wherever it is, and puts the blob aside", arguments: [0, 1_048_575, 1_048_576, 2_500_000])
+    @Test(
+        "finds one flipped bit, wherever it is, and puts the blob aside",
+        arguments: [0, 1_048_575, 1_048_576, 2_500_000])
     func scrub(position: Int) async throws {
         var bytes = Sample.bytes(2_500_001, seed: 40)
         let digest = try await store.blobs.bring(bytes)

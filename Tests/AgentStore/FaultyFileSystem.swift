@@ -68,6 +68,14 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
+    /// Takes away what was not synchronised, and stops the world.
+    func cutPower() {
+        state.withLock {
+            $0.isDead = true
+            $0.volatile.lose()
+        }
+    }
+
     // MARK: FileSystem
 
     func open(_ path: String, _ mode: OpenMode) throws(AgentStoreError) -> any StoredFile {

@@ -74,9 +74,11 @@ struct GenerationStoreTests {
         #expect(found.previous == nil)
     }
 
-    @Test("fall back to the previous one where the current record is damaged", arguments: [
-        "", "{", "[]", "{\"id\":2}", "\u{0}\u{0}\u{0}",
-    ])
+    @Test(
+        "fall back to the previous one where the current record is damaged",
+        arguments: [
+            "", "{", "[]", "{\"id\":2}", "\u{0}\u{0}\u{0}",
+        ])
     func damagedRecord(text: String) async throws {
         let first = try Sample.generation(1)
         for record in [first, try Sample.generation(2)] { try await store.generations.stage(record) }
@@ -116,9 +118,11 @@ struct GenerationStoreTests {
         #expect(try store.files.names(in: folder + "/1") == ["generation.json"])
     }
 
-    @Test("take no weight file whose name could lead elsewhere", arguments: [
-        "", ".", "..", ".hidden", "a/b", "../x", "/etc/passwd", "generation.json", "a\u{0}b",
-    ])
+    @Test(
+        "take no weight file whose name could lead elsewhere",
+        arguments: [
+            "", ".", "..", ".hidden", "a/b", "../x", "/etc/passwd", "generation.json", "a\u{0}b",
+        ])
     func fileNames(name: String) async throws {
         var record = try Sample.generation(1, weights: [Digest.of([1])])
         record.files[0].name = name

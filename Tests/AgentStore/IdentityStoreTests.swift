@@ -100,9 +100,7 @@ struct IdentityStoreTests {
         for number in 1...counting.changes.count {
             for fault in [FaultyFileSystem.Fault.killed(at: number), .killedAfter(number), .powerCut(at: number)] {
                 let copy = try scene.copied()
-                try FileManager.default.createDirectory(
-                    atPath: copy.folder.file("lost"), withIntermediateDirectories: true)
-                try? enrol(copy, FaultyFileSystem(fault, scratch: copy.folder.file("lost")))
+                try? enrol(copy, FaultyFileSystem(fault, scratch: try copy.scratch()))
                 let found = IdentityStore(folder: copy.layout.identity)
                 let identity = try #require(try found.load(), "\(fault)")
                 let isOld = identity.certificate == "first"
@@ -112,9 +110,11 @@ struct IdentityStoreTests {
         }
     }
 
-    @Test("that cannot be read is an error that names the file, never a new enrolment", arguments: [
-        "", "{", "{}", "[]", "{\"device\":\"../x\"}",
-    ])
+    @Test(
+        "that cannot be read is an error that names the file, never a new enrolment",
+        arguments: [
+            "", "{", "{}", "[]", "{\"device\":\"../x\"}",
+        ])
     func damaged(text: String) throws {
         try Data(text.utf8).write(to: URL(fileURLWithPath: scene.layout.identity + "/device.json"))
         let error = #expect(throws: AgentStoreError.self) { try identity.load() }
@@ -122,9 +122,11 @@ struct IdentityStoreTests {
         #expect(error?.message.contains("device.json") == true)
     }
 
-    @Test("takes its key from its own folder only", arguments: [
-        "../key-1.pem", "/etc/passwd", "key-/../../x", "device.json", "",
-    ])
+    @Test(
+        "takes its key from its own folder only",
+        arguments: [
+            "../key-1.pem", "/etc/passwd", "key-/../../x", "device.json", "",
+        ])
     func keyNames(name: String) throws {
         #expect(throws: AgentStoreError.self) { try identity.key(of: try Sample.identity(key: name)) }
     }

@@ -1,8 +1,9 @@
-@testable import AgentStore
 import Foundation
 import MartletTypes
 import TestSupport
 import Testing
+
+@testable import AgentStore
 
 @Suite("A damaged journal")
 struct JournalDamageTests {
@@ -24,7 +25,8 @@ struct JournalDamageTests {
         }
         let issued = Sample.now.description
         try await store.accept(
-            assignment: Array("{\"signed\":{\"issued\":\"\(issued)\",\"number\":30},\"signatures\":[]}".utf8), number: 30)
+            assignment: Array("{\"signed\":{\"issued\":\"\(issued)\",\"number\":30},\"signatures\":[]}".utf8),
+            number: 30)
         try await store.journal.raise(.signedTime, to: Sample.now.milliseconds)
         await store.close()
         return scene
@@ -41,9 +43,11 @@ struct JournalDamageTests {
         #expect(try await store.journal.nextGeneration() == GenerationID(3), comment)
     }
 
-    @Test("is put aside, its slots are found again from the generations, and numbers do not fall", arguments: [
-        "no database at all", "SQLite format 3\u{0}",
-    ])
+    @Test(
+        "is put aside, its slots are found again from the generations, and numbers do not fall",
+        arguments: [
+            "no database at all", "SQLite format 3\u{0}",
+        ])
     func putAside(content: String) async throws {
         let scene = try await Self.device()
         try Data(content.utf8).write(to: URL(fileURLWithPath: scene.layout.journal))
@@ -148,7 +152,7 @@ struct JournalDamageTests {
 
     @Test("in its log loses whole transactions from the end and nothing else")
     func tornLog() async throws {
-        let folder = try TemporaryFolder("torn")
+        let folder = try ScratchFolder()
         let path = folder.file("journal.sqlite")
         let journal = try Journal(path: path)
         let slot = try SlotName("triage")
@@ -211,7 +215,9 @@ struct JournalDamageTests {
 
     @Test("is no reason to take an assignment's copy for one that cannot be read")
     func unreadableAssignment() async throws {
-        for text in ["", "{", "[]", "{\"signed\":{\"number\":\"x\"}}", "{\"signed\":{\"number\":-5,\"issued\":\"never\"}}"] {
+        for text in [
+            "", "{", "[]", "{\"signed\":{\"number\":\"x\"}}", "{\"signed\":{\"number\":-5,\"issued\":\"never\"}}",
+        ] {
             let scene = try await Self.device()
             try Data(text.utf8).write(to: URL(fileURLWithPath: scene.layout.assignment))
             try Data("x".utf8).write(to: URL(fileURLWithPath: scene.layout.journal))

@@ -1,15 +1,16 @@
-@testable import AgentStore
 import MartletTypes
 import TestSupport
 import Testing
 
+@testable import AgentStore
+
 @Suite("What waits for the registry")
 struct JournalOutboxTests {
-    let folder: TemporaryFolder
+    let folder: ScratchFolder
     let journal: Journal
 
     init() throws {
-        folder = try TemporaryFolder("outbox")
+        folder = try ScratchFolder()
         journal = try Journal(path: folder.file("journal.sqlite"))
     }
 

@@ -1,17 +1,18 @@
-@testable import AgentStore
 import Foundation
 import MartletTypes
 import TestSupport
 import Testing
 
+@testable import AgentStore
+
 @Suite("The journal")
 struct JournalTests {
-    let folder: TemporaryFolder
+    let folder: ScratchFolder
     let path: String
     let slot: SlotName
 
     init() throws {
-        folder = try TemporaryFolder("journal")
+        folder = try ScratchFolder()
         path = folder.file("journal.sqlite")
         slot = try SlotName("triage")
     }
@@ -60,7 +61,8 @@ struct JournalTests {
         try await journal.save(SlotRecord(slot: slot), transition: nil)
         try await journal.save(SlotRecord(slot: billing), transition: transition(.idle, .planning))
         #expect(try await journal.slots().map(\.slot) == [billing, slot])
-        try await journal.remove(billing, transition: transition(.committed, .idle, "no longer assigned"), reports: [[1]])
+        try await journal.remove(
+            billing, transition: transition(.committed, .idle, "no longer assigned"), reports: [[1]])
         #expect(try await journal.slots().map(\.slot) == [slot])
         #expect(try await journal.reports(limit: 10).map(\.body) == [[1]])
         #expect(try await journal.history(of: slot, limit: 1).first?.cause == "no longer assigned")
@@ -71,8 +73,9 @@ struct JournalTests {
         let first = try Journal(path: path)
         #expect(try Journal(path: path).identity == first.identity)
         #expect(try Journal(path: folder.file("other")).identity != first.identity)
-        #expect(try Journal(path: folder.file("fixed"), random: { [UInt8](repeating: 0xab, count: 16) }).identity.text
-            == String(repeating: "ab", count: 16))
+        #expect(
+            try Journal(path: folder.file("fixed"), random: { [UInt8](repeating: 0xab, count: 16) }).identity.text
+                == String(repeating: "ab", count: 16))
         #expect(throws: AgentStoreError(.journalUnusable, "The journal's identity has 3 bytes.")) {
             try Journal(path: folder.file("short"), random: { [1, 2, 3] })
         }
@@ -82,7 +85,8 @@ struct JournalTests {
     func marks(mark: Journal.Mark) async throws {
         let journal = try Journal(path: path)
         #expect(try await journal.mark(mark) == 0)
-        for (value, expected) in [(5, 5), (3, 5), (5, 5), (6, 6), (-1, 6), (.max, .max), (0, .max)] as [(Int64, Int64)] {
+        for (value, expected) in [(5, 5), (3, 5), (5, 5), (6, 6), (-1, 6), (.max, .max), (0, .max)] as [(Int64, Int64)]
+        {
             try await journal.raise(mark, to: value)
             #expect(try await journal.mark(mark) == expected)
             #expect(try await afterKill().mark(mark) == expected)

@@ -83,9 +83,7 @@ struct MetadataFolderTests {
                 .fails(at: number, errno: EIO), .full(from: number),
             ] {
                 let copy = try scene.copied()
-                let scratch = copy.folder.file("lost")
-                try FileManager.default.createDirectory(atPath: scratch, withIntermediateDirectories: true)
-                let files = FaultyFileSystem(fault, scratch: scratch)
+                let files = FaultyFileSystem(fault, scratch: try copy.scratch())
                 let faulty = FileMetadataStore(folder: copy.layout.metadata, files: files)
                 try? faulty.save("timestamp", Array("new, longer".utf8))
                 let sound = FileMetadataStore(folder: copy.layout.metadata)

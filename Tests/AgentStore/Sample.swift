@@ -38,7 +38,8 @@ enum Sample {
 
     /// An installed state of a slot whose weight files are these blobs.
     static func generation(
-        _ id: Int64, slot: String = "triage", version: String = "1.0.0", weights: [Digest] = [], documents: [Digest] = []
+        _ id: Int64, slot: String = "triage", version: String = "1.0.0", weights: [Digest] = [],
+        documents: [Digest] = []
     ) throws -> GenerationRecord {
         GenerationRecord(
             id: GenerationID(id), slot: try SlotName(slot), assigned: id * 10, rollout: try RolloutID("r-1"),
@@ -62,12 +63,15 @@ enum Sample {
 }
 
 /// A data folder for one test, with a place beside it for copies and backups.
+///
+/// It lies in memory where the system has a place there: thousands of synchronisations on a busy disk take minutes, and
+/// what a test asks is their order, not their effect.
 struct Scene {
-    let folder: TemporaryFolder
+    let folder: ScratchFolder
     var root: String { folder.file("data") }
     var layout: StoreLayout { StoreLayout(root: root) }
 
-    init() throws { folder = try TemporaryFolder("agent-store") }
+    init() throws { folder = try ScratchFolder() }
 
     func open(
         budget: DiskBudget = DiskBudget(reserve: .zero), files: any FileSystem = RealFileSystem()
@@ -75,12 +79,37 @@ struct Scene {
         try await AgentStore.open(root: root, budget: budget, files: files)
     }
 
+    /// A place beside it for what a power cut may bring back.
+    func scratch() throws -> String {
+        let path = folder.file("lost")
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+        return path
+    }
+
     /// The same data folder at another place: what the next agent finds if the one at work is killed now.
     func copied() throws -> Scene {
         let copy = try Scene()
-        try FileManager.default.copyItem(atPath: root, toPath: copy.root)
+        if FileManager.default.fileExists(atPath: root) {
+            try FileManager.default.copyItem(atPath: root, toPath: copy.root)
+        }
         return copy
     }
+}
+
+/// A folder that is removed with its last reference.
+final class ScratchFolder: Sendable {
+    let path: String
+
+    init() throws {
+        let memory = "/dev/shm"
+        let parent = FileManager.default.isWritableFile(atPath: memory) ? memory : NSTemporaryDirectory()
+        path = "\(parent)/agent-store-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    func file(_ name: String) -> String { path + "/" + name }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
 }
 
 extension BlobStore {

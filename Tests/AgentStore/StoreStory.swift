@@ -80,7 +80,7 @@ struct StoreStory {
     private static func install(
         _ record: GenerationRecord, of slot: SlotName, previous: GenerationRecord?
     ) -> [(name: String, run: Step)] {
-        func save(_ phase: SlotPhase, _ change: @escaping @Sendable (inout SlotRecord) -> Void) -> Step {
+        @Sendable func save(_ phase: SlotPhase, _ change: @escaping @Sendable (inout SlotRecord) -> Void) -> Step {
             { store in
                 var state = try await store.journal.slots().first { $0.slot == slot } ?? SlotRecord(slot: slot)
                 state.phase = phase
@@ -90,8 +90,13 @@ struct StoreStory {
         }
         return [
             ("plan \(record.id)", save(.fetching) { $0.planned = Array(record.blobs).sorted() }),
-            ("stage \(record.id)", { try await $0.generations.stage(record) }),
-            ("save the candidate \(record.id)", save(.starting) { $0.candidate = record }),
+            (
+                "stage \(record.id)",
+                { store in
+                    try await store.generations.stage(record)
+                    try await save(.starting) { $0.candidate = record }(store)
+                }
+            ),
             (
                 "commit \(record.id)",
                 save(.committed) {
@@ -141,7 +146,8 @@ struct StoreFindings: Equatable {
     init(_ store: AgentStore, faults: inout [String]) async throws {
         let files = store.files
         if let device = try store.identity.load() {
-            identity = "\(device.certificate) with \(String(decoding: try store.identity.key(of: device), as: UTF8.self))"
+            identity =
+                "\(device.certificate) with \(String(decoding: try store.identity.key(of: device), as: UTF8.self))"
             root = try store.identity.root()
         }
         for role in ["root", "../x"] { metadata[role] = try store.metadata.load(role) }
@@ -159,7 +165,8 @@ struct StoreFindings: Equatable {
             for digest in [record.current, record.previous, record.candidate].compactMap(\.self).flatMap(\.blobs)
             where !blobs.contains(digest) { faults.append("\(record.slot) lacks the blob \(digest)") }
             for generation in [record.current, record.previous, record.candidate].compactMap(\.self) {
-                for file in generation.files where !FileManager.default.isReadableFile(
+                for file in generation.files
+                where !FileManager.default.isReadableFile(
                     atPath: store.generations.path(of: file, in: generation))
                 { faults.append("\(record.slot) \(generation.id) lacks \(file.name)") }
             }
