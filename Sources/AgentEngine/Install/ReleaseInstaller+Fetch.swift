@@ -14,7 +14,7 @@ extension ReleaseInstaller {
     }
 
     /// One blob, continued from what is there, tried again where the way failed.
-    private func fetch(_ item: InstallPlan.Item) async throws -> Int64 {
+    func fetch(_ item: InstallPlan.Item) async throws -> Int64 {
         var failures = 0
         var fetched: Int64 = 0
         while true {
