@@ -229,13 +229,15 @@ package struct DeviceInfo: Sendable, Codable {
     /// The number of its newest assignment.
     package var assignment: Int64
     package var slots: [SlotName: Slot]
+    /// Why an operator must look at it before it may do anything; nil while it may.
+    package var held: String?
     /// Present in the answer for one device only.
     package var inventory: Inventory?
 
     package init(
         device: DeviceID, labels: Labels, online: Bool, enrolled: Timestamp, lastSeen: Timestamp?,
         certificateExpires: Timestamp, profile: String? = nil, agentVersion: String? = nil, assignment: Int64,
-        slots: [SlotName: Slot], inventory: Inventory? = nil
+        slots: [SlotName: Slot], held: String? = nil, inventory: Inventory? = nil
     ) {
         self.device = device
         self.labels = labels
@@ -247,6 +249,7 @@ package struct DeviceInfo: Sendable, Codable {
         self.agentVersion = agentVersion
         self.assignment = assignment
         self.slots = slots
+        self.held = held
         self.inventory = inventory
     }
 }
