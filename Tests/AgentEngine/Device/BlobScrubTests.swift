@@ -2,6 +2,7 @@ import AgentEngine
 import AgentStore
 import Foundation
 import Logging
+import MartletAPI
 import MartletTypes
 import Testing
 
