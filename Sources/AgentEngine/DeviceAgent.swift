@@ -99,7 +99,8 @@ package actor DeviceAgent: Service {
                 }
                 if collected.blobs > 0 {
                     logger.info(
-                        "blobs collected", metadata: ["blobs": "\(collected.blobs)", "bytes": "\(collected.bytes.bytes)"])
+                        "blobs collected",
+                        metadata: ["blobs": "\(collected.blobs)", "bytes": "\(collected.bytes.bytes)"])
                 }
             } catch {
                 logger.warning("blobs not collected", metadata: ["error": "\(ErrorSummary(error).message)"])

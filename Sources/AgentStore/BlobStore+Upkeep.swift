@@ -17,7 +17,9 @@ extension BlobStore {
         var present: [(path: String, digest: Digest?)] = []
         for algorithm in Digest.Algorithm.allCases {
             let folder = "\(layout.root)/blobs/\(algorithm.rawValue)"
-            present += try files.names(in: folder).map { ("\(folder)/\($0)", Self.digest("\(algorithm.rawValue):\($0)")) }
+            present += try files.names(in: folder).map {
+                ("\(folder)/\($0)", Self.digest("\(algorithm.rawValue):\($0)"))
+            }
         }
         present += try files.names(in: layout.partial).map { name in
             ("\(layout.partial)/\(name)", Self.digest(name.replacing("-", with: ":", maxReplacements: 1)))

@@ -9,7 +9,8 @@ extension Journal {
             do {
                 records.append(try JSONText.decode(SlotRecord.self, from: bytes))
             } catch {
-                throw AgentStoreError(.journalUnusable, "The journal's record of slot \(name) cannot be read: \(error).")
+                throw AgentStoreError(
+                    .journalUnusable, "The journal's record of slot \(name) cannot be read: \(error).")
             }
         }
         return records
@@ -47,7 +48,8 @@ extension Journal {
             [.text(slot.text), .integer(Int64(limit))]
         ) { row in
             Transition(
-                time: Timestamp(milliseconds: row.integer(0)), slot: slot, from: SlotPhase(rawValue: row.text(1)) ?? .idle,
+                time: Timestamp(milliseconds: row.integer(0)), slot: slot,
+                from: SlotPhase(rawValue: row.text(1)) ?? .idle,
                 to: SlotPhase(rawValue: row.text(2)) ?? .idle, cause: row.text(3))
         }
     }
@@ -79,7 +81,8 @@ extension Journal {
     /// The result of a release's variant on this device; nil where it was never evaluated here.
     package func evaluation(release: Digest, variant: Digest) throws(AgentStoreError) -> EvaluationResult? {
         let body = try database.rows(
-            "SELECT result FROM evaluation WHERE release = ? AND variant = ?", [.text(release.text), .text(variant.text)]
+            "SELECT result FROM evaluation WHERE release = ? AND variant = ?",
+            [.text(release.text), .text(variant.text)]
         ) { $0.blob(0) }.first
         guard let body else { return nil }
         do {

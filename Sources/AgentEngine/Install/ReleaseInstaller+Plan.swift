@@ -53,7 +53,8 @@ extension ReleaseInstaller {
             let found = kinds.map(\.rawValue).sorted().joined(separator: " and ")
             throw SlotFailure(
                 .final, code: "unsupportedKind",
-                message: "A slot runs one model, or adapters of one base; assigned is \(indexes.count) of kind \(found).")
+                message:
+                    "A slot runs one model, or adapters of one base; assigned is \(indexes.count) of kind \(found).")
         }
         guard Set(indexes.map(\.base)).count == 1 else {
             throw SlotFailure(

@@ -52,7 +52,8 @@ package actor TrustKeeper {
     /// Makes sure that publishers signed exactly this release: by the metadata on the device where that is valid and
     /// names it, so that going back needs no network, else after a refresh. Throws `SlotFailure`.
     package func check(_ release: AssignedRelease) async throws {
-        if let file = try await cachedTarget(release.path.text), file.names(release.indexDigest, length: release.length) {
+        if let file = try await cachedTarget(release.path.text), file.names(release.indexDigest, length: release.length)
+        {
             return
         }
         do {
@@ -63,7 +64,9 @@ package actor TrustKeeper {
         guard let file = try await tuf.target(release.path.text) else {
             throw SlotFailure(
                 .retry, code: "notPublished",
-                message: "\(release.path.reference) is assigned, but its publisher's signature is not there or was withdrawn.")
+                message:
+                    "\(release.path.reference) is assigned, but its publisher's signature is not there or was withdrawn."
+            )
         }
         guard file.names(release.indexDigest, length: release.length) else {
             throw SlotFailure(

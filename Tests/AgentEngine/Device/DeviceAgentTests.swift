@@ -36,7 +36,8 @@ struct DeviceAgentTests {
     func story() async throws {
         let device = try await DeviceFixture(withEngine: true)
         let first = try device.registry.publish(
-            TestRelease("clinic/triage/1.0.0", evaluation: seen, threshold: EvaluationThreshold(minAccuracy: 0.5, rows: 8)))
+            TestRelease(
+                "clinic/triage/1.0.0", evaluation: seen, threshold: EvaluationThreshold(minAccuracy: 0.5, rows: 8)))
         let second = try device.registry.publish(
             TestRelease("clinic/triage/2.0.0", model: "tiny/tiny-v2.Q8_0.gguf", probes: [Probe(prompt: "hello")]))
         let agent = device.agent()

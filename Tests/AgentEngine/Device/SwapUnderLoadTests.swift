@@ -63,7 +63,9 @@ struct SwapUnderLoadTests {
         let current = try await device.eventually("2.0.0 is committed") { $0.current?.assigned == 2 }.current
         let end = ContinuousClock.now + .seconds(60)
         while try await device.record()?.override == nil, ContinuousClock.now < end {
-            for pid in try EngineProcesses.pids(of: device, generation: try #require(current?.id)) { kill(pid, SIGKILL) }
+            for pid in try EngineProcesses.pids(of: device, generation: try #require(current?.id)) {
+                kill(pid, SIGKILL)
+            }
             try await Task.sleep(for: .milliseconds(20))
         }
         let record = try await device.eventually("1.0.0 is current again") { $0.current?.assigned == 1 }

@@ -26,7 +26,9 @@ enum TinyHTTPClient {
         let request = Array(
             ("POST \(path) HTTP/1.1\r\nHost: 127.0.0.1:\(port)\r\nConnection: close\r\n"
                 + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)").utf8)
-        guard connected == 0, send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { return "" }
+        guard connected == 0, send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
+            return ""
+        }
         var answer: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16 * 1024)
         while true {

@@ -55,7 +55,9 @@ struct AssignmentSyncTests {
 
     @Test(
         "What is not for this device, not new, not signed, or over is refused, reported once, and changes nothing",
-        arguments: ["assignmentForeign", "assignmentOutdated", "assignmentUnsigned", "assignmentExpired", "assignmentMalformed"])
+        arguments: [
+            "assignmentForeign", "assignmentOutdated", "assignmentUnsigned", "assignmentExpired", "assignmentMalformed",
+        ])
     func refuses(_ code: String) async throws {
         let device = try await DeviceFixture()
         let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
