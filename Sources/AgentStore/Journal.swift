@@ -23,6 +23,7 @@ package actor Journal {
             throw AgentStoreError(.journalUnusable, "The journal \(path) is damaged: \(findings.first ?? "").")
         }
         try JournalSchema.migrate(database)
+        try JournalSchema.check(database)
         identity = try Self.identity(in: database, random: random)
         self.database = database
         self.thread = thread

@@ -17,6 +17,18 @@ enum JournalSchema {
         """
     ]
 
+    /// Throws `journalUnusable` where the tables are not those that the steps make: a damaged schema is still a schema to
+    /// SQLite, and would fail at the first statement that needs the damaged part.
+    static func check(_ database: SQLiteDatabase) throws(AgentStoreError) {
+        let model = try SQLiteDatabase(path: ":memory:")
+        defer { model.close() }
+        try migrate(model)
+        let query = "SELECT coalesce(sql, name) FROM sqlite_master ORDER BY name"
+        guard try database.rows(query, [], { $0.text(0) }) == model.rows(query, [], { $0.text(0) }) else {
+            throw AgentStoreError(.journalUnusable, "The journal's tables are not those that this agent makes.")
+        }
+    }
+
     /// Brings a new or older journal to this agent's form.
     static func migrate(_ database: SQLiteDatabase) throws(AgentStoreError) {
         let version = try database.rows("PRAGMA user_version") { Int($0.integer(0)) }.first ?? 0

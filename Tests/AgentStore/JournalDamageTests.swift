@@ -77,6 +77,22 @@ struct JournalDamageTests {
         }
     }
 
+    @Test(
+        "is noticed where its schema is one that the agent never made",
+        arguments: [
+            "ALTER TABLE report RENAME COLUMN body TO bodx", "DROP TABLE telemetry", "ALTER TABLE slot RENAME TO slat",
+            "CREATE TABLE more (x)", "CREATE TRIGGER t AFTER INSERT ON report BEGIN DELETE FROM slot; END",
+        ])
+    func otherSchema(change: String) async throws {
+        let scene = try await Self.device()
+        let journal = try Journal(path: scene.layout.journal)
+        try await journal.run(change)
+        await journal.close()
+        let store = try await scene.open()
+        #expect(store.recovery?.slots.count == 2)
+        try await Self.expectServing(store, "\(change)")
+    }
+
     @Test("that is gone altogether costs no slot and no number")
     func missing() async throws {
         let scene = try await Self.device()

@@ -116,7 +116,9 @@ struct StoreFaultTests {
         let found = try await StoreFindings(store, faults: &faults)
         faults += found.faults(before: passage.findings.before, after: passage.findings.after)
         try await passage.run(store)
-        if try await StoreFindings(store, faults: &faults) != passage.findings.after { faults.append("the end differs") }
+        if try await StoreFindings(store, faults: &faults) != passage.findings.after {
+            faults.append("the end differs")
+        }
         let left = try Self.listing(next, passage.findings.after)
         if left != passage.files {
             let (left, wanted) = (Set(left), Set(passage.files))
