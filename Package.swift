@@ -144,6 +144,7 @@ let package = Package(
         .executableTarget(
             name: "martlet-agent",
             dependencies: ["MartletTypes", "AgentEngine", argumentParser, logging],
+            exclude: ["README.md"],
             swiftSettings: strict
         ),
 
@@ -224,7 +225,14 @@ let package = Package(
             path: "Tests/Tidy",
             swiftSettings: strict
         ),
-        // Needs the three executables built; they are dependencies so that `swift test` builds them.
+        // These two need the executables built; they are dependencies so that `swift test` builds them.
+        .testTarget(
+            name: "GoldenTests",
+            dependencies: ["TestSupport", "martlet", "martlet-registry", "martlet-agent"],
+            path: "Tests/Golden",
+            exclude: ["Help"],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
