@@ -1284,6 +1284,7 @@ components:
         agentVersion: { type: string }
         assignment: { type: integer }
         slots: { type: object, additionalProperties: { $ref: "#/components/schemas/DeviceSlot" } }
+        held: { type: string, description: Why an operator must look at it first }
         inventory: { $ref: "#/components/schemas/Inventory" }
     DeviceSlot:
       type: object

@@ -20,7 +20,8 @@ import Trust
         let target = copy.file("data")
         try FileManager.default.createDirectory(atPath: target, withIntermediateDirectories: true)
         // The database first: blobs that it names are all there when they are copied after it.
-        let database = try await run("/usr/bin/sqlite3", [data + "/registry.sqlite", ".backup '\(target)/registry.sqlite'"])
+        let database = try await run(
+            "/usr/bin/sqlite3", [data + "/registry.sqlite", ".backup '\(target)/registry.sqlite'"])
         #expect(database.status == 0, "\(database.errors)")
         let files = try await run("/bin/cp", ["-a", data + "/keys", data + "/blobs", target])
         #expect(files.status == 0, "\(files.errors)")

@@ -2,6 +2,7 @@ import HTTPTypes
 import MartletAPI
 import MartletTypes
 import RegistryClient
+import TestSupport
 import Testing
 import Trust
 
@@ -110,6 +111,20 @@ import Trust
         }
         #expect(try await browser.get("/static/..%2Ftemplates%2Flayout.mustache").status == 404)
         try await registry.stop()
+    }
+
+    @Test("An open page is told that something changed, and the shutdown ends the stream")
+    func live() async throws {
+        let registry = try await RegistryFixture.start()
+        let cookie = try await Self.signIn(registry)
+        let file = registry.folder.file("events")
+        let page = try RunningProcess(
+            "/usr/bin/curl", ["-sN", "-H", "Cookie: \(cookie)", registry.operatorOrigin.text + "/live"], log: file)
+        try await eventually(within: 10, "the stream begins") { page.output.contains("retry: 3000") }
+        try await registry.initializeTrust()
+        try await eventually(within: 10, "a change is told") { page.output.contains("event: change") }
+        try await registry.stop()
+        #expect(try await page.exitCode(within: 10) == 0)
     }
 
     @Test(

@@ -120,6 +120,7 @@ import Trust
             _ = try await device.client.assignment(above: 0, wait: .zero, snapshot: 0, timestamp: 0, journal: clone)
         }
         await expectProblem(403, "heldDevice") { _ = try await device.poll() }
+        #expect(try await registry.admin.device(device.name).held?.contains("two journals") == true)
         try await registry.stop()
     }
 
@@ -173,6 +174,11 @@ import Trust
         let forbidden = try await answer("/v2/\(other.path.repository)/blobs/\(other.weights)")
         let unknown = try await answer("/v2/\(other.path.repository)/blobs/\(Digest.of([5]))")
         #expect(forbidden.0 == 404 && forbidden == unknown)
+        // Claiming to run it does not open it.
+        try await device.put(
+            current: [mine.path], previous: [other.path], slot: try SlotName("triage"), generation: 1)
+        #expect(try await answer("/v2/\(other.path.repository)/blobs/\(other.weights)").0 == 404)
+        #expect(try await oci.blobSize(mine.weights, in: mine.path.repository) != nil)
         // The operators' routes are not there at all.
         #expect(try await answer("/api/v1/devices").0 == 404)
         #expect(try await answer("/v2/\(mine.path.repository)/tags/list").0 == 404)

@@ -150,6 +150,18 @@ import Trust
         try await registry.stop()
     }
 
+    @Test("A device that is removed leaves its rollout, which goes on without it")
+    func removed() async throws {
+        let (registry, releases, devices) = try await site(2)
+        let rollout = try await registry.admin.startRollout(request([releases[0].path]))
+        try await registry.admin.deleteDevice(devices[0].name)
+        _ = try await devices[1].obey(slot)
+        let info = try await registry.admin.rollout(rollout.id)
+        #expect(info.state == .completed, "\(info.reason)")
+        #expect(info.devices?.first { $0.device == devices[0].name }?.code == "deviceGone")
+        try await registry.stop()
+    }
+
     @Test("Time passes in a rollout: a device that is never heard of is given up")
     func deadline() async throws {
         let (registry, releases, _) = try await site()

@@ -81,8 +81,8 @@ extension Dashboard {
             )
         }
         return [
-            "title": name.text, "device": name.text, "status": info.online ? "online" : "offline",
-            "tone": info.online ? "good" : "idle", "labels": DeviceRowView.labels(info.labels),
+            "title": name.text, "device": name.text, "status": DeviceRowView.status(info),
+            "tone": DeviceRowView.tone(info), "labels": DeviceRowView.labels(info.labels),
             "hasSlots": !info.slots.isEmpty,
             "slots": info.slots.sorted { $0.key < $1.key }.map { SlotView($0.key, $0.value) },
             "charts": Self.charts(points, now: now).map(ChartView.init), "facts": Self.facts(info, now: now),
@@ -98,6 +98,7 @@ extension Dashboard {
             Fact(name: "Assignment", value: "number \(info.assignment)"),
             Fact(name: "Profile", value: info.profile ?? "–"), Fact(name: "Agent", value: info.agentVersion ?? "–"),
         ]
+        if let held = info.held { facts.insert(Fact(name: "Held", value: held), at: 0) }
         if let inventory = info.inventory {
             let engines = inventory.engines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             facts.append(Fact(name: "Engines", value: engines.isEmpty ? "–" : engines.joined(separator: ", ")))

@@ -71,7 +71,10 @@ extension Dashboard {
     /// Slots that failed, do not serve though they should, or go by a decision of their own.
     private static func attention(_ devices: [DeviceInfo]) -> [Attention] {
         devices.flatMap { device in
-            device.slots.sorted { $0.key < $1.key }.compactMap { name, slot -> Attention? in
+            if let held = device.held {
+                return [Attention(device: device.device.text, slot: "–", state: "held", tone: "bad", why: held)]
+            }
+            return device.slots.sorted { $0.key < $1.key }.compactMap { name, slot -> Attention? in
                 let isSilent = !slot.serving && !slot.desired.isEmpty && slot.state?.isInFlight != true
                 guard slot.state == .failed || slot.state == .unreachable || slot.override != nil || isSilent else {
                     return nil

@@ -19,8 +19,8 @@ struct DeviceRowView {
 
     init(_ info: DeviceInfo, now: Timestamp) {
         device = info.device.text
-        status = info.online ? "online" : "offline"
-        tone = info.online ? "good" : "idle"
+        status = Self.status(info)
+        tone = Self.tone(info)
         labels = Self.labels(info.labels)
         profile = info.profile ?? "–"
         slots = info.slots.sorted { $0.key < $1.key }.map { name, slot in
@@ -29,6 +29,14 @@ struct DeviceRowView {
                 tone: !slot.serving && !slot.desired.isEmpty ? "bad" : "")
         }
         lastSeen = PageWords.ago(info.lastSeen, now: now)
+    }
+
+    static func status(_ info: DeviceInfo) -> String {
+        info.held == nil ? (info.online ? "online" : "offline") : "held"
+    }
+
+    static func tone(_ info: DeviceInfo) -> String {
+        info.held == nil ? (info.online ? "good" : "idle") : "bad"
     }
 
     static func labels(_ labels: Labels) -> [String] {

@@ -35,7 +35,6 @@ final class Presence: Sendable {
             let count = (state.parked[device] ?? 1) - 1
             state.parked[device] = count > 0 ? count : nil
         }
-        saw(device)
     }
 
     /// Whether the device is here; `lastSeen` is what the database says.
@@ -49,6 +48,16 @@ final class Presence: Sendable {
     /// When the device was last heard of, by what is known here and in the database.
     func lastSeen(_ device: DeviceID, stored: Timestamp?) -> Timestamp? {
         [state.withLock { $0.seen[device] }, stored].compactMap(\.self).max()
+    }
+
+    /// How many devices are here, as far as this process knows.
+    var onlineCount: Int {
+        let now = clock()
+        return state.withLock { state in
+            var online = Set(state.parked.keys)
+            for (device, seen) in state.seen where now - seen < ServerLimits.onlineWindow { online.insert(device) }
+            return online.count
+        }
     }
 
     /// How many devices wait in a poll.
@@ -67,6 +76,7 @@ final class Presence: Sendable {
     /// Forgets a device that was deleted.
     func forget(_ device: DeviceID) {
         state.withLock {
+            $0.parked[device] = nil
             $0.seen[device] = nil
             $0.unwritten[device] = nil
         }

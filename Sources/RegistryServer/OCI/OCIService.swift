@@ -78,12 +78,12 @@ struct OCIService: Sendable {
         let device = try exchange.device
         switch try OCIPath(exchange.text("path")) {
         case .blob(let repository, let digest):
-            guard try await core.database.read({ try ReadAccess($0).mayRead(device, repository, digest) }) else {
+            guard try await core.database.read({ try DeviceReads($0).mayRead(device, repository, digest) }) else {
                 throw Self.unknownBlob(digest)
             }
             return try await blob(repository, digest, exchange)
         case .manifest(let repository, .digest(let digest)):
-            guard try await core.database.read({ try ReadAccess($0).mayRead(device, repository, digest) }) else {
+            guard try await core.database.read({ try DeviceReads($0).mayRead(device, repository, digest) }) else {
                 throw Self.unknownManifest(digest.text)
             }
             return try await manifest(repository, .digest(digest), exchange)

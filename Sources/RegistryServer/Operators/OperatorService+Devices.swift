@@ -1,6 +1,7 @@
 import MartletAPI
 import MartletTypes
 import RegistryStore
+import RolloutEngine
 
 extension OperatorService {
     /// One page of devices by name; `selector` narrows it.
@@ -60,7 +61,8 @@ extension OperatorService {
             device: row.device, labels: row.labels, online: core.presence.isOnline(row.device, lastSeen: row.lastSeen),
             enrolled: row.enrolled, lastSeen: core.presence.lastSeen(row.device, stored: row.lastSeen),
             certificateExpires: row.certificateExpires, profile: row.profile, agentVersion: row.agentVersion,
-            assignment: row.assignment, slots: slots)
+            assignment: row.assignment, slots: slots,
+            held: row.state == .active ? nil : row.stateReason ?? row.state.rawValue)
     }
 
     /// What a device reported, newest first; the cursor is the number of the last report of a page.
@@ -92,14 +94,15 @@ extension OperatorService {
         return info
     }
 
-    /// Refuses the device's certificates from now on and forgets the device.
+    /// Refuses the device's certificates from now on and forgets the device; open rollouts go on without it.
     func delete(_ device: DeviceID, actor: String) async throws {
-        let core = core
-        try await core.database.write { sql in
-            _ = try Self.device(device, sql)
-            _ = try DeviceStore(sql).delete(device)
-            try AuditLog(sql).append(actor: actor, action: "device.delete", subject: device.text, now: core.clock())
-            try ChangeLog(sql).append(topic: .device, [device.text])
+        try await rollouts.drive { driver in
+            _ = try Self.device(device, driver.sql)
+            for id in try RolloutStore(driver.sql).open() { try driver.tell(.deviceGone(device), id) }
+            _ = try DeviceStore(driver.sql).delete(device)
+            try AuditLog(driver.sql).append(
+                actor: actor, action: "device.delete", subject: device.text, now: driver.now)
+            try ChangeLog(driver.sql).append(topic: .device, [device.text])
         }
         core.presence.forget(device)
         // Its parked poll ends at once, and the next request finds no device.

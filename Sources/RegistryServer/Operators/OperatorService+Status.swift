@@ -16,17 +16,16 @@ extension OperatorService {
         let core = core
         return try await core.database.read { sql in
             let now = core.clock()
-            let devices = try DeviceStore(sql).list(limit: .max)
+            let devices = try DeviceStore(sql).count(seenSince: now - ServerLimits.onlineWindow)
             var versions: [String: Int64] = [:]
             var expiries: [String: Timestamp] = [:]
             for row in try RoleStore(sql).versions() {
                 versions[row.role] = row.version
                 expiries[row.role] = row.expires
             }
-            let live = devices.filter { $0.state != .revoked }
             return RegistryStatus(
-                version: RegistryVersion.text, readiness: Self.readiness(expiries, now: now), devices: live.count,
-                devicesOnline: live.filter { core.presence.isOnline($0.device, lastSeen: $0.lastSeen) }.count,
+                version: RegistryVersion.text, readiness: Self.readiness(expiries, now: now), devices: devices.all,
+                devicesOnline: min(devices.all, max(devices.seen, core.presence.onlineCount)),
                 releases: try ReleaseStore(sql).count(), openRollouts: try RolloutStore(sql).open().count,
                 metadataVersions: versions, metadataExpiries: expiries)
         }

@@ -37,8 +37,12 @@ struct RolloutDriver {
                 }
             }
         }
-        // Ticks mostly change nothing; then nothing is written and nobody is woken.
-        if case .tick = event, !isChanged, row.run.header == before { return }
+        // Ticks mostly change nothing, and most rollouts do not know a device; then nothing is written and nobody is woken.
+        switch event {
+        case .tick where !isChanged && row.run.header == before: return
+        case .deviceGone(let device) where row.run.member(device) == nil: return
+        default: break
+        }
         try RolloutStore(sql).save(&row, now: now)
         touched.insert(row.id)
     }

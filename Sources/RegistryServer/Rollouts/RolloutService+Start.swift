@@ -63,7 +63,9 @@ extension RolloutService {
         let members = try DeviceStore(sql).members(of: selector).map(\.device)
         guard !members.isEmpty else {
             throw ServerError.unprocessable(
-                "noDevices", "No active device has labels that match \"\(selector)\".",
+                "noDevices",
+                selector.terms.isEmpty
+                    ? "There is no active device." : "No active device has labels that match \"\(selector)\".",
                 remedy: "`martlet devices list` shows the devices and their labels.",
                 field: request.fleet == nil ? "/selector" : "/fleet")
         }
