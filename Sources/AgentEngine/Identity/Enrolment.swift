@@ -31,6 +31,10 @@ package struct Enrolment: Sendable {
     ) async throws -> DeviceIdentity {
         let former = try store.identity.load()
         if let former, !force { throw Self.alreadyEnrolled(former, store.layout.root) }
+        let origin = try Origin(token.registry)
+        guard origin.scheme == .https else {
+            throw ClientError(.insecureOrigin, origin.text, "the join token's secret must not go without TLS")
+        }
         let trusted = try await bootstrap(token)
         let authorityPEM = try Self.authority(of: token, in: trusted)
         let key = try KeyPair.generate(.ed25519)
@@ -45,7 +49,7 @@ package struct Enrolment: Sendable {
         let facts = try CertificateCheck.facts(
             of: answer, device: device, key: key, authorities: [token.caFingerprint])
         let identity = DeviceIdentity(
-            device: device, registry: try Origin(token.registry).text, rootDigest: token.rootDigest,
+            device: device, registry: origin.text, rootDigest: token.rootDigest,
             caFingerprint: token.caFingerprint, certificate: answer.certificate,
             authorities: trusted.trust.certificateAuthorities, notBefore: facts.notBefore, notAfter: facts.notAfter,
             labels: labels, key: keyName)

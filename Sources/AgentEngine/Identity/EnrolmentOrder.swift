@@ -48,13 +48,16 @@ package struct EnrolmentOrder: Sendable {
         let token = try JoinToken(parsing: try tokenText())
         let device = try DeviceID(name)
         let configuration = try config.map { try AgentConfiguration.read(file: $0) } ?? AgentConfiguration()
-        let labels = try Self.merge(labels, onto: configuration.labels)
+        let given = try Self.merge(labels, onto: configuration.labels)
         try Self.makeFolders(data)
         let store = try await AgentStore.open(root: data, budget: configuration.disk)
         do {
+            let former = try store.identity.load()
+            // The same box again, and nothing said about labels: it keeps those that it had.
+            let keepsLabels = given.values.isEmpty && config == nil && former?.device == device
             let outcome = try await enrol(
-                Enrolment(store: store, peer: peer, clock: clock), token, device, labels,
-                isFresh: try store.identity.load() == nil)
+                Enrolment(store: store, peer: peer, clock: clock), token, device,
+                keepsLabels ? former?.labels ?? given : given, isFresh: former == nil)
             await store.close()
             return outcome
         } catch {

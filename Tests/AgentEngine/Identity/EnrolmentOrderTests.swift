@@ -54,6 +54,19 @@ struct EnrolmentOrderTests {
         #expect(kept.policy.otherSlots == ["clinic/*"])
     }
 
+    @Test("the same box enrolled again keeps its labels where none are said")
+    func labels() async throws {
+        _ = try await carryOut(try order { $0.labels = ["site=berlin"] })
+        _ = try await carryOut(try order { $0.force = true })
+        _ = try await carryOut(
+            try order {
+                $0.force = true
+                $0.labels = ["tier=lab"]
+            })
+        let labels = authority.seen.withLock { $0.enrolments.map(\.labels.values) }
+        #expect(labels == [["site": "berlin"], ["site": "berlin"], ["tier": "lab"]])
+    }
+
     @Test("a device without a policy is told that it will run nothing")
     func noPolicy() async throws {
         let outcome = try await carryOut(try order())

@@ -77,6 +77,9 @@ struct EnrolmentTests {
             $0.bootstrapError = ClientError(.cannotConnect, "https://registry.example", "no")
         }
         #expect(await code(authority.token()) == "cannotConnect")
+        authority.behaviour.withLock { $0.bootstrapError = nil }
+        #expect(await code(authority.token(registry: "http://registry.example")) == "insecureOrigin")
+        #expect(await code(authority.token(registry: "https://registry.example/path")) == "invalidValue")
         #expect(authority.seen.withLock { $0.enrolments.isEmpty })
         #expect(device.identityFiles.isEmpty)
     }
