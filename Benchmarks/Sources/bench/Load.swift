@@ -8,6 +8,7 @@ struct Load {
         let failed: Int
         let p50Milliseconds: Double
         let p99Milliseconds: Double
+        let maxMilliseconds: Double
         let failures: [String: Int]
     }
 

@@ -94,6 +94,16 @@ final class Site {
             "rollout", "start", reference, "--fleet", group, "--slot", "triage", "--soak", "1s", "--wait")
     }
 
+    /// Waits until a device's slot `triage` has proven a release and keeps it.
+    func waitUntilSettled(_ device: Device) throws {
+        try wait(for: "\(device.name) keeps what it runs") {
+            let text = try martlet("devices", "show", device.name, "--output", "json")
+            let object = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+            let slot = (object?["slots"] as? [String: Any])?["triage"] as? [String: Any]
+            return slot?["state"] as? String == "succeeded"
+        }
+    }
+
     /// The reports of a device, newest or oldest first as the registry gives them.
     func history(of device: Device) throws -> [[String: Any]] {
         let text = try martlet("devices", "history", device.name, "--output", "json")

@@ -21,7 +21,8 @@ guard !chosen.isEmpty else {
     exit(EX_USAGE)
 }
 
-let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-bench-\(UUID().uuidString)")
+// Short: engines listen on sockets below it, and the path of a socket has 107 bytes at most.
+let folder = FileManager.default.temporaryDirectory.appendingPathComponent("martlet-bench-\(getpid())")
 let workbench = Workbench(
     root: URL(fileURLWithPath: option("--root")),
     programs: URL(fileURLWithPath: option("--programs")),

@@ -25,7 +25,9 @@ extension Figures {
         let columns: [Figure.Column] = [
             .init("failed", unit: "requests", goal: "0", peer: peer),
             .init("steady-p50", unit: "ms", peer: peer), .init("steady-p99", unit: "ms", peer: peer),
-            .init("swap-p50", unit: "ms", peer: peer), .init("swap-p99", unit: "ms", peer: peer),
+            // The peer's requests fail at once while it is down, which would flatter its quantiles.
+            .init("swap-p50", unit: "ms"), .init("swap-p99", unit: "ms"),
+            .init("longest-wait", unit: "ms", peer: peer + ": from SIGTERM to ready"),
         ]
         return Figure(name, runs: 3, columns) { workbench in
             let files = generations(workbench)
@@ -44,19 +46,25 @@ extension Figures {
             return Figure.Session(
                 martlet: {
                     own = 1 - own
-                    return try swap(load, at: device.gateway, steadySeconds) {
-                        try site.rollOut("clinic/triage:\(own + 1).0.0", to: "all")
+                    let target = "clinic/triage:\(own + 1).0.0"
+                    let (values, longest) = try swap(load, at: device.gateway, steadySeconds) {
+                        try site.rollOut(target, to: "all")
                     }
+                    return values.merging(["longest-wait": longest]) { $1 }
                 },
                 peer: {
                     // Not beside Martlet's turn: two engines would share the processors.
                     try bare.start(files[other])
                     defer { bare.stop() }
                     other = 1 - other
-                    return try swap(load, at: bare.address, steadySeconds) {
-                        bare.stop()
-                        try bare.start(files[other])
+                    var down = 0.0
+                    let (values, _) = try swap(load, at: bare.address, steadySeconds) {
+                        down = try milliseconds {
+                            bare.stop()
+                            try bare.start(files[other])
+                        }
                     }
+                    return values.merging(["longest-wait": down]) { $1 }
                 },
                 end: {
                     bare.stop()
@@ -65,18 +73,19 @@ extension Figures {
         }
     }
 
-    /// The load before, and the load while `change` happens.
+    /// The load before, and the load while `change` happens; with it the longest request of the latter.
     private static func swap(_ load: Load, at address: String, _ seconds: Double, change: () throws -> Void) throws
-        -> [String: Double]
+        -> (values: [String: Double], longest: Double)
     {
         let steady = try load.run(at: address, seconds: seconds)
         guard steady.failed == 0 else { throw BenchError("failed in steady state: \(steady.failures)") }
         let across = try load.run(at: address, during: change)
         complain("  \(across.sent) requests sent across the swap, \(across.failed) failed")
-        return [
+        let values = [
             "failed": Double(across.failed), "steady-p50": steady.p50Milliseconds,
             "steady-p99": steady.p99Milliseconds, "swap-p50": across.p50Milliseconds,
             "swap-p99": across.p99Milliseconds,
         ]
+        return (values, across.maxMilliseconds)
     }
 }

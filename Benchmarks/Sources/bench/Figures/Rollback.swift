@@ -27,7 +27,7 @@ extension Figures {
             for version in 1...2 {
                 try site.publish(names[version], as: "clinic/triage:\(version).0.0", adapterOf: "clinic/base:1.0.0")
             }
-            for number in 1...3 { _ = try site.join("box-\(number)", group: "all") }
+            let devices = try (1...3).map { try site.join("box-\($0)", group: "all") }
             try site.rollOut("clinic/triage:1.0.0", to: "all")
             return Figure.Session(
                 martlet: {
@@ -42,6 +42,8 @@ extension Figures {
                     guard (object?["moves"] as? [Any])?.count == 3 else {
                         throw BenchError("not three devices went back: \(answer)")
                     }
+                    // The next run would otherwise begin while this one's release is still on trial.
+                    for device in devices { try site.waitUntilSettled(device) }
                     return ["": spent]
                 }, end: site.end)
         }
