@@ -24,8 +24,8 @@ package struct AgentApp: Sendable {
 
     /// Serves until SIGTERM or SIGINT; then takes no more requests, lets open answers end, and ends the engines.
     ///
-    /// Throws `notEnrolled`, `alreadyRunning`, `portInUse` and what else keeps an agent from serving. A registry that is
-    /// away, and an engine that is missing, do not.
+    /// Throws `notEnrolled`, `alreadyRunning`, `portInUse` and what else keeps an agent from serving. A registry that
+    /// is away, and an engine that is missing, do not.
     package func run() async throws {
         let started = ContinuousClock.now
         let layout = StoreLayout(root: data)

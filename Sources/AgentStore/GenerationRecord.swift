@@ -49,7 +49,7 @@ package struct GenerationFile: Sendable, Hashable, Codable {
     }
 }
 
-/// All that the agent needs to start and judge one installed state of a slot, without a registry and without the journal.
+/// All that the agent needs to start and judge one installed state of a slot, without registry and without journal.
 package struct GenerationRecord: Sendable, Hashable, Codable {
     package var id: GenerationID
     package var slot: SlotName

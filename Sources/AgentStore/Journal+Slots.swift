@@ -25,7 +25,10 @@ extension Journal {
         let body = try Self.encode(record)
         try database.transaction { () throws(AgentStoreError) in
             try database.execute(
-                "INSERT INTO slot (name, record) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET record = excluded.record",
+                """
+                INSERT INTO slot (name, record) VALUES (?, ?)
+                ON CONFLICT (name) DO UPDATE SET record = excluded.record
+                """,
                 [.text(record.slot.text), .blob(body)])
             if let transition { try add(transition) }
             for report in reports { try addReport(report) }

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import Synchronization
 
-/// A thread of its own for an actor whose work blocks on files, so that neither an event loop nor the shared pool waits.
+/// A thread of its own for an actor whose work blocks on files: neither an event loop nor the shared pool waits.
 ///
 /// Lives as long as the process: there are few, and they sleep when there is nothing to do.
 package final class StorageThread: SerialExecutor {

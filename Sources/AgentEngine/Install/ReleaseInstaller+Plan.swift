@@ -103,7 +103,8 @@ extension ReleaseInstaller {
             adapters: [entry.adapterShape].compactMap(\.self) + others.compactMap { $0.variants.first?.adapterShape })
     }
 
-    /// Every variant with the requirements that it fails; a missing engine has its own code and remedy, as it can be mended.
+    /// Every variant with the requirements that it fails; a missing engine has its own code and remedy, as a person can
+    /// mend it.
     private static func noVariant(_ choice: VariantChoice, _ release: AssignedRelease) -> SlotFailure {
         let reasons = choice.verdicts.map { "\($0.quantization): \($0.reason)" }.joined(separator: " | ")
         let refusals = choice.verdicts.flatMap(\.refusals)

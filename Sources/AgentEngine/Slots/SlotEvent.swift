@@ -118,8 +118,8 @@ package enum SlotAction: Sendable, Hashable {
     case evaluate(GenerationRecord)
     /// Lead the gateway to the candidate. What served before stays warm where it still runs.
     case switchOver(GenerationRecord, SwapMode)
-    /// Make sure that this generation's engine runs, is started again whenever it ends, and that the gateway leads to it;
-    /// then drain and end the slot's other engines.
+    /// Make sure that this generation's engine runs, is started again whenever it ends, and that the gateway leads to
+    /// it; then drain and end the slot's other engines.
     case serve(GenerationRecord)
     /// End every engine of the slot that the gateway does not lead to, but for `sparing`.
     case endOthers(sparing: GenerationID?)

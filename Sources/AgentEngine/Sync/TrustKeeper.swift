@@ -65,7 +65,7 @@ package actor TrustKeeper {
             throw SlotFailure(
                 .retry, code: "notPublished",
                 message:
-                    "\(release.path.reference) is assigned, but its publisher's signature is not there or was withdrawn."
+                    "\(release.path.reference) is assigned, but its publisher's signature is not there, or withdrawn."
             )
         }
         guard file.names(release.indexDigest, length: release.length) else {
