@@ -63,7 +63,7 @@ struct Figure {
         for run in 1...runs {
             own.append(try session.martlet())
             if let peer = session.peer { others.append(try peer()) }
-            complain("  run \(run): \(own.last ?? [:]) against \(others.last ?? [:])")
+            complain("  run \(run): \(told(own.last)) against \(told(others.last))")
         }
         return try columns.map { column in
             let name = column.name.isEmpty ? self.name : self.name + "." + column.name
@@ -73,6 +73,11 @@ struct Figure {
                 figure: name, martlet: value, peer: other, peerName: column.peer, unit: column.unit,
                 ratio: other.flatMap { $0 == 0 ? nil : value / $0 }, goal: column.goal, runs: runs)
         }
+    }
+
+    private func told(_ values: [String: Double]?) -> String {
+        guard let values else { return "nothing" }
+        return values.sorted { $0.key < $1.key }.map { "\($0.key) \(short($0.value))" }.joined(separator: ", ")
     }
 
     private func values(of column: String, in runs: [[String: Double]]) throws -> [Double] {

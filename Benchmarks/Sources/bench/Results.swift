@@ -67,7 +67,7 @@ func table(_ rows: [ResultRow]) -> String {
 }
 
 /// Three significant digits at least, and no digits that noise drowns.
-private func short(_ value: Double) -> String {
+func short(_ value: Double) -> String {
     let digits = abs(value) >= 100 || value == value.rounded() ? 0 : abs(value) >= 10 ? 1 : 3
     return String(format: "%.\(digits)f", value)
 }
