@@ -52,7 +52,6 @@ extension RolloutService {
     private static func draft(_ request: RolloutRequest, _ sql: any SQLConnection) throws -> Draft {
         try check(request.policy)
         try check(request.settings)
-        try checkReleases(request.releases, sql)
         let selector: LabelSelector
         switch (request.fleet, request.selector) {
         case (let fleet?, nil): selector = try OperatorService.fleet(fleet, sql).selector
@@ -60,6 +59,7 @@ extension RolloutService {
         default:
             throw ServerError.badRequest("Exactly one of fleet and selector is needed.", field: "/fleet")
         }
+        try checkReleases(request.releases, sql)
         let members = try DeviceStore(sql).members(of: selector).map(\.device)
         guard !members.isEmpty else {
             throw ServerError.unprocessable(
