@@ -80,6 +80,12 @@ extension ServerError {
         401, "unauthorized", "This needs a valid bearer token.",
         remedy: "Run `martlet login`, or ask an administrator for a token.")
 
+    static func tokenExpired(_ end: Timestamp) -> ServerError {
+        ServerError(
+            401, "tokenExpired", "This token expired at \(end).",
+            remedy: "Ask an administrator for a new one (`martlet token create`), then run `martlet login` again.")
+    }
+
     static func forbidden(_ needed: String) -> ServerError {
         ServerError(
             403, "forbidden", "This token may not do that: \(needed) is needed.",

@@ -15,9 +15,15 @@ final class RequestMetrics: Sendable {
 
     private let values = Mutex<[Key: Value]>([:])
     private let blobBytes = Mutex<[String: Int64]>([:])
+    private let uploadBytes = Mutex<[String: Int64]>([:])
 
     /// Adds bytes of a blob that went out.
     func sent(_ bytes: Int, listener: String) { blobBytes.withLock { $0[listener, default: 0] += Int64(bytes) } }
+
+    /// Adds bytes of a blob that came in, whether or not its upload is ever finished.
+    func received(_ bytes: Int, listener: String) {
+        uploadBytes.withLock { $0[listener, default: 0] += Int64(bytes) }
+    }
 
     /// Adds one answered request. Routes are patterns, so that the number of series is bounded.
     func record(listener: String, route: String, status: Int, duration: Duration) {
@@ -43,12 +49,15 @@ final class RequestMetrics: Sendable {
         for (key, value) in series {
             text += "martlet_registry_request_seconds_total{\(Self.labels(key))} \(value.seconds)\n"
         }
-        text += "# HELP martlet_registry_blob_bytes_sent_total Bytes of blobs that went out.\n"
-        text += "# TYPE martlet_registry_blob_bytes_sent_total counter\n"
-        for (listener, bytes) in blobBytes.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
-            text += "martlet_registry_blob_bytes_sent_total{listener=\"\(listener)\"} \(bytes)\n"
-        }
+        text += Self.counter("blob_bytes_sent", "Bytes of blobs that went out.", blobBytes.withLock { $0 })
+        text += Self.counter("blob_bytes_received", "Bytes of blobs that came in.", uploadBytes.withLock { $0 })
         return text
+    }
+
+    private static func counter(_ name: String, _ help: String, _ values: [String: Int64]) -> String {
+        let full = "martlet_registry_\(name)_total"
+        let lines = values.sorted { $0.key < $1.key }.map { "\(full){listener=\"\($0.key)\"} \($0.value)\n" }
+        return "# HELP \(full) \(help)\n# TYPE \(full) counter\n" + lines.joined()
     }
 
     private static func labels(_ key: Key) -> String {

@@ -114,6 +114,7 @@ extension OCIService {
         waiting.reserveCapacity(ServerLimits.writeBytes)
         do {
             for try await piece in body {
+                core.metrics.received(piece.readableBytes, listener: listener)
                 waiting.append(contentsOf: piece.readableBytesView)
                 guard waiting.count >= ServerLimits.writeBytes else { continue }
                 let full = waiting

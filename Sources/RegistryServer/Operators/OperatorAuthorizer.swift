@@ -20,6 +20,13 @@ struct OperatorAuthorizer: Authorizer {
         case .atLeast(let role):
             guard let secret = Self.secret(style, request, sessions) else { throw ServerError.unauthorized }
             guard let (caller, id) = try await caller(secret) else {
+                // Whoever has the secret of a token that ended may know that: nothing else is told of tokens.
+                let core = core
+                if let end = try await core.database.read({
+                    try TokenStore($0).end(ofSecret: secret, now: core.clock())
+                }) {
+                    throw ServerError.tokenExpired(end)
+                }
                 try wrongTokens.spend(context.peerAddress)
                 throw ServerError.unauthorized
             }

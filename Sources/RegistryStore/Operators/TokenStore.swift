@@ -62,12 +62,20 @@ package struct TokenStore {
 
     /// The unexpired token that has this secret; nil for any other.
     package func find(secret: String, now: Timestamp) throws -> TokenRow? {
+        try find(secret).flatMap { token in token.expires.map { $0 > now } ?? true ? token : nil }
+    }
+
+    /// When the token that has this secret ended; nil for one that is still good, and for any other secret.
+    package func end(ofSecret secret: String, now: Timestamp) throws -> Timestamp? {
+        try find(secret)?.expires.flatMap { $0 > now ? nil : $0 }
+    }
+
+    private func find(_ secret: String) throws -> TokenRow? {
         let hash = SecretHash.of(secret)
         guard let row = try sql.first("SELECT * FROM tokens WHERE secret_hash = ?", [.text(hash)]),
             SecretHash.equal(try row.text("secret_hash"), hash)
         else { return nil }
-        let token = try Self.token(row)
-        return token.expires.map { $0 > now } ?? true ? token : nil
+        return try Self.token(row)
     }
 
     /// All tokens by name, expired ones too.
