@@ -51,7 +51,6 @@ package struct VariantEntry: Sendable, Hashable {
         notes[AnnotationKey.shape] = try ShapeText.encode(shape)
         notes[AnnotationKey.adapterShape] = try ShapeText.encode(adapterShape)
         var result = descriptor
-        result.artifactType = MediaType.modelManifest
         result.platform = platform
         result.annotations = notes
         return result
