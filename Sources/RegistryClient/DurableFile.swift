@@ -35,7 +35,15 @@ enum DurableFile {
     }
 
     /// Replaces a file: temporary file, fsync, rename, fsync of the folder. Mode 0600.
+    ///
+    /// Processes that write into one folder (two operators' commands) take turns, by a lock on the folder.
     static func write(_ bytes: [UInt8], to path: String, in folder: String) throws(Failure) {
+        let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard directory >= 0 else { throw Failure("opened", folder) }
+        defer { close(directory) }
+        while flock(directory, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw Failure("locked", folder) }
+        }
         let temporary = path + ".tmp"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard descriptor >= 0 else { throw Failure("created", temporary) }
@@ -47,7 +55,7 @@ enum DurableFile {
             throw failure
         }
         guard rename(temporary, path) == 0 else { throw Failure("replaced", path) }
-        try sync(folder: folder)
+        guard fsync(directory) == 0 else { throw Failure("synced", folder) }
     }
 
     /// Removes a file for good; not an error where there is none.
