@@ -11,6 +11,8 @@ package struct PublishError: MartletError, Equatable {
         case unknownRelease
         /// A file cannot be read.
         case fileUnreadable
+        /// A file is no GGUF, or one that nothing should load.
+        case malformedModel
         /// A card, licence, template or evaluation set is too large or not text.
         case badFile
         /// A LoRA adapter was given without its base, or a model with one.
@@ -53,7 +55,7 @@ package struct PublishError: MartletError, Equatable {
     package var fault: ErrorFault {
         switch reason {
         case .notVisible, .badRegistry, .rootMismatch, .metadataEnded: .peer
-        case .fileUnreadable, .keyFile: .environment
+        case .keyFile: .environment
         default: .caller
         }
     }

@@ -37,9 +37,7 @@ extension Publisher {
         }
         var shapes: [ModelShape] = []
         for paths in request.variants {
-            let shape = try await blocking {
-                try GGUFFile.shape(parts: paths.map { try GGUFFile.read(path: $0) })
-            }
+            let shape = try await blocking { try Self.shape(paths) }
             try checkKind(shape, paths, request)
             shapes.append(shape)
         }
@@ -57,6 +55,27 @@ extension Publisher {
             files.append(WeightFiles(shape: shape, blobs: blobs))
         }
         return files
+    }
+
+    /// What the files say of the model; an error names the file that is wrong.
+    private static func shape(_ paths: [String]) throws(PublishError) -> ModelShape {
+        var path = paths[0]
+        do throws(GGUFError) {
+            var parts: [GGUFFile] = []
+            for next in paths {
+                path = next
+                parts.append(try GGUFFile.read(path: next))
+            }
+            if paths.count > 1 { path = paths[0] + " and its further parts" }
+            return try GGUFFile.shape(parts: parts)
+        } catch {
+            guard error.reason != .unreadable else {
+                throw PublishError(
+                    .fileUnreadable, "\(path) cannot be read: \(error.detail).",
+                    remedy: "Check the path and that you may read it.")
+            }
+            throw PublishError(.malformedModel, "\(path): \(error.message)", remedy: error.remedy)
+        }
     }
 
     private func checkKind(_ shape: ModelShape, _ paths: [String], _ request: PublishRequest) throws(PublishError) {

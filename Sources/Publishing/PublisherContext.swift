@@ -72,7 +72,8 @@ package struct PublisherContext: Sendable {
             _ = try await operators.putRole(role, bytes: envelope.encoded())
             return true
         } catch {
-            guard error.status == 409 else { throw error }
+            // Another 409 says that the release may not be published at all: no new attempt helps then.
+            guard error.status == 409, error.code == "versionConflict" else { throw error }
             return false
         }
     }

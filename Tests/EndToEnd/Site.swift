@@ -25,7 +25,8 @@ final class Site: @unchecked Sendable {
 
     var registryData: String { folder.file("registry") }
     var operatorAddress: String { lock.withLock { "http://" + boundOperator } }
-    private var operatorEnvironment: [String: String] {
+    /// What an operator's shell has, so that each site has its own configuration.
+    var operatorEnvironment: [String: String] {
         [
             "XDG_CONFIG_HOME": folder.file("operator/config"), "XDG_CACHE_HOME": folder.file("operator/cache"),
             "XDG_DATA_HOME": folder.file("operator/data"), "NO_COLOR": "1",

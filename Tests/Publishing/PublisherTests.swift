@@ -114,7 +114,7 @@ struct PublisherTests {
             ("tiny-v1.Q4_0.gguf", "clinic/base:1.0.0", "adapterMismatch"),
             ("tiny-lora-v1.gguf", "clinic/base:9.0.0", "unknownRelease"),
             ("tiny-lora-v1.gguf", "clinic/lora:1.0.0", "adapterMismatch"),
-            ("absent.gguf", nil, "unreadable"),
+            ("absent.gguf", nil, "fileUnreadable"),
         ])
     func adapterRules(file: String, base: String?, expected: String) async throws {
         try await withFixture { fixture in
