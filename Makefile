@@ -16,7 +16,7 @@ FUZZ_SECONDS ?= 60
 
 # One debug tree serves build, test and the demo: the flags must not differ between them, or everything builds twice.
 BUILD := swift build --build-tests --explicit-target-dependency-import-check error
-TEST := swift test --skip-build --disable-xctest $(if $(FILTER),--filter "$(FILTER)")
+TEST := scripts/test.sh $(if $(FILTER),"$(FILTER)")
 FORMATTED := Package.swift Sources Tests registry $(wildcard Benchmarks/Package.swift Benchmarks/Sources FuzzTesting/Package.swift FuzzTesting/Sources/fuzz-*)
 SCRIPTS := $(wildcard scripts/*.sh FuzzTesting/*.sh) .ci/run
 PRODUCTS := martlet martlet-registry martlet-agent

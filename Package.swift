@@ -26,7 +26,6 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
@@ -100,7 +99,7 @@ let package = Package(
             "RegistryStore",
             ["MartletTypes", "Telemetry", "RolloutEngine", "Trust", "RegistryAssets", grdb]
         ),
-        library("AgentStore", ["MartletTypes", "BundleFormat", "TUF", "Trust", "CSQLite"]),
+        library("AgentStore", ["MartletTypes", "TUF", "Trust", "CSQLite"]),
         library(
             "ModelRuntime",
             ["MartletTypes", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
@@ -111,9 +110,8 @@ let package = Package(
             "RegistryServer",
             [
                 "MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletAPI",
-                "RegistryStore", "RegistryAssets", "CLibcrypto", hummingbird, hummingbirdTLS, httpTypes, mustache,
-                nioCore,
-                nioPosix, nioSSL, logging, serviceLifecycle, yams,
+                "RegistryStore", "RegistryAssets", hummingbird, httpTypes, mustache, nioCore,
+                nioPosix, nioSSL, logging, serviceLifecycle,
             ]
         ),
         library(

@@ -17,7 +17,8 @@ enum JournalSchema {
         """
     ]
 
-    /// Throws `journalUnusable` where the tables are not those that the steps make: a damaged schema is still a schema to
+    /// Throws `journalUnusable` where the tables are not those that the steps make: a damaged schema is still a
+    /// schema to
     /// SQLite, and would fail at the first statement that needs the damaged part.
     static func check(_ database: SQLiteDatabase) throws(AgentStoreError) {
         let model = try SQLiteDatabase(path: ":memory:")

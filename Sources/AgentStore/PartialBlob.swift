@@ -35,7 +35,8 @@ package final class PartialBlob: Sendable {
     /// Whether it still can be written to.
     var isOpen: Bool { state.withLock { $0.isOpen } }
 
-    /// Writes and hashes the next piece. Throws `lengthMismatch` beyond the promised length, or what the disk says: then
+    /// Writes and hashes the next piece. Throws `lengthMismatch` beyond the promised length, or what the disk says:
+    /// then
     /// part of the piece may be there, so that it has to be opened anew.
     package func append(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError) {
         try state.withLock { (state) throws(AgentStoreError) in

@@ -119,7 +119,8 @@ extension DeviceProfile {
         preferredQuantizations.firstIndex { $0.name == quantization }
     }
 
-    /// Context and parallel requests for a slot: what it asks for, else the profile's, never above what the model knows.
+    /// Context and parallel requests for a slot: what it asks for, else the profile's, never above what the model
+    /// knows.
     package func load(settings: SlotSettings, shape: ModelShape?) -> SlotLoad {
         let trained = shape?.contextLength ?? engine.contextTokens
         return SlotLoad(

@@ -80,7 +80,8 @@ extension HardwareProbe {
         }
     }
 
-    /// Raspberry Pi's firmware tells in bits 0 to 3: under-voltage, frequency capped, throttled, soft temperature limit.
+    /// Raspberry Pi's firmware tells in bits 0 to 3: under-voltage, frequency capped, throttled, soft temperature
+    /// limit.
     func throttled(_ tree: inout SystemTree) -> Bool? {
         let path = "/sys/devices/platform/soc/soc:firmware/get_throttled"
         guard let line = tree.line(path) else { return nil }

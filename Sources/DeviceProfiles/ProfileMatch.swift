@@ -4,7 +4,8 @@ internal import MartletTypes
 package struct ProfileMatch: Sendable, Hashable, Codable {
     /// In OCI's words, e.g. `arm64`.
     package var architecture: String?
-    /// Device tree names, one of which the board must list, e.g. `raspberrypi,5-model-b`; a last `*` stands for any end.
+    /// Device tree names, one of which the board must list, e.g. `raspberrypi,5-model-b`; a last `*` stands for any
+    /// end.
     package var boardCompatible: [String]?
     /// Board models, one of which must be the board's, e.g. `Raspberry Pi 5*`.
     package var boardModel: [String]?

@@ -1,4 +1,5 @@
-/// How the numbers of a tensor are stored. Raw values are `enum ggml_type` of ggml; numbers of removed types are absent.
+/// How the numbers of a tensor are stored. Raw values are `enum ggml_type` of ggml; numbers of removed types are
+/// absent.
 package enum GGUFTensorType: UInt32, Sendable, Hashable, CaseIterable {
     case f32 = 0
     case f16 = 1

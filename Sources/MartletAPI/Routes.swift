@@ -17,7 +17,8 @@ package struct Route: Sendable, Hashable {
     }
 }
 
-/// The operators' API. Paths of the OCI part are those of the distribution spec 1.1 and are routed by the server itself.
+/// The operators' API. Paths of the OCI part are those of the distribution spec 1.1 and are routed by the server
+/// itself.
 package enum OperatorRoutes {
     package static let health = Route(.get, "/healthz", .open)
     package static let ready = Route(.get, "/readyz", .open)

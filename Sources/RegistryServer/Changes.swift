@@ -6,8 +6,8 @@ import Synchronization
 ///
 /// Within one process it is a signal; across replicas a service will feed it from the change log's rows.
 protocol ChangeFeed: Sendable {
-    /// Begins to listen, before the caller looks at what it waits for, so that no change falls in between. `subject` nil
-    /// hears of every subject.
+    /// Begins to listen, before the caller looks at what it waits for, so that no change falls in between. `subject`
+    /// nil hears of every subject.
     func listen(_ topics: Set<ChangeTopic>, _ subject: String?) -> ChangeListener
     /// Ends a listener.
     func end(_ listener: ChangeListener)

@@ -67,7 +67,8 @@ struct DataFolder: Sendable {
         return Array(bytes.prefix(count))
     }
 
-    /// Writes a file so that it is there whole after a crash, or not at all: temporary name, fsync, rename, fsync folder.
+    /// Writes a file so that it is there whole after a crash, or not at all: temporary name, fsync, rename, fsync
+    /// folder.
     func write(_ bytes: [UInt8], to file: String, mode: mode_t) throws {
         let temporary = "\(file).\(getpid()).new"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)

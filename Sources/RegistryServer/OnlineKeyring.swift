@@ -4,7 +4,8 @@ import Trust
 
 /// The keys that the registry itself holds: snapshot, timestamp and director, and the authority for certificates.
 ///
-/// With all of them an attacker can withhold and delay, and choose among what publishers signed; nothing more (DESIGN 4).
+/// With all of them an attacker can withhold and delay, and choose among what publishers signed; nothing more (DESIGN
+/// 4).
 struct OnlineKeyring: Sendable {
     let snapshot: KeyPair
     let timestamp: KeyPair

@@ -10,7 +10,8 @@ enum ServerLimits {
     static let mapAlignment = 64 * 1024
     /// Bytes of a request collected before they are written to an upload: few system calls, bounded memory.
     static let writeBytes = 1024 * 1024
-    /// Attempts to enrol or renew from one address within `enrolWindow`: a fleet behind one NAT comes back within minutes.
+    /// Attempts to enrol or renew from one address within `enrolWindow`: a fleet behind one NAT comes back within
+    /// minutes.
     static let enrolAttempts = 60
     static let enrolWindow = Duration.seconds(60)
     /// Addresses remembered for rate limits; the oldest is forgotten first.

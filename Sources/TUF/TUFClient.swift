@@ -66,7 +66,8 @@ package actor TUFClient {
         trusted = set
     }
 
-    /// The targets metadata that is reached by delegations of these names, e.g. `["clinic", "clinic-bin-3"]`; of no name
+    /// The targets metadata that is reached by delegations of these names, e.g. `["clinic", "clinic-bin-3"]`; of no
+    /// name
     /// the top-level one.
     ///
     /// Nil where one of them is not delegated. Loads what was not loaded since the last refresh.

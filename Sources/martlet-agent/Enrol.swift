@@ -11,8 +11,9 @@ struct Enrol: AsyncParsableCommand {
             here, whatever the registry says.
 
             Examples:
-              martlet-agent enrol --join-file ward-3.join --name ward-3 --label site=berlin --config agent.json
-              martlet token join | ssh box martlet-agent enrol --join-file - --name box --data /srv/martlet
+              martlet-agent enrol --join-file ward-3.join --name ward-3 \\
+                --label site=berlin --config agent.json
+              martlet token join | ssh box martlet-agent enrol --join-file - --name box
             """)
 
     @OptionGroup var place: DataOption

@@ -9,14 +9,18 @@ struct Serve: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Serve operators and devices until a signal ends it.",
         discussion: """
-            Every option can be given as an environment variable instead: --device-address as
+            Every option can be given as an environment variable instead: --device-address as \
             MARTLET_REGISTRY_DEVICE_ADDRESS. An option on the command line wins.
 
-            On an empty data folder it makes its online keys and the first admin token, which is printed once,
-            and is not ready until `martlet trust init` has put a root in place.
+            On an empty data folder it makes its online keys and the first admin token, which is printed once, and is \
+            not ready until `martlet trust init` has put a root in place.
+
+            Exit codes: 64 wrong usage, 69 address or data folder in use, 74 disk, 77 address forbidden, 78 wrong \
+            configuration, 70 defect.
 
             Example:
-              martlet-registry serve --data /var/lib/martlet --public-device-url https://registry.example:8443
+              martlet-registry serve --data /var/lib/martlet \\
+                --public-device-url https://registry.example:8443
             """)
 
     @Option(help: "The folder of keys, database and blobs.")

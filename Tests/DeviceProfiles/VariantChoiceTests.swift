@@ -119,7 +119,7 @@ struct VariantChoiceTests {
     }
 
     @Test(
-        "over random releases and devices: what is chosen fits, what fits is never left for nothing, and more memory never hurts"
+        "over random releases and devices: what is chosen fits, what fits is not left, more memory never hurts"
     )
     func properties() throws {
         let environment = ProcessInfo.processInfo.environment

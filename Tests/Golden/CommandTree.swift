@@ -21,7 +21,12 @@ struct CommandTree {
         let command: Node
     }
 
+    /// The commands of a program; asked once in a process.
     static func load(_ program: String) async throws -> CommandTree {
+        try await Answers.shared.tree(program) { try await ask(program) }
+    }
+
+    private static func ask(_ program: String) async throws -> CommandTree {
         let result = try await run(Checkout.product(program), ["--experimental-dump-help"])
         let root = try JSONDecoder().decode(Dump.self, from: Data(result.output.utf8)).command
         var commands: [Command] = []
@@ -34,14 +39,37 @@ struct CommandTree {
         return CommandTree(commands: commands)
     }
 
-    /// What `--help` prints, at a width that does not depend on the terminal.
+    /// What `--help` prints, at a width that does not depend on the terminal; asked once in a process.
     static func help(_ program: String, _ path: [String]) async throws -> String {
+        try await Answers.shared.help([program] + path) { try await askHelp(program, path) }
+    }
+
+    private static func askHelp(_ program: String, _ path: [String]) async throws -> String {
         let result = try await run(
             Checkout.product(program), path + ["--help"], environment: ["COLUMNS": "80", "NO_COLOR": "1"])
         guard result.status == 0, result.errors.isEmpty else {
             throw NeverTrue(description: "\(program) \(path) --help exits \(result.status): \(result.errors)")
         }
         return result.output
+    }
+}
+
+/// What programs answered: several tests look at the same texts, and each costs a process.
+private actor Answers {
+    static let shared = Answers()
+    private var trees: [String: Task<CommandTree, any Error>] = [:]
+    private var helps: [[String]: Task<String, any Error>] = [:]
+
+    func tree(_ key: String, _ ask: @escaping @Sendable () async throws -> CommandTree) async throws -> CommandTree {
+        let task = trees[key] ?? Task { try await ask() }
+        trees[key] = task
+        return try await task.value
+    }
+
+    func help(_ key: [String], _ ask: @escaping @Sendable () async throws -> String) async throws -> String {
+        let task = helps[key] ?? Task { try await ask() }
+        helps[key] = task
+        return try await task.value
     }
 }
 

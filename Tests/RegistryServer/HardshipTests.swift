@@ -56,7 +56,8 @@ import Trust
         try RawSocket.send(
             to: registry.operatorOrigin.port,
             head:
-                "PATCH \(upload) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(registry.adminToken)\r\nContent-Length: \(3 << 20)\r\n\r\n",
+                "PATCH \(upload) HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \(registry.adminToken)\r\n"
+                + "Content-Length: \(3 << 20)\r\n\r\n",
             body: [UInt8](repeating: 9, count: sent))
         try await eventually(within: 20, "what came is kept") {
             let reply = try await registry.call(.get, upload)

@@ -80,8 +80,8 @@ struct LayerGraphTests {
     @Test("a manifest is read as SwiftPM dumps it")
     func decoding() throws {
         let json = """
-            {"name": "martlet", "targets": [{"name": "GGUF", "type": "regular", "exclude": ["README.md"], "settings": [],
-            "dependencies": [{"byName": ["MartletTypes", null]}, {"product": ["NIOCore", "swift-nio", null, null]},
+            {"name": "martlet", "targets": [{"name": "GGUF", "type": "regular", "exclude": ["README.md"],
+            "settings": [], "dependencies": [{"byName": ["MartletTypes", null]}, {"product": ["NIOCore", "swift-nio", null, null]},
             {"target": ["CZstd", null]}]}]}
             """
         let target = try #require(JSONDecoder().decode(Manifest.self, from: Data(json.utf8)).targets.first)

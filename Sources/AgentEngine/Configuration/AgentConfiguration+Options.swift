@@ -28,7 +28,8 @@ extension AgentConfiguration {
         try read(file: path, policy: AgentConfiguration().policy)
     }
 
-    /// Keeps a configuration file, checked before, as the device's own; readable by its user alone, for it may hold keys.
+    /// Keeps a configuration file, checked before, as the device's own; readable by its user alone, for it may hold
+    /// keys.
     package static func adopt(file path: String, data: String) throws {
         guard let bytes = try contents(path) else { throw absent(path) }
         _ = try parse(bytes, path, AgentConfiguration().policy)

@@ -60,7 +60,7 @@ package struct Renewal: Service {
                     "certificate not renewed",
                     metadata: [
                         "code": "\(summary.code)", "error": "\(summary.message)",
-                        "until": "\(identity.notAfter)", "again": "\(pause)",
+                        "until": "\(identity.notAfter)", "again": "\(Pause.text(pause))",
                     ])
                 try await Task.sleep(for: pause)
             }

@@ -73,19 +73,26 @@ extension SlotMachine {
         }
         let alreadyBack = record.override?.code == SlotFailure.crashLoop
         guard !record.phase.isUnderWay, !alreadyBack, failure.kind == .final, let previous = record.previous else {
+            // There is nothing to go back to, or something else is on its way: it is started again and again.
+            guard failure.kind == .final else { return }
+            step.reports.append(SlotReport(target: record.target, code: failure.code, message: failure.message))
             return
         }
+        // What waits to be tried again is another release, which is not at fault.
+        let isOther = record.phase == .waiting
         step.reports.append(
             SlotReport(
-                target: record.target, state: .failed, code: SlotFailure.crashLoop,
+                target: record.target, state: isOther ? nil : .failed, code: SlotFailure.crashLoop,
                 message: "\(failure.message) Going back to \(previous.paths.map(\.reference).joined(separator: ", ")).",
                 figures: nil))
+        record.previous = current
+        record.current = previous
+        step.actions += [.point(current: previous.id, previous: current.id), .serve(previous)]
+        guard !isOther else { return }
         record.override = SlotOverride(
             generation: record.target?.generation ?? current.assigned, code: SlotFailure.crashLoop,
             message: failure.message, time: now)
-        record.previous = current
-        record.current = previous
-        move(to: .failed, [.point(current: previous.id, previous: current.id), .serve(previous)], &step)
+        move(to: .failed, [], &step)
     }
 }
 

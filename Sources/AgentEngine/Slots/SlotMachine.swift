@@ -153,9 +153,9 @@ package struct SlotMachine: Sendable, Hashable {
         }
         let isUnderWay = record.phase.isUnderWay
         if isUnderWay, record.target != nil { step.reports.append(report(.superseded)) }
-        // In replace mode nothing serves until the candidate does: what served must come back before all else.
-        let restores = [.starting, .probing, .evaluating].contains(record.phase)
-        let candidateServes = [.switching, .soaking].contains(record.phase)
+        // The candidate is given up: in replace mode nothing serves, and once switched to it serves unproven. What is
+        // committed comes back before all else.
+        let restores = [.starting, .probing, .evaluating, .switching, .soaking].contains(record.phase)
         if isUnderWay || record.phase == .waiting { step.actions.append(.cancelWork) }
         if isUnderWay { step.actions.append(.endOthers(sparing: record.current?.id)) }
         settle()
@@ -163,7 +163,7 @@ package struct SlotMachine: Sendable, Hashable {
         record.override = nil
         record.figures = InstallFigures()
         record.reportedFailure = nil
-        if var current = record.current, current.isContent(of: target.assignment), !candidateServes {
+        if var current = record.current, current.isContent(of: target.assignment) {
             current.assigned = target.generation
             current.rollout = target.assignment.rollout
             record.current = current
@@ -171,7 +171,7 @@ package struct SlotMachine: Sendable, Hashable {
             step.reports.append(report(.succeeded))
             return
         }
-        if restores, let current = record.current { step.actions.append(.serve(current)) }
+        if restores { step.actions.append(record.current.map(SlotAction.serve) ?? .endAll) }
         move(to: .planning, [.plan(target)], &step)
     }
 
@@ -194,7 +194,10 @@ package struct SlotMachine: Sendable, Hashable {
             serveCurrent(&step)
         case .waiting:
             serveCurrent(&step)
-            step.actions.append(.wake(record.retryAt ?? now))
+            // A box without a clock of its own may have started in the past: no pause is longer than the longest.
+            let retryAt = min(record.retryAt ?? now, now + limits.longestRetry)
+            record.retryAt = retryAt
+            step.actions.append(.wake(retryAt))
         case .planning, .fetching, .verifying, .checking:
             serveCurrent(&step)
             record.candidate = nil

@@ -26,4 +26,10 @@ enum Pause {
     static func take(_ duration: Duration) async {
         do { try await Task.sleep(for: duration) } catch { return }
     }
+
+    /// For logs: seconds with one digit after the point.
+    static func text(_ duration: Duration) -> String {
+        let tenths = max(duration, .zero) / .milliseconds(100)
+        return "\((tenths.rounded() / 10)) s"
+    }
 }

@@ -46,8 +46,10 @@ package struct InventorySender: Service {
         } catch {
             if Task.isCancelled { return .zero }
             let pause = backoff.next(random: random(), asked: UplinkFailure(error).asked)
-            logger.warning(
-                "inventory not sent", metadata: ["error": "\(ErrorSummary(error).message)", "again": "\(pause)"])
+            // A box may be offline for a month: the first failure is news, the others are not.
+            logger.log(
+                level: backoff.failures == 1 ? .warning : .debug, "inventory not sent",
+                metadata: ["error": "\(ErrorSummary(error).message)", "again": "\(Pause.text(pause))"])
             return pause
         }
     }

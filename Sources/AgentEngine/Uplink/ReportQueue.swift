@@ -27,6 +27,9 @@ struct ReportQueue {
     private(set) var limit = AgentLimits.reportsPerCall
     private var backoff = Backoff()
 
+    /// Failed calls in a row.
+    var failures: Int { backoff.failures }
+
     /// A body's share of a call, with room for the frame around it.
     private static let batchBytes = Limits.apiBodyBytes - 4096
 

@@ -73,7 +73,10 @@ package struct ReportSender: Service {
             let summary = ErrorSummary(error)
             switch queue.refused(error, load, random: random()) {
             case .wait(let pause):
-                logger.warning("reports not sent", metadata: ["error": "\(summary.message)", "again": "\(pause)"])
+                // A box may be offline for a month: the first failure is news, the others are not.
+                logger.log(
+                    level: queue.failures == 1 ? .warning : .debug, "reports not sent",
+                    metadata: ["error": "\(summary.message)", "again": "\(Pause.text(pause))"])
                 return pause
             case .split:
                 return nil

@@ -15,7 +15,8 @@ package actor SystemSampler {
     private let files: any FileSystem
     private var previousStat: String?
 
-    /// `root` is where `/proc` and `/sys` are found, empty for the machine's own; `store` is on the disk that is measured.
+    /// `root` is where `/proc` and `/sys` are found, empty for the machine's own; `store` is on the disk that is
+    /// measured.
     package init(
         root: String = "", store: String, clock: @escaping Clock, files: any FileSystem = RealFileSystem()
     ) {

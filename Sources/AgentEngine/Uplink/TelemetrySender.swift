@@ -122,7 +122,8 @@ package struct TelemetrySender: Service {
                 return nil
             }
             let pause = backoff.next(random: random(), asked: failure.asked)
-            logger.debug("measurements not sent", metadata: ["error": "\(summary.message)", "again": "\(pause)"])
+            logger.debug(
+                "measurements not sent", metadata: ["error": "\(summary.message)", "again": "\(Pause.text(pause))"])
             return pause
         }
     }

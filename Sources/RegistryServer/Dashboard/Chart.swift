@@ -36,10 +36,12 @@ struct Chart {
         for share in [0.0, 0.5, 1.0] {
             let y = Self.number(ordinate(share * top, top))
             parts.append(
-                "<line class=\"grid\" x1=\"\(Int(Self.left))\" x2=\"\(Int(Self.width - Self.right))\" y1=\"\(y)\" y2=\"\(y)\"/>"
+                "<line class=\"grid\" x1=\"\(Int(Self.left))\" x2=\"\(Int(Self.width - Self.right))\" "
+                    + "y1=\"\(y)\" y2=\"\(y)\"/>"
             )
             parts.append(
-                "<text x=\"\(Int(Self.left - 6))\" y=\"\(y)\" dy=\"4\" text-anchor=\"end\">\(Self.escape(format(share * top)))</text>"
+                "<text x=\"\(Int(Self.left - 6))\" y=\"\(y)\" dy=\"4\" text-anchor=\"end\">"
+                    + "\(Self.escape(format(share * top)))</text>"
             )
         }
         let baseline = Int(Self.height - 5)
@@ -48,7 +50,8 @@ struct Chart {
         for run in runs { parts.append(contentsOf: draw(run, top)) }
         if points.isEmpty {
             parts.append(
-                "<text x=\"\(Int((Self.width + Self.left) / 2))\" y=\"\(Int(Self.height / 2))\" text-anchor=\"middle\">no data yet</text>"
+                "<text x=\"\(Int((Self.width + Self.left) / 2))\" y=\"\(Int(Self.height / 2))\" "
+                    + "text-anchor=\"middle\">no data yet</text>"
             )
         }
         parts.append("</svg>")
@@ -71,7 +74,8 @@ struct Chart {
         let path = run.map { "\(Self.number(abscissa($0.time))),\(Self.number(ordinate($0.value, top)))" }
         guard let first = run.first, let last = run.last, run.count > 1 else {
             return run.map {
-                "<circle class=\"dot\" cx=\"\(Self.number(abscissa($0.time)))\" cy=\"\(Self.number(ordinate($0.value, top)))\" r=\"2.5\"/>"
+                "<circle class=\"dot\" cx=\"\(Self.number(abscissa($0.time)))\" "
+                    + "cy=\"\(Self.number(ordinate($0.value, top)))\" r=\"2.5\"/>"
             }
         }
         let ground = Self.number(ordinate(0, top))

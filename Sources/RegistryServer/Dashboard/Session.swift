@@ -1,7 +1,8 @@
 import MartletTypes
 import Synchronization
 
-/// Sessions of the dashboard: an unguessable cookie stands for a token. They are kept in memory and end with the process.
+/// Sessions of the dashboard: an unguessable cookie stands for a token. They are kept in memory and end with the
+/// process.
 final class Sessions: Sendable {
     private struct Session {
         let secret: String
@@ -31,8 +32,8 @@ final class Sessions: Sendable {
         return value
     }
 
-    /// The token's secret behind a cookie; the caller checks it again, since the token may be gone. Looked up by hash, so
-    /// that the time of the look-up tells nothing of the value.
+    /// The token's secret behind a cookie; the caller checks it again, since the token may be gone. Looked up by hash,
+    /// so that the time of the look-up tells nothing of the value.
     func secret(for cookie: String) -> String? {
         let now = clock()
         return sessions.withLock { $0[Digest.of(Array(cookie.utf8))] }.flatMap { $0.ends > now ? $0.secret : nil }

@@ -4,8 +4,8 @@ import MartletTypes
 import RegistryStore
 import Trust
 
-/// Proves devices: TLS verified that our authority signed the certificate; here it must be known, unrevoked and in time,
-/// and its device active. Looked up at each request, so that a revocation works on open connections too.
+/// Proves devices: TLS verified that our authority signed the certificate; here it must be known, unrevoked and in
+/// time, and its device active. Looked up at each request, so that a revocation works on open connections too.
 struct DeviceAuthorizer: Authorizer {
     let core: RegistryCore
 

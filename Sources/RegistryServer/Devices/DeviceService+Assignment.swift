@@ -51,8 +51,8 @@ extension DeviceService {
         }
     }
 
-    /// Checks whose journal it is, and goes on above what the device has accepted where this registry is behind, because
-    /// it was restored from an older backup.
+    /// Checks whose journal it is, and goes on above what the device has accepted where this registry is behind,
+    /// because it was restored from an older backup.
     private func begin(_ poll: Poll, of device: DeviceID) async throws {
         let core = core
         let (row, number) = try await core.database.read { sql in

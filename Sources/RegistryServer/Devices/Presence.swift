@@ -4,7 +4,8 @@ import Synchronization
 
 /// Which devices are here: parked in a poll, or heard of within a minute.
 ///
-/// Sights are collected and written for many devices at once, since a write for each poll would cost more than the poll.
+/// Sights are collected and written for many devices at once, since a write for each poll would cost more than the
+/// poll.
 final class Presence: Sendable {
     private struct State {
         var parked: [DeviceID: Int] = [:]

@@ -4,7 +4,8 @@ enum ByteRange: Equatable, Sendable {
     case whole
     /// These bytes.
     case part(Range<Int64>)
-    /// 416: nothing of it can be had. A first byte behind the last counts as such, as the OCI conformance suite demands.
+    /// 416: nothing of it can be had. A first byte behind the last counts as such, as the OCI conformance suite
+    /// demands.
     case unsatisfiable
 
     init(header: String?, length: Int64) {

@@ -5,7 +5,8 @@ import RegistryStore
 import TUF
 import Trust
 
-/// Tells the world where the registry listens, once both listeners are bound: `run/addresses.json` and a line for people.
+/// Tells the world where the registry listens, once both listeners are bound: `run/addresses.json` and a line for
+/// people.
 actor BoundAddresses {
     enum Side: String {
         case `operator`

@@ -44,8 +44,8 @@ struct DeviceListenerCertificate: Sendable {
         return clock() < facts.notAfter - ServerLimits.serverCertificateLife / 3
     }
 
-    /// What the device listener's TLS demands: our certificate, and of devices one of our authority or none, since those
-    /// that enrol have none yet. Each route asks for it by itself.
+    /// What the device listener's TLS demands: our certificate, and of devices one of our authority or none, since
+    /// those that enrol have none yet. Each route asks for it by itself.
     func configuration() throws -> TLSConfiguration {
         let (certificate, key) = try current()
         var configuration = TLSConfiguration.makeServerConfiguration(

@@ -8,7 +8,8 @@ extension MetadataService {
     /// Accepts the next version of a role that its owner or publisher signed, and what that publishes or withdraws.
     ///
     /// Compare and swap: the version must be the current one plus one; the very bytes that are current are a no-op.
-    /// Throws 403 outside the token's namespace, 404 `unknownRole`, 409 `versionConflict`, 422 naming what does not hold.
+    /// Throws 403 outside the token's namespace, 404 `unknownRole`, 409 `versionConflict`, 422 naming what does not
+    /// hold.
     func put(_ role: String, _ bytes: [UInt8], by caller: Caller) async throws -> RoleReceipt {
         let core = core
         let plan = try await core.database.read { try Self.plan(role, bytes, by: caller, $0, core) }
@@ -24,7 +25,7 @@ extension MetadataService {
             for (digest, size) in finding.blobs where try await core.blobs.size(of: digest) != size {
                 throw ServerError.unprocessable(
                     "contentMissing",
-                    "The blob \(digest), which \(finding.row.path.reference) needs, is not in the store with \(size.bytes) bytes.",
+                    "The store has no \(digest) of \(size.bytes) bytes, which \(finding.row.path.reference) needs.",
                     remedy: "Push it again, then sign again.", field: digest.text)
             }
         }

@@ -37,8 +37,8 @@ final class BlobFile: Sendable {
         }
     }
 
-    /// Has the kernel read a part into memory, so that sending it does not wait for the disk; returns how many bytes of it
-    /// the file has.
+    /// Has the kernel read a part into memory, so that sending it does not wait for the disk; returns how many bytes of
+    /// it the file has.
     func prepare(_ range: Range<Int64>) async throws -> Int64 {
         try await NIOThreadPool.singleton.runIfActive { [self] in
             var status = stat()
@@ -48,8 +48,8 @@ final class BlobFile: Sendable {
         }
     }
 
-    /// Waits here, on a thread that may wait, until the pages are in memory. A kernel before 5.14 does not know the advice;
-    /// then sending waits for the disk.
+    /// Waits here, on a thread that may wait, until the pages are in memory. A kernel before 5.14 does not know the
+    /// advice; then sending waits for the disk.
     private func populate(_ range: Range<Int64>) {
         let populateRead: Int32 = 22
         let start = range.lowerBound & ~Int64(ServerLimits.mapAlignment - 1)
@@ -63,7 +63,8 @@ final class BlobFile: Sendable {
 }
 
 extension ResponseBody {
-    /// A part of a blob: by the kernel from a local file on a plain connection, else with one buffer in memory at a time.
+    /// A part of a blob: by the kernel from a local file on a plain connection, else with one buffer in memory at a
+    /// time.
     static func blob(
         _ source: BlobSource, _ range: Range<Int64>, on channel: any Channel, sent: @escaping @Sendable (Int) -> Void
     ) -> ResponseBody {

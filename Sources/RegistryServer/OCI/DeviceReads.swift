@@ -3,8 +3,8 @@ import RegistryStore
 
 /// What a device may read: what its slots name, as far as it was told to run it.
 ///
-/// A device says itself what it runs and ran. Its word counts only for releases that were assigned to it once: otherwise one
-/// captured box could read every release of every namespace by claiming to run it.
+/// A device says itself what it runs and ran. Its word counts only for releases that were assigned to it once:
+/// otherwise one captured box could read every release of every namespace by claiming to run it.
 struct DeviceReads {
     private let sql: any SQLConnection
 

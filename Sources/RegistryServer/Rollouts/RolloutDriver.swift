@@ -3,7 +3,8 @@ import RegistryStore
 import RolloutEngine
 import Trust
 
-/// Drives rollouts inside one transaction: the engine decides, its commands are carried out, all of it is saved together.
+/// Drives rollouts inside one transaction: the engine decides, its commands are carried out, all of it is saved
+/// together.
 struct RolloutDriver {
     let sql: any SQLConnection
     let now: Timestamp
@@ -37,7 +38,8 @@ struct RolloutDriver {
                 }
             }
         }
-        // Ticks mostly change nothing, and most rollouts do not know a device; then nothing is written and nobody is woken.
+        // Ticks mostly change nothing, and most rollouts do not know a device; then nothing is written and nobody is
+        // woken.
         switch event {
         case .tick where !isChanged && row.run.header == before: return
         case .deviceGone(let device) where row.run.member(device) == nil: return

@@ -105,8 +105,9 @@ extension RolloutService {
 
     /// What one device goes back to.
     ///
-    /// Where it does not yet run what is desired (the installation failed or is under way), going back is what it runs; else
-    /// it is its previous generation, which is on its disk. Without an inventory the history of assignments says it.
+    /// Where it does not yet run what is desired (the installation failed or is under way), going back is what it runs;
+    /// else it is its previous generation, which is on its disk. Without an inventory the history of assignments says
+    /// it.
     private static func way(
         _ device: DeviceID, _ slot: SlotName, _ to: ReleasePath?, _ sql: any SQLConnection
     ) throws -> Way {

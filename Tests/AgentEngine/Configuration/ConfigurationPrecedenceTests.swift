@@ -41,7 +41,8 @@ struct ConfigurationPrecedenceTests {
     @Test("a named file replaces the kept one, but its policy only where it states one")
     func policy() throws {
         let set = try write(
-            #"{"policy": {"otherSlots": ["clinic/*"]}, "telemetrySeconds": 5, "gateway": {"keys": ["0123456789abcdef"]}}"#,
+            #"{"policy": {"otherSlots": ["clinic/*"]}, "telemetrySeconds": 5, "#
+                + #""gateway": {"keys": ["0123456789abcdef"]}}"#,
             "source.json")
         try AgentConfiguration.adopt(file: set, data: folder.path)
         let mode = try FileManager.default.attributesOfItem(atPath: folder.file("agent.json"))[.posixPermissions]

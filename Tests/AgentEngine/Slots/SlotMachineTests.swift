@@ -185,16 +185,26 @@ struct SlotMachineTests {
         #expect(machine.record.override == nil)
     }
 
-    @Test("A newer assignment ends the one at work and is reported as superseding it")
+    @Test("A newer assignment ends the one at work and is reported as superseding it; what is committed serves meanwhile")
     func superseded() throws {
         var machine = try SlotFixtures.committed()
         let candidate = try SlotFixtures.generation(2, "2.0.0", 2)
         _ = phases(&machine, [.assigned(try SlotFixtures.target("2.0.0", generation: 2))] + installEvents(candidate))
         #expect(machine.record.phase == .soaking)
-        let step = machine.handle(.assigned(try SlotFixtures.target("1.0.0", generation: 3)), now: now)
+        let step = machine.handle(.assigned(try SlotFixtures.target("3.0.0", generation: 3)), now: now)
         #expect(step.reports.map(\.state) == [.superseded])
-        // The candidate serves meanwhile: what it is to be replaced by comes up beside it.
-        #expect(step.actions.map(\.word) == ["cancelWork", "endOthers", "plan"])
+        #expect(step.actions.map(\.word) == ["cancelWork", "endOthers", "serve 1.0.0", "plan"])
+    }
+
+    @Test("Taken back while the candidate soaks, the slot is at once where it was")
+    func takenBackLate() throws {
+        var machine = try SlotFixtures.committed()
+        let candidate = try SlotFixtures.generation(2, "2.0.0", 2)
+        _ = phases(&machine, [.assigned(try SlotFixtures.target("2.0.0", generation: 2))] + installEvents(candidate))
+        let step = machine.handle(.assigned(try SlotFixtures.target("1.0.0", generation: 3)), now: now)
+        #expect(step.actions.map(\.word) == ["cancelWork", "endOthers", "serve 1.0.0", "collect"])
+        #expect(step.reports.map(\.state) == [.superseded, .succeeded])
+        #expect(machine.record.phase == .committed && machine.record.candidate == nil)
     }
 
     @Test("Taken back while the candidate loads, the slot is at once where it was")

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Runs the tests that were built, in groups one after the other: test.sh [PART OF A TEST'S NAME]
+#
+# Within a group tests run side by side. All at once, the properties would take every thread for seconds, and tests that
+# wait for real servers and engines would miss their time limits on a machine of two cores.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+cd "$root"
+
+run=(swift test --skip-build --disable-xctest)
+if [ -n "${1:-}" ]; then exec "${run[@]}" --filter "$1"; fi
+
+groups=(
+    "MartletTypes|GGUF|BundleFormat|TUF|DeviceProfiles|Telemetry|RolloutEngine|Trust|MartletAPI"
+    "RegistryStore|AgentStore"
+    "RegistryClient|Publishing"
+    "ModelRuntime"
+    "RegistryServer"
+    "AgentEngine"
+    "Tidy|Golden"
+    "EndToEnd"
+)
+# A target that is in no group would never run.
+for folder in Tests/*/; do
+    name=$(basename "$folder")
+    case $name in Fixtures | TestSupport) continue ;; esac
+    [[ "|$(IFS='|'; echo "${groups[*]}")|" == *"|$name|"* ]] || die "Tests/$name is in no group of $0"
+done
+
+failed=()
+for group in "${groups[@]}"; do
+    say "== $group"
+    "${run[@]}" --filter "^($group)Tests\." || failed+=("$group")
+done
+[ "${#failed[@]}" -eq 0 ] || die "tests failed in: ${failed[*]}"
+say "all groups passed"
