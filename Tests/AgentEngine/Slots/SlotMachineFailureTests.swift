@@ -51,8 +51,10 @@ struct SlotMachineFailureTests {
             #expect(report.target == machine.record.target)
         }
         if isOver {
-            #expect(machine.record.override == SlotOverride(
-                generation: 2, code: "someCode", message: "It went wrong.", time: now))
+            #expect(
+                machine.record.override
+                    == SlotOverride(
+                        generation: 2, code: "someCode", message: "It went wrong.", time: now))
             #expect(machine.record.planned.isEmpty)
         } else {
             #expect(machine.record.override == nil && machine.record.retryAt != nil)
@@ -69,7 +71,8 @@ struct SlotMachineFailureTests {
         }
     }
 
-    @Test("that come when nothing is at work change nothing", arguments: [SlotPhase.idle, .committed, .failed, .waiting])
+    @Test(
+        "that come when nothing is at work change nothing", arguments: [SlotPhase.idle, .committed, .failed, .waiting])
     func stray(phase: SlotPhase) throws {
         var machine = try machine(in: phase)
         let before = machine.record
@@ -109,7 +112,8 @@ struct SlotMachineFailureTests {
         var machine = try machine(in: .planning)
         var codes: [String?] = []
         func fail(_ code: String) throws {
-            codes += machine.handle(.failed(SlotFailure(.retry, code: code, message: "m")), now: now).reports.map(\.code)
+            codes += machine.handle(.failed(SlotFailure(.retry, code: code, message: "m")), now: now).reports.map(
+                \.code)
             _ = machine.handle(.woke, now: try #require(machine.record.retryAt))
         }
         for code in ["a", "a", "b", "b", "a"] { try fail(code) }

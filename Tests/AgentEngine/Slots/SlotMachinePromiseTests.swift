@@ -121,7 +121,9 @@ struct SlotMachinePromiseTests {
         let now = SlotFixtures.start
         var promises = SlotPromises()
         let sound = try SlotFixtures.committed().record
-        func broken(_ change: (inout SlotRecord) -> Void, _ actions: [SlotAction] = [], _ event: SlotEvent = .woke) -> Int {
+        func broken(_ change: (inout SlotRecord) -> Void, _ actions: [SlotAction] = [], _ event: SlotEvent = .woke)
+            -> Int
+        {
             var after = sound
             change(&after)
             var step = SlotStep()
@@ -136,7 +138,8 @@ struct SlotMachinePromiseTests {
         let other = try SlotFixtures.generation(9, "9.0.0", 9)
         let target = try SlotFixtures.target("9.0.0", generation: 9)
         for action in [
-            SlotAction.serve(other), .startCandidate(other), .plan(target), .fetch, .verify, .check, .stage, .probe(other),
+            SlotAction.serve(other), .startCandidate(other), .plan(target), .fetch, .verify, .check, .stage,
+            .probe(other),
             .evaluate(other), .switchOver(other, .replace), .endAll, .empty, .endOthers(sparing: nil),
             .point(current: other.id, previous: nil), .wake(now + .seconds(100_000)),
         ] {

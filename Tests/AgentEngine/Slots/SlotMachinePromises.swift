@@ -15,14 +15,22 @@ struct SlotPromises {
     ) -> [String] {
         var broken: [String] = []
         for action in step.actions {
-            if let fault = fault(of: action, after, now) { broken.append("\(action.word) after \(event.name): \(fault)") }
+            if let fault = fault(of: action, after, now) {
+                broken.append("\(action.word) after \(event.name): \(fault)")
+            }
         }
         if step.actions.filter(\.isStepAtWork).count > 1 { broken.append("two works at once after \(event.name)") }
         let ids = [after.current, after.previous, after.candidate].compactMap { $0?.id }
         if Set(ids).count != ids.count { broken.append("one generation in two places after \(event.name)") }
-        if (after.phase == .failed) != (after.override != nil) { broken.append("\(after.phase) with an override or without") }
-        if (after.phase == .waiting) != (after.retryAt != nil) { broken.append("\(after.phase) with a time to retry or without") }
-        if after.candidate != nil, !Self.hasCandidate.contains(after.phase) { broken.append("a candidate while \(after.phase)") }
+        if (after.phase == .failed) != (after.override != nil) {
+            broken.append("\(after.phase) with an override or without")
+        }
+        if (after.phase == .waiting) != (after.retryAt != nil) {
+            broken.append("\(after.phase) with a time to retry or without")
+        }
+        if after.candidate != nil, !Self.hasCandidate.contains(after.phase) {
+            broken.append("a candidate while \(after.phase)")
+        }
         broken += serving(before, after, step, event)
         broken += telling(before, after, step, event)
         if after.phase == .failed, before.phase != .failed { failed = after.target?.generation }
@@ -76,7 +84,8 @@ struct SlotPromises {
         if event == .unassigned { return after.current == nil ? [] : ["not emptied"] }
         guard let old = before.current, old.id != after.current?.id else { return [] }
         let isCommit = before.candidate != nil && after.current == before.candidate && after.previous == old
-        let isBack = after.current == before.previous && after.previous == old && [.failed, .waiting].contains(after.phase)
+        let isBack =
+            after.current == before.previous && after.previous == old && [.failed, .waiting].contains(after.phase)
         return isCommit || isBack ? [] : ["what was committed is gone after \(event.name)"]
     }
 
@@ -89,11 +98,15 @@ struct SlotPromises {
             broken.append("no message with \(report.code ?? "")")
         }
         let failures = step.reports.filter { [.failed, .skipped].contains($0.state) }
-        if failures.contains(where: { $0.code == nil }) { broken.append("a failure without a code after \(event.name)") }
+        if failures.contains(where: { $0.code == nil }) {
+            broken.append("a failure without a code after \(event.name)")
+        }
         if after.phase == .failed, before.phase != .failed, failures.count != 1 {
             broken.append("\(failures.count) reports of what failed after \(event.name)")
         }
-        if after.phase == .committed, before.phase != .committed, !step.reports.contains(where: { $0.state == .succeeded }) {
+        if after.phase == .committed, before.phase != .committed,
+            !step.reports.contains(where: { $0.state == .succeeded })
+        {
             broken.append("a success that is not told")
         }
         if case .engineLost(let id, let failure) = event, id == before.current?.id, before.phase != .staged,

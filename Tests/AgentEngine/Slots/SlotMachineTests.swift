@@ -185,7 +185,8 @@ struct SlotMachineTests {
         #expect(machine.record.override == nil)
     }
 
-    @Test("A newer assignment ends the one at work and is reported as superseding it; what is committed serves meanwhile")
+    @Test(
+        "A newer assignment ends the one at work and is reported as superseding it; what is committed serves meanwhile")
     func superseded() throws {
         var machine = try SlotFixtures.committed()
         let candidate = try SlotFixtures.generation(2, "2.0.0", 2)

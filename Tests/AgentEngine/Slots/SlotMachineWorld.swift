@@ -141,7 +141,8 @@ struct SlotWorld {
                 SlotFixtures.generation(nextGeneration, target, slot: record.slot), owesEvaluation: owes)
         case .probe(let candidate): return engines.contains(candidate.id) ? .probed : .failed(Self.gone)
         case .evaluate(let candidate):
-            return engines.contains(candidate.id) ? .evaluated(SlotFixtures.result(passes ? 10 : 1)) : .failed(Self.gone)
+            return engines.contains(candidate.id)
+                ? .evaluated(SlotFixtures.result(passes ? 10 : 1)) : .failed(Self.gone)
         default: return .woke
         }
     }
