@@ -25,7 +25,7 @@ extension OCIService {
             _ = try await receive(exchange.request.body, at: .zero, into: upload)
         } catch {
             // Nobody knows this upload's name, so nobody could go on with it.
-            try await core.blobs.abortUpload(upload)
+            try await uploads.abort(upload)
             throw error
         }
         return try await finish(upload, as: digest, repository)
@@ -39,7 +39,7 @@ extension OCIService {
     /// GET: how far an upload is.
     func uploadStatus(_ repository: RepositoryName, _ id: String) async throws -> Response {
         let upload = try Self.uploadID(id)
-        return Self.progress(.noContent, repository, upload, try await core.blobs.uploadOffset(of: upload))
+        return Self.progress(.noContent, repository, upload, try await uploads.offset(of: upload))
     }
 
     /// PATCH: the next chunk. With `Content-Range` it must start where the upload stands; without, it is appended.
@@ -51,7 +51,7 @@ extension OCIService {
                 ServerError(
                     416, "BLOB_UPLOAD_INVALID", "The chunk does not start where the upload stands.",
                     remedy: "Ask for the upload's offset and go on from there."))
-            refusal.headers[.range] = Self.range(try await core.blobs.uploadOffset(of: upload))
+            refusal.headers[.range] = Self.range(try await uploads.offset(of: upload))
             refusal.headers[.location] = "/v2/\(repository)/blobs/uploads/\(upload)"
             return refusal
         }
@@ -78,7 +78,7 @@ extension OCIService {
 
     private func finish(_ upload: UploadID, as digest: Digest, _ repository: RepositoryName) async throws -> Response {
         let core = core
-        let size = try await core.blobs.finishUpload(upload, as: digest)
+        let size = try await uploads.finish(upload, as: digest)
         try await core.database.write {
             try ManifestStore($0).addBlob(repository, digest, size: size, now: core.clock())
         }
@@ -87,7 +87,7 @@ extension OCIService {
 
     /// Where a chunk starts; nil where `Content-Range` says another place than where the upload stands.
     private func start(of request: Request, _ upload: UploadID) async throws -> ByteCount? {
-        let offset = try await core.blobs.uploadOffset(of: upload)
+        let offset = try await uploads.offset(of: upload)
         guard let text = request.headers[.contentRange] else { return offset }
         let bare = text.hasPrefix("bytes ") ? String(text.dropFirst("bytes ".count).prefix { $0 != "/" }) : text
         let ends = bare.split(separator: "-", omittingEmptySubsequences: false)
@@ -119,15 +119,15 @@ extension OCIService {
                 guard waiting.count >= ServerLimits.writeBytes else { continue }
                 let full = waiting
                 waiting.removeAll(keepingCapacity: true)
-                offset = try await core.blobs.append(full, at: offset, to: upload)
+                offset = try await uploads.append(full, at: offset, to: upload)
             }
         } catch {
             if !(error is StoreError), !waiting.isEmpty {
-                _ = try await core.blobs.append(waiting, at: offset, to: upload)
+                _ = try await uploads.append(waiting, at: offset, to: upload)
             }
             throw error
         }
-        return waiting.isEmpty ? offset : try await core.blobs.append(waiting, at: offset, to: upload)
+        return waiting.isEmpty ? offset : try await uploads.append(waiting, at: offset, to: upload)
     }
 
     static func digest(_ text: String) throws -> Digest {

@@ -11,6 +11,8 @@ struct OCIService: Sendable {
     /// Which listener counts the bytes.
     let listener: String
 
+    var uploads: PatientUploads { PatientUploads(blobs: core.blobs) }
+
     /// The routes of the operators' listener.
     func operatorEndpoints() -> [Endpoint] {
         var endpoints = [
@@ -61,7 +63,7 @@ struct OCIService: Sendable {
         case (.patch, .upload(let repository, let id)): return try await appendToUpload(repository, id, exchange)
         case (.put, .upload(let repository, let id)): return try await finishUpload(repository, id, exchange)
         case (.delete, .upload(_, let id)):
-            try await core.blobs.abortUpload(try Self.uploadID(id))
+            try await uploads.abort(try Self.uploadID(id))
             return .noContent
         case (.put, .manifest(let repository, let reference)):
             return try await putManifest(repository, reference, exchange)
