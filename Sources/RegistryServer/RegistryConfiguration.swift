@@ -3,7 +3,9 @@ package import MartletTypes
 
 /// A host and a port to listen on, e.g. `127.0.0.1:8080`; port 0 lets the system choose.
 package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
+    /// A name or an address, without brackets.
     package let host: String
+    /// 0 to 65535.
     package let port: Int
 
     package init(host: String, port: Int) {
@@ -38,7 +40,9 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 package struct RegistryConfiguration: Sendable {
     /// Certificate chain and key of the operators' listener, as paths of PEM files.
     package struct OperatorTLS: Sendable, Hashable {
+        /// The chain, leaf first.
         package var certificate: String
+        /// The leaf's private key.
         package var key: String
 
         package init(certificate: String, key: String) {
@@ -49,7 +53,9 @@ package struct RegistryConfiguration: Sendable {
 
     /// Where keys, database and blobs live.
     package var dataFolder: String
+    /// Where operators connect.
     package var operatorAddress: ListenAddress
+    /// Where devices connect.
     package var deviceAddress: ListenAddress
     /// The origin under which devices reach their listener; nil is the bound address.
     package var publicDeviceURL: String?
@@ -59,7 +65,9 @@ package struct RegistryConfiguration: Sendable {
     package var assetsFolder: String?
     /// Where the first admin token is written besides being printed.
     package var adminTokenFile: String?
+    /// The time; certificates are checked by TLS against the system's own all the same.
     package var clock: Clock
+    /// Where the registry logs.
     package var logger: Logger
     /// Gets the lines meant for whoever started the registry: addresses and the first token.
     package var announce: @Sendable (String) -> Void
