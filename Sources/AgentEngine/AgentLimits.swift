@@ -8,6 +8,8 @@ enum AgentLimits {
     static let reportsPerCall = 200
     /// Tries of one blob within one fetch before the slot waits.
     static let blobAttempts = 5
+    /// Time between two looks at a blob that another slot brings.
+    static let sharedBlobInterval = Duration.milliseconds(200)
     /// Shortest pause after a failed call to the registry.
     static let firstPause = Duration.milliseconds(500)
     /// Longest pause between calls to a registry that does not answer: it is found again within half a minute, and ten

@@ -18,7 +18,7 @@ extension ReleaseInstaller {
         var failures = 0
         var fetched: Int64 = 0
         while true {
-            let partial = try await opened(item)
+            guard let partial = try await opened(item) else { return fetched }
             let start = partial.offset.bytes
             do {
                 if start < item.size.bytes {
@@ -44,11 +44,17 @@ extension ReleaseInstaller {
         }
     }
 
-    private func opened(_ item: InstallPlan.Item) async throws -> PartialBlob {
-        do {
-            return try await store.blobs.open(item.digest, size: item.size)
-        } catch {
-            throw Self.failure(error, item)
+    /// The blob to be written; nil where another slot, e.g. one with the same base, brought it meanwhile.
+    private func opened(_ item: InstallPlan.Item) async throws -> PartialBlob? {
+        while true {
+            do {
+                return try await store.blobs.open(item.digest, size: item.size)
+            } catch where error.reason == .busy {
+                try await Task.sleep(for: AgentLimits.sharedBlobInterval)
+                if store.blobs.has(item.digest, size: item.size) { return nil }
+            } catch {
+                throw Self.failure(error, item)
+            }
         }
     }
 

@@ -68,6 +68,24 @@ struct InstallerTests {
         await device.close()
     }
 
+    @Test("Slots that need the same blob at the same time bring it once, and all get it whole")
+    func shared() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        device.registry.cutBlobs(after: 400_000)
+        let installer = device.installer()
+        let plan = try await installer.plan(device.target(release), record: SlotRecord(slot: device.slot))
+        let fetched = try await withThrowingTaskGroup(of: ByteCount.self) { group in
+            for _ in 0..<4 { group.addTask { try await installer.fetch(plan) } }
+            return try await group.reduce(.zero, +)
+        }
+        #expect(fetched == plan.missing)
+        let model = try FakeRegistry.digest(of: "tiny/tiny-v1.Q8_0.gguf")
+        let path = device.store.blobs.path(of: model)
+        #expect(try Digest.of(Array(Data(contentsOf: URL(fileURLWithPath: path)))) == model)
+        await device.close()
+    }
+
     @Test("A rotten blob is refused by name, nothing of it is kept, and put right it comes")
     func rotten() async throws {
         let device = try await DeviceFixture()
