@@ -89,6 +89,7 @@ package struct AgentApp: Sendable {
             reports,
             InventorySender(peer: link, wake: inventoryWake, logger: logger) { try await inventory.inventory() },
             telemetry(identity, gateway, hardware, store, link, clock),
+            Footprint(),
             BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
             ControlSocket(folder: store.layout.run, logger: logger) { try await status.status() },
         ]

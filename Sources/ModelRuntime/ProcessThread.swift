@@ -13,9 +13,15 @@ final class ProcessThread: Sendable {
     /// Called on the thread when its descriptor is readable or closed by the other side.
     typealias Watcher = @Sendable () -> Verdict
 
+    /// A watcher that can be taken out and put back. A bare closure would be wrapped anew at each passage through the
+    /// generic `withLock`, and calling it would take longer, and more stack, each time.
+    private struct Watching {
+        let call: Watcher
+    }
+
     private struct State {
         var work: [@Sendable () -> Void] = []
-        var watchers: [Int32: Watcher] = [:]
+        var watchers: [Int32: Watching] = [:]
     }
 
     /// The thread of this process; nil where the kernel has no room for a pipe or a thread.
@@ -57,7 +63,7 @@ final class ProcessThread: Sendable {
 
     /// Calls `watcher` whenever `descriptor` is readable, until it says `.stop`. The watcher closes the descriptor.
     func watch(_ descriptor: Int32, _ watcher: @escaping Watcher) {
-        state.withLock { $0.watchers[descriptor] = watcher }
+        state.withLock { $0.watchers[descriptor] = Watching(call: watcher) }
         wake()
     }
 
@@ -79,7 +85,7 @@ final class ProcessThread: Sendable {
                 guard let watcher = state.withLock({ $0.watchers[entry.fd] }) else { continue }
                 // Taken out before the call: the watcher may close the number, and a new child may get it.
                 _ = state.withLock { $0.watchers.removeValue(forKey: entry.fd) }
-                if watcher() == .keep { state.withLock { $0.watchers[entry.fd] = watcher } }
+                if watcher.call() == .keep { state.withLock { $0.watchers[entry.fd] = watcher } }
             }
             let work = state.withLock { state in
                 let work = state.work

@@ -1,7 +1,7 @@
 /// Bounds on running engines and on what comes through the gateway, each with its reason.
 package enum RuntimeLimits {
-    /// The longest path of a UNIX socket: `sun_path` has 108 bytes with the ending zero.
-    package static let socketPathBytes = 107
+    /// The longest path of a UNIX socket: `sun_path` has 108 bytes, and swift-nio refuses paths of more than 103.
+    package static let socketPathBytes = 103
     /// An engine's log before it is rotated; one older file is kept.
     package static let logBytes = 4 * 1024 * 1024
     /// The end of an engine's log that is reported when it exits.

@@ -49,7 +49,7 @@ extension ReleaseInstaller {
         while true {
             do {
                 return try await store.blobs.open(item.digest, size: item.size)
-            } catch where error.reason == .busy {
+            } catch  where error.reason == .busy {
                 try await Task.sleep(for: AgentLimits.sharedBlobInterval)
                 if store.blobs.has(item.digest, size: item.size) { return nil }
             } catch {

@@ -134,7 +134,12 @@ package struct SlotMachine: Sendable, Hashable {
         guard record.phase == .soaking, !record.owesEvaluation, let ends = record.soakEnds, ends <= now,
             let candidate = record.candidate
         else { return }
-        record.previous = record.current ?? record.previous
+        // The same releases with the same settings put anew are no step to go back from: what was before them stays.
+        if let current = record.current,
+            current.releases != candidate.releases || current.settings != candidate.settings
+        {
+            record.previous = current
+        }
         record.current = candidate
         settle()
         // It serves already; asked to, its engine is started again whenever it ends.

@@ -35,7 +35,10 @@ extension SlotInventory {
         let known = [record.current, record.candidate, record.previous].compactMap(\.self)
         let shown = known.first { $0.id == serving } ?? record.current
         // While a candidate proves itself, going back brings what is committed.
-        let isCandidate = shown != nil && shown?.id == record.candidate?.id && shown?.id != record.current?.id
+        // (The same releases put anew are no step to go back from.)
+        let isCandidate =
+            shown != nil && shown?.id == record.candidate?.id && shown?.id != record.current?.id
+            && (shown?.releases != record.current?.releases || shown?.settings != record.current?.settings)
         let previous = isCandidate ? record.current : record.previous
         let weights = shown?.files.first { $0.role == .adapter } ?? shown?.files.first { $0.role == .weights }
         self.init(

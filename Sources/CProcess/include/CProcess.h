@@ -120,4 +120,9 @@ unsigned cprocess_confine(unsigned wanted, const char *const *readable, const ch
 #ifdef __cplusplus
 }
 #endif
+/// Lets go of the pages of this program's own code: they are clean copies of its file and come back when they are run.
+/// After start most of what was run once never runs again, and would count as this process's memory for ever.
+/// Returns 0, or the errno of madvise.
+int martlet_release_code_pages(void);
+
 #endif
