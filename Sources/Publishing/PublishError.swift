@@ -1,3 +1,4 @@
+internal import BundleFormat
 package import MartletTypes
 internal import TUF
 
@@ -64,6 +65,15 @@ package struct PublishError: MartletError, Equatable {
 }
 
 extension PublishError {
+    /// Runs what reads or writes a document of the publisher's own; where it is refused, `subject` names it.
+    static func naming<Value>(_ subject: String, _ body: () throws -> Value) throws -> Value {
+        do {
+            return try body()
+        } catch let error as BundleError where error.fault == .peer {
+            throw PublishError(.badFile, "\(subject): \(error.message)", remedy: "Correct it and publish again.")
+        }
+    }
+
     static func notDelegated(_ namespace: String) -> PublishError {
         PublishError(
             .namespaceNotDelegated, "Nobody may sign for the namespace \(namespace) yet.",

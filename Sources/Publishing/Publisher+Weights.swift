@@ -42,6 +42,7 @@ extension Publisher {
             shapes.append(shape)
         }
         var files: [WeightFiles] = []
+        var seen: [[Digest]: String] = [:]
         for (shape, paths) in zip(shapes, request.variants) {
             var blobs: [DraftBlob] = []
             for path in paths {
@@ -51,6 +52,10 @@ extension Publisher {
                 }
                 let descriptor = Descriptor(mediaType: MediaType.weights, digest: digest, size: size)
                 blobs.append(DraftBlob(descriptor, name: name, source: .file(path: path)))
+            }
+            if let other = seen.updateValue(paths[0], forKey: blobs.map(\.descriptor.digest)) {
+                throw PublishError(
+                    .badRequest, "\(paths[0]) has the same content as \(other).", remedy: "Give each variant once.")
             }
             files.append(WeightFiles(shape: shape, blobs: blobs))
         }

@@ -17,8 +17,8 @@ package struct Publisher: Sendable {
 
     /// Publishes `request`. The same content again is `unchanged`; other content throws `versionExists`.
     ///
-    /// Nothing is visible to devices before the last step, the signature. Throws `PublishError`, `GGUFError`,
-    /// `BundleError`, `ClientError`, `TUFError`.
+    /// Nothing is visible to devices before the last step, the signature. Throws `PublishError`; `BundleError` where
+    /// what the registry says of a base is wrong; `ClientError`, `TUFError`.
     package func publish(
         _ request: PublishRequest, progress: @escaping @Sendable (PublishProgress) -> Void = { _ in }
     ) async throws -> PublishResult {
@@ -26,9 +26,11 @@ package struct Publisher: Sendable {
         let files = try await readWeights(request, progress)
         try await context.refresh()
         let base = try await self.base(of: request)
-        let draft = try ReleaseDraft(
-            release: request.release, variants: try variants(files, base, request), side: side, engine: request.engine,
-            base: base?.binding)
+        let variants = try variants(files, base, request)
+        let draft = try PublishError.naming("the release") {
+            try ReleaseDraft(
+                release: request.release, variants: variants, side: side, engine: request.engine, base: base?.binding)
+        }
         let target = TargetFile(length: Int64(draft.index.count), digest: .of(draft.index))
         if try await isPublished(request.release, as: target) {
             try await tag(request.release, draft)
@@ -64,7 +66,7 @@ package struct Publisher: Sendable {
         var side = SideFiles()
         if let path = request.evaluation {
             let bytes = try await LocalFile.text(path, what: "evaluation set", limit: Limits.evaluationBytes)
-            _ = try EvaluationSet(parsing: bytes)
+            _ = try PublishError.naming(path) { try EvaluationSet(parsing: bytes) }
             side.evaluation = DraftBlob(bytes, mediaType: MediaType.dataset, name: LocalFile.name(path))
             side.threshold = request.threshold
         } else if request.threshold != nil {
@@ -72,8 +74,8 @@ package struct Publisher: Sendable {
                 .badRequest, "A least accuracy was given without an evaluation set.", remedy: "Add --eval FILE.jsonl.")
         }
         if !request.probes.isEmpty {
-            side.probes = DraftBlob(
-                try ProbeSet(request.probes).encoded(), mediaType: MediaType.probes, name: "probes")
+            let probes = try PublishError.naming("the probes") { try ProbeSet(request.probes).encoded() }
+            side.probes = DraftBlob(probes, mediaType: MediaType.probes, name: "probes")
         }
         side.card = try await document(request.card, "model card", MediaType.document)
         side.license = try await document(request.license, "licence", MediaType.document)
@@ -121,8 +123,11 @@ package struct Publisher: Sendable {
         let outcome = try await context.oci.upload(
             blob.source, digest: blob.descriptor.digest, size: blob.descriptor.size, to: repository, journal: journal
         ) { done in
-            let isStart = isFirst.exchange(false, ordering: .relaxed)
-            if isStart, done > 0, done < total { progress(.resumed(file: blob.name, at: done)) }
+            if isFirst.exchange(false, ordering: .relaxed) {
+                // All of it is there: what that means is told below.
+                if done == total { return }
+                if done > 0 { progress(.resumed(file: blob.name, at: done)) }
+            }
             progress(.uploading(file: blob.name, done: done, total: total))
         }
         switch outcome {

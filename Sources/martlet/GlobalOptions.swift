@@ -3,6 +3,7 @@ import FoundationEssentials
 import MartletAPI
 import MartletTypes
 import RegistryClient
+import Synchronization
 
 /// What every command takes. A flag wins over the environment, that over the configuration file.
 struct GlobalOptions: ParsableArguments {
@@ -66,12 +67,19 @@ struct GlobalOptions: ParsableArguments {
         return try Session(server: server, token: secret, authority: authority, stored: stored)
     }
 
-    /// The first line of a file.
-    static func secret(in file: String) throws -> String {
-        let text = String(decoding: try PrivateFile.read(file), as: UTF8.self)
-        guard let line = text.split(whereSeparator: \.isNewline).first else {
-            throw CommandError("emptyTokenFile", "\(file) holds no token.", remedy: "Put the token on its first line.")
+    /// The first line of a file. Read once in a process: standard input (/dev/stdin) can be read no second time.
+    static func secret(in file: String, called what: String = "token") throws -> String {
+        try secrets.withLock { known in
+            if let line = known[file] { return line }
+            let text = String(decoding: try PrivateFile.read(file), as: UTF8.self)
+            guard let line = text.split(whereSeparator: \.isNewline).first.map(String.init) else {
+                throw CommandError(
+                    "emptySecretFile", "\(file) holds no \(what).", remedy: "Put the \(what) on its first line.")
+            }
+            known[file] = line
+            return line
         }
-        return String(line)
     }
+
+    private static let secrets = Mutex<[String: String]>([:])
 }

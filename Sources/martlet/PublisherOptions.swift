@@ -19,8 +19,8 @@ struct PassphraseOptions: ParsableArguments {
     ///
     /// Asked once in a process, and twice where `isNew`.
     func passphrase(for purpose: String, isNew: Bool) throws -> [UInt8]? {
-        if noPassphrase { return nil }
-        if let passphraseFile { return Array(try GlobalOptions.secret(in: passphraseFile).utf8) }
+        if isNew, noPassphrase { return nil }
+        if let passphraseFile { return Array(try GlobalOptions.secret(in: passphraseFile, called: "passphrase").utf8) }
         guard Terminal.isThere else {
             throw CommandError(
                 "passphraseNeeded", "The passphrase of \(purpose) is needed, and there is no terminal to ask on.",

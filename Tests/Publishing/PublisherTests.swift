@@ -131,18 +131,27 @@ struct PublisherTests {
     @Test(
         "wrong side files are refused before anything is sent",
         arguments: [
-            (#"{"input":"a"}"#, "missing"), ("", "badFile"), (#"{"input":"a","expected":"b","extra":1}"#, "invalid"),
+            #"{"input":"a"}"#, "", #"{"input":"a","expected":"b","extra":1}"#, "not JSON",
         ])
-    func sideFiles(text: String, expected: String) async throws {
+    func sideFiles(text: String) async throws {
         try await withFixture { fixture in
             var request = try fixture.request("clinic/base:1.0.0", ["tiny-v1.Q4_0.gguf"])
             request.evaluation = try fixture.write("eval.jsonl", text)
             let found = await code { _ = try await fixture.publish(request) }
-            #expect(found == expected)
+            #expect(found == "badFile")
             request.evaluation = nil
             request.threshold = EvaluationThreshold(minAccuracy: 0.9)
             let withoutSet = await code { _ = try await fixture.publish(request) }
             #expect(withoutSet == "badRequest")
+            request.threshold = nil
+            request.probes = [Probe(prompt: "")]
+            let emptyProbe = await code { _ = try await fixture.publish(request) }
+            #expect(emptyProbe == "badFile")
+            let twice = await code {
+                _ = try await fixture.publish(
+                    try fixture.request("clinic/base:1.0.0", ["tiny-v1.Q4_0.gguf", "tiny-v1.Q4_0.gguf"]))
+            }
+            #expect(twice == "badRequest")
             #expect(fixture.registry.state.withLock { $0.bytesReceived } == 0)
         }
     }
