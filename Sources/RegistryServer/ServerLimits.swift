@@ -8,8 +8,8 @@ enum ServerLimits {
     static let sendBytes: Int64 = 8 * 1024 * 1024
     /// What offsets of mappings are rounded down to: a multiple of every page size in use.
     static let mapAlignment = 64 * 1024
-    /// How often, and after what pause, an upload is tried that another request is at work on: two seconds in all, since
-    /// one write takes milliseconds.
+    /// How often, and after what pause, an upload is tried that another request is at work on: two seconds in all,
+    /// since one write takes milliseconds.
     static let busyAttempts = 100
     static let busyPause = Duration.milliseconds(20)
     /// Bytes of a request collected before they are written to an upload: few system calls, bounded memory.

@@ -106,9 +106,14 @@ struct ErrorTests {
         let twice = try await run(agent, ["enrol", "--join", token, "--name", "x", "--data", folder])
         #expect(twice.status != 0 && twice.errors.contains("--force"), "\(twice)")
 
-        let engine = try await run(
-            agent, ["run", "--data", folder, "--gateway", "127.0.0.1:0", "--llama-server", "/nonexistent/llama-server"])
-        #expect(engine.status != 0 && engine.errors.contains("/nonexistent/llama-server"), "\(engine)")
+        // A missing engine is named at once; the agent stays, so that its status and its reports can say so.
+        let missing = try RunningProcess(
+            agent, ["run", "--data", folder, "--gateway", "127.0.0.1:0", "--llama-server", "/nonexistent/llama-server"],
+            log: site.folder.file("missing.log"))
+        try await eventually(within: 30, "the agent names the engine that is missing") {
+            missing.output.contains("engineMissing") || missing.output.contains("/nonexistent/llama-server")
+        }
+        #expect(try await missing.stop() == 0)
         let port = String(site.operatorAddress.dropFirst("http://".count))
         let taken = try await run(agent, ["run", "--data", folder, "--gateway", port])
         #expect(taken.status == 69 && taken.errors.contains(port), "\(taken)")
