@@ -49,11 +49,10 @@ extension ReleaseInstaller {
         while true {
             do {
                 return try await store.blobs.open(item.digest, size: item.size)
-            } catch  where error.reason == .busy {
+            } catch {
+                guard error.reason == .busy else { throw Self.failure(error, item) }
                 try await Task.sleep(for: AgentLimits.sharedBlobInterval)
                 if store.blobs.has(item.digest, size: item.size) { return nil }
-            } catch {
-                throw Self.failure(error, item)
             }
         }
     }

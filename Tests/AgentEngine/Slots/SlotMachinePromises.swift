@@ -83,7 +83,10 @@ struct SlotPromises {
     ) -> [String] {
         if event == .unassigned { return after.current == nil ? [] : ["not emptied"] }
         guard let old = before.current, old.id != after.current?.id else { return [] }
-        let isCommit = before.candidate != nil && after.current == before.candidate && after.previous == old
+        // The same content put anew is no step to go back from.
+        let isAnew = before.candidate?.releases == old.releases && after.previous == before.previous
+        let isCommit =
+            before.candidate != nil && after.current == before.candidate && (after.previous == old || isAnew)
         let isBack =
             after.current == before.previous && after.previous == old && [.failed, .waiting].contains(after.phase)
         return isCommit || isBack ? [] : ["what was committed is gone after \(event.name)"]
