@@ -26,7 +26,7 @@ let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
-let hummingbirdTesting = Target.Dependency.product(name: "HummingbirdTesting", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -34,6 +34,7 @@ let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -110,15 +111,15 @@ let package = Package(
             "RegistryServer",
             [
                 "MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletAPI",
-                "RegistryStore", "RegistryAssets", hummingbird, httpTypes, mustache, nioCore,
-                nioPosix, nioSSL, logging, serviceLifecycle,
+                "RegistryStore", "RegistryAssets", hummingbird, hummingbirdCore, httpTypes, mustache, nioCore, nioPosix,
+                nioSSL, logging, serviceLifecycle, unixSignals,
             ]
         ),
         library(
             "AgentEngine",
             [
                 "MartletTypes", "GGUF", "BundleFormat", "TUF", "DeviceProfiles", "Telemetry", "Trust", "MartletAPI",
-                "RegistryClient", "AgentStore", "ModelRuntime", logging, serviceLifecycle,
+                "RegistryClient", "AgentStore", "ModelRuntime", logging, serviceLifecycle, unixSignals,
             ]
         ),
         library(
@@ -200,7 +201,7 @@ let package = Package(
             "RegistryServer",
             [
                 "RegistryServer", "RegistryStore", "MartletAPI", "BundleFormat", "TUF", "Telemetry", "Trust",
-                "RegistryClient", "MartletTypes", "TestSupport", hummingbird, hummingbirdTesting, httpTypes, yams,
+                "RegistryClient", "MartletTypes", "TestSupport", hummingbird, httpTypes, yams,
             ]
         ),
         tests(

@@ -108,7 +108,8 @@ struct ErrorTests {
 
         // A missing engine is named at once; the agent stays, so that its status and its reports can say so.
         let missing = try RunningProcess(
-            agent, ["run", "--data", folder, "--gateway", "127.0.0.1:0", "--llama-server", "/nonexistent/llama-server"],
+            agent,
+            ["run", "--data", folder, "--gateway", "127.0.0.1:0", "--llama-server", "/nonexistent/llama-server"],
             log: site.folder.file("missing.log"))
         try await eventually(within: 30, "the agent names the engine that is missing") {
             missing.output.contains("engineMissing") || missing.output.contains("/nonexistent/llama-server")
