@@ -51,9 +51,8 @@ let package = Package(
         // 2.100 is the first with the fix of the header flood CVE-2026-28980.
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
-        // 1.44.1 is the first with the fix of the request smuggling CVE-2026-28898.
-        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        // Brings swift-nio-http2 1.45 or later; 1.44.1 is the first with the fix of the smuggling CVE-2026-28898.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
