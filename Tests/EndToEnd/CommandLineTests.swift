@@ -79,6 +79,7 @@ struct CommandLineTests {
             (["trust", "pin", "sha256:" + String(repeating: "0", count: 64)], 76, "rootMismatch"),
         ]
         for wrong in late { try await check(site, wrong.arguments, wrong.status, wrong.code) }
+        try await nothingToGoBackTo(site)
         // The environment asks for the same, and must ask for something that there is.
         var environment = site.operatorEnvironment
         environment["MARTLET_OUTPUT"] = "json"
@@ -88,6 +89,19 @@ struct CommandLineTests {
         let wrong = try await run(Checkout.product("martlet"), ["devices"], environment: environment)
         #expect(wrong.status == 64 && wrong.errors.contains("xml"))
         try await site.stopRegistry()
+    }
+
+    /// A rollback that moved nobody tells which devices it skipped, and fails.
+    private func nothingToGoBackTo(_ site: Site) async throws {
+        try await site.martlet("publish", PublishTests.q4, "--as", "clinic/a:1.0.0")
+        _ = try await site.enrol("box")
+        try await site.martlet("rollout", "start", "clinic/a:1.0.0", "--selector", "", "--slot", "triage")
+        let result = try await site.martlet(
+            "rollback", "--device", "box", "--slot", "triage", "--wait", "--output", "json", expecting: 65)
+        let answer = try JSONText.decode(RollbackAnswer.self, from: Array(result.output.utf8))
+        #expect(answer.moves.isEmpty && answer.skipped.count == 1)
+        let failure = try JSONText.decode(Failure.self, from: Array(result.errors.utf8))
+        #expect(failure.code == "nothingToGoBackTo")
     }
 
     private func check(_ site: Site, _ arguments: [String], _ status: Int32, _ code: String) async throws {

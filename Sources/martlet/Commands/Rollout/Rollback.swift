@@ -56,10 +56,17 @@ struct Rollback: AsyncParsableCommand {
             table.whenEmpty = "no device runs it; nothing to take back"
             return table
         }
-        if wait {
+        if wait, !answer.moves.isEmpty {
             let verb = answer.moves.count == 1 ? "serves" : "serve"
             options.printer.note(
                 "\(Printable.count(answer.moves.count, "device")) \(verb) it after \(milliseconds) ms.")
+        }
+        // A script that takes a fleet back must not believe that it did.
+        guard !answer.moves.isEmpty || answer.skipped.isEmpty else {
+            throw CommandError(
+                "nothingToGoBackTo",
+                "No device was taken back: \(Printable.count(answer.skipped.count, "device")) skipped.",
+                remedy: "Name a release that they can run, with --to.")
         }
     }
 
