@@ -220,6 +220,24 @@ struct FileMetadataStoreTests {
         #expect(try store.load("other") == [4])
     }
 
+    @Test("two commands of one operator may write at once: each file is one of theirs, whole")
+    func shared() async throws {
+        let folder = try TemporaryFolder()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for writer in 0..<4 as Range<UInt8> {
+                // A store of its own for each, as two processes have.
+                let store = try FileMetadataStore(folder: folder.file("tuf"))
+                group.addTask {
+                    for _ in 0..<50 { try store.save("timestamp", [UInt8](repeating: writer, count: 5000)) }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let bytes = try #require(try FileMetadataStore(folder: folder.file("tuf")).load("timestamp"))
+        #expect(bytes.count == 5000 && Set(bytes).count == 1)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("tuf")) == ["timestamp.json"])
+    }
+
     @Test("a folder that cannot be written is named")
     func unwritable() throws {
         let folder = try TemporaryFolder()
