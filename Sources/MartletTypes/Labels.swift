@@ -13,7 +13,8 @@ package struct Labels: Sendable, Hashable, Codable {
                 throw InvalidValue(
                     kind: "label", value: "\(key)=\(value)",
                     rule:
-                        "KEY=VALUE of at most 63 letters, digits, '.', '_' and '-', starting and ending with a letter or digit"
+                        "KEY=VALUE of at most 63 letters, digits, '.', '_' and '-', "
+                        + "starting and ending with a letter or digit"
                 )
             }
         }

@@ -81,8 +81,8 @@ struct LayerGraphTests {
     func decoding() throws {
         let json = """
             {"name": "martlet", "targets": [{"name": "GGUF", "type": "regular", "exclude": ["README.md"],
-            "settings": [], "dependencies": [{"byName": ["MartletTypes", null]}, {"product": ["NIOCore", "swift-nio", null, null]},
-            {"target": ["CZstd", null]}]}]}
+            "settings": [], "dependencies": [{"byName": ["MartletTypes", null]},
+            {"product": ["NIOCore", "swift-nio", null, null]}, {"target": ["CZstd", null]}]}]}
             """
         let target = try #require(JSONDecoder().decode(Manifest.self, from: Data(json.utf8)).targets.first)
         #expect(target.dependencies == [.ours("MartletTypes"), .product("NIOCore"), .ours("CZstd")])

@@ -78,8 +78,8 @@ package struct EnrolmentOrder: Sendable {
         return Outcome(
             device: identity.device, registry: identity.registry, certificateEnds: identity.notAfter,
             warning: kept.allowsNothing
-                ? "The local policy allows no repository, so this device will run nothing. Give --config with a policy, "
-                    + #"e.g. {"policy": {"otherSlots": ["clinic/*"]}}."#
+                ? "The local policy allows no repository, so this device will run nothing. "
+                    + #"Give --config with a policy, e.g. {"policy": {"otherSlots": ["clinic/*"]}}."#
                 : nil)
     }
 
