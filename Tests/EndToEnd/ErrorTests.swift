@@ -147,7 +147,8 @@ struct ErrorTests {
         try await site.martlet("publish", StoryTests.tiny("tiny-v1.Q8_0.gguf"), "--as", "clinic/base:1.0.0")
         let rollout = try await site.martlet(
             "rollout", "start", "clinic/base:1.0.0", "--selector", "", "--slot", "triage", "--wait", expecting: 1)
-        #expect((rollout.output + rollout.errors).contains("No variant of clinic/base:1.0.0 fits this device: Q8_0: needs"), "\(rollout)")
+        let told = rollout.output + rollout.errors
+        #expect(told.contains("No variant of clinic/base:1.0.0 fits this device: Q8_0: needs"), "\(rollout)")
         let history = try await site.martlet("devices", "history", "small")
         #expect(history.output.contains("Q8_0") && history.output.contains("MiB"), "\(history.output)")
         #expect(try await small.process.stop() == 0)
