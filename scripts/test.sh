@@ -28,10 +28,15 @@ for folder in Tests/*/; do
     [[ "|$(IFS='|'; echo "${groups[*]}")|" == *"|$name|"* ]] || die "Tests/$name is in no group of $0"
 done
 
+# Random lives of slots: at full counts they take every thread for half a minute, so they have a turn of their own.
+lives='AgentEngineTests\.(SlotHistory|SlotMachinePromise)'
+
 failed=()
 for group in "${groups[@]}"; do
     say "== $group"
-    "${run[@]}" --filter "^($group)Tests\." || failed+=("$group")
+    "${run[@]}" --filter "^($group)Tests\." --skip "$lives" || failed+=("$group")
 done
+say "== lives of slots"
+"${run[@]}" --filter "$lives" || failed+=("lives of slots")
 [ "${#failed[@]}" -eq 0 ] || die "tests failed in: ${failed[*]}"
 say "all groups passed"
