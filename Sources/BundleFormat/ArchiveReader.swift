@@ -26,15 +26,31 @@ package struct ArchiveReader: ~Copyable {
 
     /// Opens an archive that may hold at most `totalLimit` bytes when unpacked: a bound on decompression bombs.
     package init(path: String, totalLimit: ByteCount) throws(BundleError) {
-        left = totalLimit.bytes
-        (archive, descriptor) = try Self.open(path)
+        // In two steps, because Swift 6.2 cannot take a half-made value apart when opening fails.
+        self.init(opened: try Self.open(path), totalLimit: totalLimit)
     }
 
-    private static func open(_ path: String) throws(BundleError) -> (OpaquePointer, Int32) {
+    private init(opened: (archive: OpaquePointer, descriptor: Int32), totalLimit: ByteCount) {
+        archive = opened.archive
+        descriptor = opened.descriptor
+        left = totalLimit.bytes
+    }
+
+    /// Reads an archive from an open file, pipe or socket, which belongs to the reader from now on.
+    package init(descriptor: Int32, totalLimit: ByteCount) throws(BundleError) {
+        self.init(opened: (try Self.open(descriptor), descriptor), totalLimit: totalLimit)
+    }
+
+    private static func open(_ path: String) throws(BundleError) -> (archive: OpaquePointer, descriptor: Int32) {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else {
             throw BundleError(.storageFailed, document, path, "cannot be opened: \(String(cString: strerror(errno)))")
         }
+        return (try open(descriptor), descriptor)
+    }
+
+    /// Closes the descriptor where it throws.
+    private static func open(_ descriptor: Int32) throws(BundleError) -> OpaquePointer {
         guard let archive = archive_read_new() else {
             close(descriptor)
             throw BundleError(.archiveFailed, document, "", "libarchive did not start")
@@ -49,7 +65,7 @@ package struct ArchiveReader: ~Copyable {
             close(descriptor)
             throw error
         }
-        return (archive, descriptor)
+        return archive
     }
 
     deinit {

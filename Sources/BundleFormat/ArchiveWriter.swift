@@ -5,8 +5,9 @@ package import MartletTypes
 /// Writes a release's archive: equal content gives equal bytes (no times, no owners). Small documents come first, then
 /// blobs, so that a reader knows what is promised before the bytes come.
 ///
-/// The file appears under its name with `finish` and not before. Not thread-safe; blocks while writing.
-package struct ArchiveWriter: ~Copyable {
+/// The file appears under its name with `finish` and not before. May be moved between threads, not shared by them, which
+/// `~Copyable` guards; blocks while writing.
+package struct ArchiveWriter: ~Copyable, @unchecked Sendable {
     /// How the tar is wrapped.
     package enum Compression: Sendable {
         case none
@@ -18,17 +19,25 @@ package struct ArchiveWriter: ~Copyable {
     private let path: String
     private var seen: Set<ArchivePath> = []
     private var isFinished = false
+    /// What the file that is being streamed still lacks.
+    private var owed: Int64 = 0
     private static let document = "archive"
 
     /// Starts an archive beside `path`.
     package init(path: String, compression: Compression = .none) throws(BundleError) {
-        (archive, descriptor) = try Self.open(path, compression)
+        // In two steps, because Swift 6.2 cannot take a half-made value apart when opening fails.
+        self.init(opened: try Self.open(path, compression), path: path)
+    }
+
+    private init(opened: (archive: OpaquePointer, descriptor: Int32), path: String) {
+        archive = opened.archive
+        descriptor = opened.descriptor
         self.path = path
     }
 
     private static func open(
         _ path: String, _ compression: Compression
-    ) throws(BundleError) -> (OpaquePointer, Int32) {
+    ) throws(BundleError) -> (archive: OpaquePointer, descriptor: Int32) {
         let descriptor = Glibc.open(path + ".part", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o644)
         guard descriptor >= 0 else {
             throw BundleError(.storageFailed, document, path, "cannot be made: \(String(cString: strerror(errno)))")
@@ -94,8 +103,26 @@ package struct ArchiveWriter: ~Copyable {
         }
     }
 
+    /// Begins a file of exactly `size` bytes, which `append` brings.
+    package mutating func start(_ name: ArchivePath, size: ByteCount) throws(BundleError) {
+        try begin(name, size: size.bytes)
+        owed = size.bytes
+    }
+
+    /// The next bytes of the file that `start` began.
+    package mutating func append(_ bytes: UnsafeRawBufferPointer) throws(BundleError) {
+        guard Int64(bytes.count) <= owed else {
+            throw BundleError(.sizeMismatch, Self.document, path, "would get more bytes in a file than were promised")
+        }
+        guard write(bytes) else { throw Self.failure(archive, path) }
+        owed -= Int64(bytes.count)
+    }
+
     /// Ends the archive, makes it durable, and gives it its name.
     package consuming func finish() throws(BundleError) {
+        guard owed == 0 else {
+            throw BundleError(.sizeMismatch, Self.document, path, "ends in the middle of a file")
+        }
         guard archive_write_close(archive) == ARCHIVE_OK else { throw Self.failure(archive, path) }
         guard fsync(descriptor) == 0, rename(path + ".part", path) == 0 else {
             throw BundleError(
@@ -116,6 +143,9 @@ package struct ArchiveWriter: ~Copyable {
     }
 
     private mutating func begin(_ name: ArchivePath, size: Int64) throws(BundleError) {
+        guard owed == 0 else {
+            throw BundleError(.sizeMismatch, Self.document, name.description, "begins before the file before it ended")
+        }
         guard seen.insert(name).inserted else {
             throw BundleError(.duplicate, Self.document, name.description, "is added twice")
         }

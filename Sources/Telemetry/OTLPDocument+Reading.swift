@@ -25,10 +25,7 @@ extension OTLP.MetricsRequest {
 
     /// Data points of all metrics.
     package var pointCount: Int {
-        resourceMetrics.flatMap(\.scopeMetrics).flatMap(\.metrics).reduce(0) { count, metric in
-            count + (metric.gauge?.dataPoints.count ?? 0) + (metric.sum?.dataPoints.count ?? 0)
-                + (metric.histogram?.dataPoints.count ?? 0) + (metric.exponentialHistogram?.dataPoints.count ?? 0)
-        }
+        resourceMetrics.flatMap(\.scopeMetrics).flatMap(\.metrics).reduce(0) { $0 + $1.pointCount }
     }
 
     private static func reason(_ error: any Error) -> String {
@@ -44,5 +41,16 @@ extension OTLP.MetricsRequest {
 
     private static func path(_ context: DecodingError.Context) -> String {
         context.codingPath.map(\.stringValue).joined(separator: ".")
+    }
+}
+
+extension OTLP.Metric {
+    /// Data points of this metric, whatever its kind. (Added one by one: as one sum, Swift 6.2 gives up on the types.)
+    fileprivate var pointCount: Int {
+        var count = gauge?.dataPoints.count ?? 0
+        count += sum?.dataPoints.count ?? 0
+        count += histogram?.dataPoints.count ?? 0
+        count += exponentialHistogram?.dataPoints.count ?? 0
+        return count
     }
 }
