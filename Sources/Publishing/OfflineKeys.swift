@@ -1,5 +1,6 @@
 internal import Glibc
 internal import MartletTypes
+internal import RegistryClient
 package import Trust
 
 /// Private keys of the owner and of publishers in a folder: encrypted PKCS#8, readable by their owner only.
@@ -13,52 +14,37 @@ package struct OfflineKeys: Sendable {
     /// The path of a key.
     package func path(_ name: String) -> String { folder + "/" + name + ".pem" }
 
+    /// Where a key is, or would be.
+    package func location(_ name: String) -> KeyLocation {
+        // A folder `a:b` must not turn the path into a URI.
+        KeyLocation(folder.hasPrefix("/") ? path(name) : "./" + path(name))
+    }
+
+    /// Whether there is a key called `name`.
+    package func contains(_ name: String) -> Bool { access(path(name), F_OK) == 0 }
+
     /// The key called `name`: opened where it exists, so that a ceremony can be repeated, else made.
     ///
-    /// A nil passphrase leaves a new key unencrypted.
+    /// `passphrase` opens one that exists; `newPassphrase` encrypts a new one, which stays unencrypted where it is nil.
     package func open(
-        _ name: String, kind: KeyPair.Kind = .ed25519, passphrase: () throws -> [UInt8]?
+        _ name: String, kind: KeyPair.Kind = .ed25519, passphrase: () throws -> [UInt8]?,
+        newPassphrase: () throws -> [UInt8]?
     ) throws -> KeyPair {
-        if access(path(name), F_OK) == 0 { return try KeySource.open(path(name), passphrase: passphrase) }
+        if contains(name) { return try location(name).open(passphrase: passphrase) }
         let key = try KeyPair.generate(kind)
-        try write(try key.pem(passphrase: try passphrase()), to: path(name))
+        try write(try key.pem(passphrase: try newPassphrase()), to: path(name))
         return key
     }
 
     /// Writes a new file whole or not at all; never over one that exists.
     private func write(_ bytes: [UInt8], to path: String) throws(PublishError) {
-        try makeFolder()
-        let temporary = path + ".tmp"
-        unlink(temporary)
-        let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw failure("created", temporary) }
-        let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-        let isDurable = written == bytes.count && fsync(descriptor) == 0
-        close(descriptor)
-        // `link` fails where the name is taken; `rename` would replace a key that another run has just made.
-        guard isDurable, link(temporary, path) == 0 else {
-            let error = failure("written", path)
-            unlink(temporary)
-            throw error
+        do {
+            try DurableFile.makeFolder(folder)
+            try DurableFile.write(bytes, to: path, in: folder, replaces: false)
+        } catch {
+            throw PublishError(
+                .keyFile, error.detail + ".",
+                remedy: "Check the folder's permissions and the free space, or choose another with --keys.")
         }
-        unlink(temporary)
-        let directory = Glibc.open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { throw failure("opened", folder) }
-        defer { close(directory) }
-        guard fsync(directory) == 0 else { throw failure("synced", folder) }
-    }
-
-    private func makeFolder() throws(PublishError) {
-        var made = folder.hasPrefix("/") ? "" : "."
-        for part in folder.split(separator: "/") {
-            made += "/" + part
-            guard mkdir(made, 0o700) == 0 || errno == EEXIST else { throw failure("made", made) }
-        }
-    }
-
-    private func failure(_ verb: String, _ path: String) -> PublishError {
-        PublishError(
-            .keyFile, "\(path) could not be \(verb): \(String(cString: strerror(errno))).",
-            remedy: "Check the folder's permissions and the free space, or choose another with --keys.")
     }
 }

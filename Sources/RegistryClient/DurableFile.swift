@@ -1,10 +1,11 @@
 internal import Glibc
 
 /// Small files that are there whole or not at all, also after a power cut.
-enum DurableFile {
+package enum DurableFile {
     /// The system's error, for a message.
-    struct Failure: Error {
-        let detail: String
+    package struct Failure: Error {
+        /// What could not be done with which file, and why.
+        package let detail: String
 
         init(_ verb: String, _ path: String) {
             detail = "\(path) could not be \(verb): \(String(cString: strerror(errno)))"
@@ -12,7 +13,7 @@ enum DurableFile {
     }
 
     /// The bytes of a file of at most `limit` bytes; nil where there is none.
-    static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8]? {
+    package static func read(_ path: String, limit: Int) throws(Failure) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
         guard descriptor >= 0 else {
             if errno == ENOENT { return nil }
@@ -34,10 +35,14 @@ enum DurableFile {
         }
     }
 
-    /// Replaces a file: temporary file, fsync, rename, fsync of the folder. Mode 0600.
+    /// Writes a file whole or not at all: temporary file, fsync, rename, fsync of the folder.
     ///
-    /// Processes that write into one folder (two operators' commands) take turns, by a lock on the folder.
-    static func write(_ bytes: [UInt8], to path: String, in folder: String) throws(Failure) {
+    /// With `replaces: false` a file that exists is left alone, and the call fails. The file belongs to its owner alone
+    /// unless `mode` says otherwise. Processes that write into one folder (two operators' commands) take turns, by a
+    /// lock on the folder, which must exist.
+    package static func write(
+        _ bytes: [UInt8], to path: String, in folder: String, mode: UInt32 = 0o600, replaces: Bool = true
+    ) throws(Failure) {
         let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard directory >= 0 else { throw Failure("opened", folder) }
         defer { close(directory) }
@@ -45,7 +50,9 @@ enum DurableFile {
             guard errno == EINTR else { throw Failure("locked", folder) }
         }
         let temporary = path + ".tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        // What an interrupted run left may have another mode, or be a link.
+        guard unlink(temporary) == 0 || errno == ENOENT else { throw Failure("removed", temporary) }
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode)
         guard descriptor >= 0 else { throw Failure("created", temporary) }
         let isWritten = writeAll(bytes, descriptor) && fsync(descriptor) == 0
         let failure = Failure("written", temporary)
@@ -54,12 +61,24 @@ enum DurableFile {
             unlink(temporary)
             throw failure
         }
-        guard rename(temporary, path) == 0 else { throw Failure("replaced", path) }
+        try place(temporary, as: path, replaces: replaces)
         guard fsync(directory) == 0 else { throw Failure("synced", folder) }
     }
 
+    private static func place(_ temporary: String, as path: String, replaces: Bool) throws(Failure) {
+        if replaces {
+            guard rename(temporary, path) == 0 else { throw Failure("replaced", path) }
+            return
+        }
+        // `link` fails where the name is taken, whoever took it.
+        let isPlaced = link(temporary, path) == 0
+        let failure = Failure("made", path)
+        unlink(temporary)
+        guard isPlaced else { throw failure }
+    }
+
     /// Removes a file for good; not an error where there is none.
-    static func remove(_ path: String, in folder: String) throws(Failure) {
+    package static func remove(_ path: String, in folder: String) throws(Failure) {
         guard unlink(path) == 0 else {
             if errno == ENOENT { return }
             throw Failure("removed", path)
@@ -68,7 +87,7 @@ enum DurableFile {
     }
 
     /// Makes a folder and those above it, for this user alone.
-    static func makeFolder(_ path: String) throws(Failure) {
+    package static func makeFolder(_ path: String) throws(Failure) {
         var made = path.hasPrefix("/") ? "" : "."
         for part in path.split(separator: "/") {
             made += "/" + part

@@ -16,7 +16,7 @@ extension KeyPair {
         guard pem.count <= TrustLimits.keyBytes else {
             throw TrustError(.keyUnreadable, "The key file is over \(TrustLimits.keyBytes) bytes.")
         }
-        let source = PassphraseSource { passphrase }
+        let source = PassphraseCallback { passphrase }
         let pointer: OpaquePointer = try Libcrypto.reading(pem) { bio in
             guard let key = PEM_read_bio_PrivateKey(bio, nil, passphraseCallback, source.context) else {
                 throw try source.failure(what: "the PEM text")
@@ -27,7 +27,10 @@ extension KeyPair {
     }
 
     /// PKCS#8 in PEM; with a passphrase encrypted by PBES2 (scrypt, AES-256-CBC), which `openssl pkey` reads.
+    ///
+    /// Throws `keyInToken` for a key that stays in hardware.
     package func pem(passphrase: [UInt8]? = nil) throws -> [UInt8] {
+        guard !isToken else { throw TrustError(.keyInToken, "The private key does not leave its token.") }
         guard let passphrase else {
             return try withEVP { key in
                 try Libcrypto.bytes("PEM_write_bio_PKCS8PrivateKey") {
@@ -58,51 +61,4 @@ extension KeyPair {
         defer { X509_SIG_free(encrypted) }
         return try Libcrypto.bytes("PEM_write_bio_PKCS8") { PEM_write_bio_PKCS8($0, encrypted) }
     }
-}
-
-/// Hands a passphrase to libcrypto's callback, asked for only when a key turns out to be encrypted.
-///
-/// Without a callback libcrypto would read from the terminal by itself.
-final class PassphraseSource {
-    private let provide: () throws -> [UInt8]?
-    private var wasAsked = false
-    private var wasGiven = false
-    private var thrown: (any Error)?
-
-    init(_ provide: @escaping () throws -> [UInt8]?) { self.provide = provide }
-
-    /// What libcrypto passes back to the callback; valid as long as this object lives.
-    var context: UnsafeMutableRawPointer { Unmanaged.passUnretained(self).toOpaque() }
-
-    fileprivate func answer(into buffer: UnsafeMutablePointer<CChar>, size: Int32) -> Int32 {
-        wasAsked = true
-        do {
-            guard let secret = try provide(), secret.count <= Int(size) else { return -1 }
-            wasGiven = true
-            for (index, byte) in secret.enumerated() { buffer[index] = CChar(bitPattern: byte) }
-            return Int32(secret.count)
-        } catch {
-            thrown = error
-            return -1
-        }
-    }
-
-    /// Why no key came out: the passphrase source's own error is thrown, all else returned.
-    func failure(what: String) throws -> TrustError {
-        if let thrown {
-            ERR_clear_error()
-            throw thrown
-        }
-        if wasGiven { return Libcrypto.failure(.badPassphrase, "The passphrase does not open \(what)") }
-        if wasAsked { return Libcrypto.failure(.passphraseNeeded, "\(what) is encrypted") }
-        return Libcrypto.failure(.keyUnreadable, "\(what) holds no private key")
-    }
-}
-
-/// libcrypto's `pem_password_cb`; `context` is that of a `PassphraseSource`, and -1 says that there is no passphrase.
-func passphraseCallback(
-    buffer: UnsafeMutablePointer<CChar>?, size: Int32, isWriting: Int32, context: UnsafeMutableRawPointer?
-) -> Int32 {
-    guard let buffer, let context else { return -1 }
-    return Unmanaged<PassphraseSource>.fromOpaque(context).takeUnretainedValue().answer(into: buffer, size: size)
 }

@@ -1,71 +1,53 @@
-internal import CLibcrypto
-private import Glibc
+/// Where a private key is kept: a file, a token, a TPM, or whatever else OpenSSL's store reaches.
+package protocol KeySource: Sendable {
+    /// What prompts and errors call the key; holds no secret.
+    var name: String { get }
 
-/// Where a private key is kept: all are opened by the same call, through OpenSSL's store.
-package enum KeySource: Sendable, Hashable {
-    /// A PKCS#8 PEM file, encrypted or not.
-    case file(String)
-    /// Anything that a loader of OpenSSL knows: `file:` now, `pkcs11:` or a TPM's where such a provider is configured.
-    case uri(String)
+    /// Opens the key; `passphrase` (or PIN) is asked only where the key is locked, on the calling thread.
+    ///
+    /// Throws `keyNotFound`, `passphraseNeeded`, `badPassphrase`, `keyUnreadable`, `unsupportedKey`,
+    /// `tokenUnavailable`, or what `passphrase` throws.
+    /// Cost: reads a file, or speaks to a token; an encrypted key takes about a quarter of a second.
+    func open(passphrase: () throws -> [UInt8]?) throws -> KeyPair
+}
 
-    /// A text with a scheme before its first slash is a URI, all else a path (write `./a:b` for a file so named).
-    package init(_ text: String) {
+/// A private key as people name it: the path of a PKCS#8 PEM file, or a URI.
+///
+/// A text with a scheme before its first slash is a URI, all else a path (write `./a:b` for a file so named). Of the
+/// schemes, `pkcs11:` is a token's (RFC 7512), `handle:` and `object:` are a TPM's, and the rest is OpenSSL's store's.
+package struct KeyLocation: Sendable, Hashable, CustomStringConvertible {
+    /// As it was written.
+    package let text: String
+
+    package init(_ text: String) { self.text = text }
+
+    /// The scheme of a URI in lower case; nil for a path.
+    package var scheme: String? {
         let scheme = text.prefix { $0 != ":" && $0 != "/" }
         let isURI =
             scheme.count >= 2 && scheme.count < text.count && text.dropFirst(scheme.count).first == ":"
             && scheme.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "+" || $0 == "-" || $0 == ".") }
-        self = isURI ? .uri(text) : .file(text)
+        return isURI ? scheme.lowercased() : nil
     }
 
-    /// Opens the key that `text` names; `passphrase` is asked only where the key is encrypted, on the calling thread.
-    ///
-    /// Throws `keyNotFound`, `passphraseNeeded`, `badPassphrase`, `keyUnreadable`, `unsupportedKey`, or what
-    /// `passphrase` throws.
-    /// Cost: reads a file; an encrypted key takes about a quarter of a second; a token may take longer.
-    package static func open(_ text: String, passphrase: () throws -> [UInt8]?) throws -> KeyPair {
-        try KeySource(text).open(passphrase: passphrase)
+    /// Whether the key stays in hardware: it can be used, and neither copied nor made anew.
+    package var isToken: Bool { ["pkcs11", "handle", "object"].contains(scheme) }
+
+    /// Who opens it.
+    package var source: any KeySource {
+        switch scheme {
+        case nil: FileKeySource(path: text)
+        case "pkcs11": TokenKeySource(uri: text)
+        case "handle", "object": StoreKeySource(uri: text, provider: .tpm)
+        default: StoreKeySource(uri: text, provider: .standard)
+        }
     }
 
-    /// Opens the key, see the static function.
+    /// The text without a PIN that somebody wrote into it.
+    package var description: String { source.name }
+
+    /// Opens the key, see `KeySource`.
     package func open(passphrase: () throws -> [UInt8]?) throws -> KeyPair {
-        let location: String
-        switch self {
-        case .file(let path):
-            guard access(path, R_OK) == 0 else {
-                let reason = String(cString: strerror(errno))
-                throw TrustError(.keyNotFound, "The key file \(path) cannot be read: \(reason).")
-            }
-            // An absolute path cannot be mistaken for a URI by the store.
-            location = path.hasPrefix("/") ? path : "./" + path
-        case .uri(let uri):
-            location = uri
-        }
-        return try withoutActuallyEscaping(passphrase) { try Self.load(location, PassphraseSource($0)) }
-    }
-
-    private static func load(_ location: String, _ source: PassphraseSource) throws -> KeyPair {
-        let prompt = try Libcrypto.check(
-            UI_UTIL_wrap_read_pem_callback(passphraseCallback, 0), "UI_UTIL_wrap_read_pem_callback")
-        defer { UI_destroy_method(prompt) }
-        return try withExtendedLifetime(source) {
-            guard let store = OSSL_STORE_open(location, prompt, source.context, nil, nil) else {
-                throw Libcrypto.failure(.keyNotFound, "OpenSSL's store cannot open \(location)")
-            }
-            defer { OSSL_STORE_close(store) }
-            try Libcrypto.check(OSSL_STORE_expect(store, Int32(OSSL_STORE_INFO_PKEY)), "OSSL_STORE_expect")
-            while OSSL_STORE_eof(store) == 0 {
-                guard let item = OSSL_STORE_load(store) else {
-                    if OSSL_STORE_error(store) != 0 { break }
-                    continue
-                }
-                defer { OSSL_STORE_INFO_free(item) }
-                if OSSL_STORE_INFO_get_type(item) == Int32(OSSL_STORE_INFO_PKEY),
-                    let key = OSSL_STORE_INFO_get1_PKEY(item)
-                {
-                    return try KeyPair(handle: KeyHandle(owning: key))
-                }
-            }
-            throw try source.failure(what: location)
-        }
+        try source.open(passphrase: passphrase)
     }
 }

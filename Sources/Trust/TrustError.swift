@@ -12,6 +12,12 @@ package struct TrustError: MartletError, Equatable {
         case passphraseNeeded
         /// The passphrase does not open the key.
         case badPassphrase
+        /// The file, descriptor or credential that should hold the passphrase cannot be read.
+        case passphraseUnreadable
+        /// The engine or provider that speaks to the token cannot be loaded.
+        case tokenUnavailable
+        /// The private key cannot be copied out of its token.
+        case keyInToken
         /// A key of a kind that is not accepted here.
         case unsupportedKey
         /// Not a certificate, or not one that can be used so.
@@ -22,7 +28,7 @@ package struct TrustError: MartletError, Equatable {
         case keyMismatch
         /// A host name or address that a certificate cannot hold.
         case badHost
-        /// A row that cannot enter the audit chain.
+        /// A row that cannot enter the audit log.
         case badAuditEntry
         /// libcrypto failed where it should not.
         case libcrypto
@@ -42,9 +48,12 @@ package struct TrustError: MartletError, Equatable {
 
     package var remedy: String {
         switch reason {
-        case .keyNotFound: "Give the path of a PKCS#8 PEM file, or a URI that OpenSSL's store knows."
+        case .keyNotFound: "Give the path of a PKCS#8 PEM file, or the URI of a key in a token or TPM."
         case .keyUnreadable: "Give a PKCS#8 PEM file with one private key."
         case .passphraseNeeded: "Give the passphrase at the prompt, by file descriptor, or as a systemd credential."
+        case .passphraseUnreadable: "Check the name and who may read it; the passphrase is the first line."
+        case .tokenUnavailable: "Install what speaks to the token, see docs/keys.md, and check that it is plugged in."
+        case .keyInToken: "Name the key by its URI wherever it is used."
         case .badPassphrase: "Try again with the right passphrase."
         case .unsupportedKey: "Use an Ed25519 or ECDSA P-256 key."
         case .badHost: "Use a DNS name or an IP address without port."
@@ -55,7 +64,7 @@ package struct TrustError: MartletError, Equatable {
 
     package var fault: ErrorFault {
         switch reason {
-        case .libcrypto: .environment
+        case .libcrypto, .tokenUnavailable: .environment
         case .badRequest: .peer
         default: .caller
         }
@@ -78,4 +87,6 @@ package enum TrustLimits {
     package static let commonNameBytes = 64
     /// The canonical form of one audit row.
     package static let auditRowBytes = 64 * 1024
+    /// A signed checkpoint of the audit log: under 1 KiB with a few signatures.
+    package static let auditCheckpointBytes = 64 * 1024
 }

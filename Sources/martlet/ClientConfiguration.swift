@@ -1,6 +1,7 @@
 import FoundationEssentials
 import Glibc
 import MartletTypes
+import RegistryClient
 
 /// What `martlet login` and `martlet trust init` leave for later commands: `$XDG_CONFIG_HOME/martlet/config.json`.
 ///
@@ -37,10 +38,13 @@ struct ClientConfiguration: Codable, Sendable {
     /// Where killed uploads are remembered.
     static var uploadFolder: String { xdg("XDG_CACHE_HOME", ".cache") + "/martlet/uploads" }
 
+    /// Where this operator's memory of audit logs is kept: it must outlive caches.
+    static var stateFolder: String { xdg("XDG_STATE_HOME", ".local/state") + "/martlet" }
+
     static func load(_ path: String) throws(CommandError) -> ClientConfiguration {
         guard FileManager.default.fileExists(atPath: path) else { return .empty }
         do {
-            return try JSONText.decode(ClientConfiguration.self, from: PrivateFile.read(path))
+            return try JSONText.decode(ClientConfiguration.self, from: LocalText.read(path))
         } catch {
             throw CommandError(
                 "configurationUnreadable", "The configuration \(path) cannot be read: \(error).",
@@ -49,7 +53,16 @@ struct ClientConfiguration: Codable, Sendable {
     }
 
     func save(_ path: String) throws {
-        try PrivateFile.write(JSONText.encode(self, pretty: true), to: path)
+        let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+        let text = try JSONText.encode(self, pretty: true)
+        do {
+            try DurableFile.makeFolder(folder)
+            try DurableFile.write(text, to: path, in: folder)
+        } catch {
+            throw CommandError(
+                "fileUnwritable", "The configuration cannot be kept: \(error.detail).",
+                remedy: "Check the folder's permissions and the free space.", fault: .environment)
+        }
     }
 
     private static func xdg(_ variable: String, _ fallback: String) -> String {
@@ -59,43 +72,15 @@ struct ClientConfiguration: Codable, Sendable {
     }
 }
 
-/// Files that hold secrets: mode 0600, replaced whole or not at all.
-enum PrivateFile {
-    static func read(_ path: String) throws -> [UInt8] {
+/// Files of the operator's own.
+enum LocalText {
+    /// All of a file. Throws `fileUnreadable`.
+    static func read(_ path: String) throws(CommandError) -> [UInt8] {
         guard let data = FileManager.default.contents(atPath: path) else {
             throw CommandError(
                 "fileUnreadable", "Cannot read \(path): \(String(cString: strerror(errno))).",
                 remedy: "Check that it exists and that you may read it.")
         }
         return Array(data)
-    }
-
-    static func write(_ bytes: [UInt8], to path: String) throws {
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
-        do {
-            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        } catch {
-            throw failure("make the folder of", path)
-        }
-        let temporary = path + ".\(getpid()).tmp"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure("create", temporary) }
-        defer { close(descriptor) }
-        let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
-        guard written == bytes.count, fsync(descriptor) == 0, rename(temporary, path) == 0 else {
-            let error = failure("write", path)
-            unlink(temporary)
-            throw error
-        }
-        let directory = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard directory >= 0 else { throw failure("open the folder of", path) }
-        defer { close(directory) }
-        guard fsync(directory) == 0 else { throw failure("sync the folder of", path) }
-    }
-
-    private static func failure(_ verb: String, _ path: String) -> CommandError {
-        CommandError(
-            "fileUnwritable", "Cannot \(verb) \(path): \(String(cString: strerror(errno))).",
-            remedy: "Check the folder's permissions and the free space.", fault: .environment)
     }
 }

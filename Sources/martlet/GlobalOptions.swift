@@ -43,6 +43,9 @@ struct GlobalOptions: ParsableArguments {
     /// The configuration file's path.
     var configurationPath: String { ClientConfiguration.path(config) }
 
+    /// What `login` and `trust init` remembered.
+    func stored() throws -> ClientConfiguration { try ClientConfiguration.load(configurationPath) }
+
     /// Opens a session with the registry; says what is missing.
     func session() throws -> Session {
         let environment = ProcessInfo.processInfo.environment
@@ -62,7 +65,7 @@ struct GlobalOptions: ParsableArguments {
         if secret == nil, server == stored.server { secret = stored.token }
         var authority = stored.authority
         if let file = caFile ?? environment["MARTLET_CA_FILE"] {
-            authority = String(decoding: try PrivateFile.read(file), as: UTF8.self)
+            authority = String(decoding: try LocalText.read(file), as: UTF8.self)
         }
         return try Session(server: server, token: secret, authority: authority, stored: stored)
     }
@@ -71,7 +74,7 @@ struct GlobalOptions: ParsableArguments {
     static func secret(in file: String, called what: String = "token") throws -> String {
         try secrets.withLock { known in
             if let line = known[file] { return line }
-            let text = String(decoding: try PrivateFile.read(file), as: UTF8.self)
+            let text = String(decoding: try LocalText.read(file), as: UTF8.self)
             guard let line = text.split(whereSeparator: \.isNewline).first.map(String.init) else {
                 throw CommandError(
                     "emptySecretFile", "\(file) holds no \(what).", remedy: "Put the \(what) on its first line.")

@@ -117,9 +117,11 @@ struct OwnerTrustTests {
         let folder = try TemporaryFolder()
         let keys = OfflineKeys(folder: folder.file("a/keys"))
         let secret = Array("a passphrase".utf8)
-        let made = try keys.open("root") { secret }
-        #expect(try keys.open("root") { secret }.publicKey == made.publicKey)
-        #expect(throws: TrustError.self) { try keys.open("root") { Array("wrong".utf8) } }
+        let made = try keys.open("root", passphrase: { secret }, newPassphrase: { secret })
+        #expect(try keys.open("root", passphrase: { secret }, newPassphrase: { secret }).publicKey == made.publicKey)
+        #expect(throws: TrustError.self) {
+            try keys.open("root", passphrase: { Array("wrong".utf8) }, newPassphrase: { secret })
+        }
         let attributes = try FileManager.default.attributesOfItem(atPath: keys.path("root"))
         #expect(attributes[.posixPermissions] as? Int == 0o600)
         #expect(try FileManager.default.contentsOfDirectory(atPath: folder.file("a/keys")) == ["root.pem"])

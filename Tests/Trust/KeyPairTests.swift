@@ -55,7 +55,7 @@ struct KeyPairTests {
         }
         let given = passphrase.isEmpty ? nil : Array(passphrase.utf8)
         #expect(throws: TrustError(reason, "")) { try KeyPair(pem: read(path), passphrase: given) }
-        #expect(throws: TrustError(reason, "")) { try KeySource.open(path) { given } }
+        #expect(throws: TrustError(reason, "")) { try KeyLocation(path).open { given } }
     }
 
     @Test(
@@ -68,13 +68,13 @@ struct KeyPairTests {
         let locked = folder.file("with space:and colon.pem")
         try write(key.pem(), to: plain)
         try write(key.pem(passphrase: Self.secret), to: locked)
-        let unasked = try KeySource.open(plain) {
+        let unasked = try KeyLocation(plain).open {
             Issue.record("asked for a passphrase of a plain key")
             return nil
         }
         #expect(unasked.publicKey == key.publicKey)
-        #expect(try KeySource.open("file:" + plain) { nil }.publicKey == key.publicKey)
-        #expect(try KeySource.open(locked) { Self.secret }.publicKey == key.publicKey)
+        #expect(try KeyLocation("file:" + plain).open { nil }.publicKey == key.publicKey)
+        #expect(try KeyLocation(locked).open { Self.secret }.publicKey == key.publicKey)
     }
 
     @Test("what the passphrase source throws comes through, and a missing key is named")
@@ -83,19 +83,21 @@ struct KeyPairTests {
         let folder = try TemporaryFolder("keys")
         let locked = folder.file("locked.pem")
         try write(KeyPair.generate(.ed25519).pem(passphrase: Self.secret), to: locked)
-        #expect(throws: NoTerminal.self) { try KeySource.open(locked) { throw NoTerminal() } }
-        #expect(throws: TrustError(.keyNotFound, "")) { try KeySource.open(folder.file("absent.pem")) { nil } }
-        #expect(throws: TrustError(.keyNotFound, "")) { try KeySource.open("pkcs11:object=absent") { nil } }
+        #expect(throws: NoTerminal.self) { try KeyLocation(locked).open { throw NoTerminal() } }
+        #expect(throws: TrustError(.keyNotFound, "")) { try KeyLocation(folder.file("absent.pem")).open { nil } }
+        #expect(throws: TrustError(.keyNotFound, "")) { try KeyLocation("nosuchscheme:a").open { nil } }
     }
 
     @Test(
         "a text is a path unless it begins with a scheme",
         arguments: [
-            ("/a/b.pem", true), ("b.pem", true), ("./a:b", true), ("a/b:c", true), ("C:key", true), ("file:/a", false),
-            ("pkcs11:token=x;object=y", false), ("handle:0x81000000", false), ("key with space:x", true),
-        ])
-    func kinds(text: String, isFile: Bool) {
-        #expect(KeySource(text) == (isFile ? .file(text) : .uri(text)))
+            ("/a/b.pem", nil, false), ("b.pem", nil, false), ("./a:b", nil, false), ("a/b:c", nil, false),
+            ("C:key", nil, false), ("file:/a", "file", false), ("pkcs11:token=x;object=y", "pkcs11", true),
+            ("PKCS11:token=x", "pkcs11", true), ("handle:0x81000000", "handle", true), ("key with space:x", nil, false),
+        ] as [(String, String?, Bool)])
+    func kinds(text: String, scheme: String?, isToken: Bool) {
+        #expect(KeyLocation(text).scheme == scheme)
+        #expect(KeyLocation(text).isToken == isToken)
     }
 
     @Test(

@@ -17,23 +17,35 @@ struct TrustInit: AsyncParsableCommand {
             Examples:
               martlet trust init --namespace clinic --keys /media/usb/keys
               martlet trust init --namespace clinic --namespace legal --passphrase-file pass
+              martlet trust init --root-key 'pkcs11:token=owner;object=root' \\
+                --key-for 'clinic=pkcs11:token=clinic;object=release'
             """)
 
     @Option(help: "A namespace to delegate to a publisher's key of its own; may be given several times.")
     var namespace: [String] = []
     @Option(help: "The folder for the private keys.", completion: .directory) var keys: String?
-    @OptionGroup var passphrase: PassphraseOptions
+    @Option(
+        help: "A private key of root that exists, e.g. in a token; without it one is made in --keys.",
+        completion: .file())
+    var rootKey: [KeyLocation] = []
+    @Option(help: "The same for targets.", completion: .file()) var targetsKey: [KeyLocation] = []
+    @Option(
+        help: "NAMESPACE=KEY: a namespace to delegate to a publisher's key that exists; may be given several times.",
+        transform: NamespaceKey.init)
+    var keyFor: [NamespaceKey] = []
+    @OptionGroup var newKeys: NewKeyOptions
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
-        guard Set(namespace).count == namespace.count else {
+        let all = namespace + keyFor.map(\.namespace)
+        guard Set(all).count == all.count else {
             throw ValidationError("A namespace is given twice.")
         }
     }
 
     func run() async throws {
         // Before a key is made: a namespace called `root` would share root's key.
-        for name in namespace { _ = try NamespaceLayout(name) }
+        for name in namespace + keyFor.map(\.namespace) { _ = try NamespaceLayout(name) }
         let session = try options.session()
         guard try await session.registry.status().metadataVersions[RootMetadata.type] == nil else {
             throw CommandError(
@@ -41,28 +53,26 @@ struct TrustInit: AsyncParsableCommand {
                 remedy: "Ask whoever made it for its digest, and believe it with `martlet trust pin DIGEST`.")
         }
         let folder = OfflineKeys(folder: keys ?? ClientConfiguration.keyFolder)
-        // One ceremony, one passphrase: asked for when the first key needs it.
-        var asked: [UInt8]??
-        func secret() throws -> [UInt8]? {
-            if let asked { return asked }
-            let answer = try passphrase.passphrase(for: "the offline keys", isNew: true)
-            asked = .some(answer)
-            return answer
-        }
-        let root = try folder.open("root", passphrase: secret)
-        let targets = try folder.open("targets", passphrase: secret)
+        let root = try owners(rootKey, "root", folder)
+        let targets = try owners(targetsKey, "targets", folder)
+        var locations: [String: String] = [:]
         var signers: [NamespaceSigners] = []
         for name in namespace {
-            signers.append(NamespaceSigners(namespace: name, key: try folder.open(name, passphrase: secret)))
+            locations[name] = folder.location(name).text
+            signers.append(NamespaceSigners(namespace: name, key: try newKeys.open(name, in: folder)))
+        }
+        for known in keyFor {
+            locations[known.namespace] = known.key.text
+            signers.append(NamespaceSigners(namespace: known.namespace, key: try newKeys.open(known.key)))
         }
         let ceremony = TrustCeremony(operators: session.registry, clock: systemClock)
-        let result = try await ceremony.run(root: [root], targets: [targets], namespaces: signers)
+        let result = try await ceremony.run(root: root, targets: targets, namespaces: signers)
         var stored = session.stored
         stored.server = session.server
         stored.token = session.token
         stored.authority = session.authority
         stored.rootDigest = result.rootDigest
-        stored.keys = Dictionary(uniqueKeysWithValues: namespace.map { ($0, folder.path($0)) })
+        stored.keys = locations
         try stored.save(options.configurationPath)
         try options.printer.say(["rootDigest": result.rootDigest.text, "keys": folder.folder]) { _ in
             """
@@ -70,5 +80,9 @@ struct TrustInit: AsyncParsableCommand {
             Private keys: \(folder.folder). Keep root.pem and targets.pem offline, and a copy of both.
             """
         }
+    }
+    /// The keys that are named, else the one in the folder, made where it is absent.
+    private func owners(_ given: [KeyLocation], _ name: String, _ folder: OfflineKeys) throws -> [KeyPair] {
+        given.isEmpty ? [try newKeys.open(name, in: folder)] : try newKeys.existing.open(given)
     }
 }

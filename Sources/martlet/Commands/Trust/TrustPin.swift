@@ -2,6 +2,7 @@ import ArgumentParser
 import MartletTypes
 import Publishing
 import RegistryClient
+import Trust
 
 struct TrustPin: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -13,19 +14,14 @@ struct TrustPin: AsyncParsableCommand {
             """)
 
     @Argument(help: "The digest of the first root metadata.", transform: Digest.init) var digest: Digest
-    @Option(help: "NAMESPACE=KEY: which private key publishes there; may be given several times.")
-    var keyFor: [String] = []
+    @Option(
+        help: "NAMESPACE=KEY: which private key publishes there; may be given several times.",
+        transform: NamespaceKey.init)
+    var keyFor: [NamespaceKey] = []
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
-        var keys: [String: String] = [:]
-        for text in keyFor {
-            let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
-            guard parts.count == 2 else {
-                throw InvalidValue(kind: "--key-for", value: text, rule: "NAMESPACE=KEY, e.g. clinic=keys/clinic.pem")
-            }
-            keys[parts[0]] = parts[1]
-        }
+        let keys = Dictionary(keyFor.map { ($0.namespace, $0.key.text) }) { $1 }
         let session = try options.session()
         _ = try await TrustAnchor.root(http: session.http, expecting: digest)
         var stored = session.stored

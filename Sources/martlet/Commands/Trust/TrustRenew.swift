@@ -22,9 +22,10 @@ struct TrustRenew: AsyncParsableCommand {
     @Option(help: "A namespace to renew; without it every one whose key is known here.") var namespace: [String] = []
     @Option(help: "Renew what ends within this time (default: 10d).", transform: TimeSpan.init)
     var within = TimeSpan(seconds: Int64(MetadataRoles.warningDays) * 86_400)
-    @Option(help: "The owner's private key of targets, to renew those.", completion: .file()) var targetsKey: [String] =
+    @Option(help: "The owner's private key of targets, to renew those.", completion: .file()) var targetsKey:
+        [KeyLocation] = []
+    @Option(help: "The owner's private key of root, to renew that.", completion: .file()) var rootKey: [KeyLocation] =
         []
-    @Option(help: "The owner's private key of root, to renew that.", completion: .file()) var rootKey: [String] = []
     @OptionGroup var publisher: PublisherOptions
     @OptionGroup var options: GlobalOptions
 
