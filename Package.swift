@@ -64,6 +64,7 @@ let package = Package(
         system("CCurl", pkgConfig: "libcurl", apt: "libcurl4-openssl-dev"),
         system("CLibcrypto", pkgConfig: "libcrypto", apt: "libssl-dev"),
         system("CSQLite", pkgConfig: "sqlite3", apt: "libsqlite3-dev"),
+        system("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CProcess", exclude: ["README.md"]),
         .target(
             name: "RegistryAssets",
@@ -81,7 +82,7 @@ let package = Package(
         library("BundleFormat", ["MartletTypes", "CArchive"]),
         library("TUF", ["MartletTypes", "CLibcrypto"]),
         library("DeviceProfiles", ["MartletTypes"]),
-        library("Telemetry", ["MartletTypes"]),
+        library("Telemetry", ["MartletTypes", "CZstd"]),
         library("RolloutEngine", ["MartletTypes"]),
 
         // Layer 3

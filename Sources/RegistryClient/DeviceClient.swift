@@ -54,11 +54,14 @@ package struct DeviceClient: Sendable {
         try await api.send(DeviceRoutes.reports, body: batch, as: ReportReceipt.self)
     }
 
-    /// Sends one OTLP export (JSON); the registry drops a sequence number that it has.
-    package func telemetry(_ export: [UInt8], journal: JournalID, sequence: Int64) async throws(ClientError) {
+    /// Sends one OTLP export (JSON, in this content coding); the registry drops a sequence number that it has.
+    package func telemetry(
+        _ export: [UInt8], coding: String? = nil, journal: JournalID, sequence: Int64
+    ) async throws(ClientError) {
         var call = api.call(DeviceRoutes.telemetry)
         call.body = .bytes(export)
         call.fields[.contentType] = "application/json"
+        if let coding { call.fields[.contentEncoding] = coding }
         if let journalName = HTTPField.Name(MartletFields.journal),
             let sequenceName = HTTPField.Name(MartletFields.sequence)
         {

@@ -231,7 +231,8 @@ import Trust
         let device = try await SimulatedDevice("box-1", at: registry)
         let export = try TelemetrySample.export(device.name, at: registry.clock.now)
         try await device.client.telemetry(export, journal: device.journal, sequence: 1)
-        try await device.client.telemetry(export, journal: device.journal, sequence: 1)
+        try await device.client.telemetry(
+            CompressedExport.compressing(export), coding: "zstd", journal: device.journal, sequence: 1)
         let points = try await registry.admin.telemetry(["device": "box-1", "slot": "triage"])
         #expect(points.map(\.requests) == [7])
         #expect(points.first?.release?.text == "clinic/triage/1.0.0")
@@ -241,6 +242,15 @@ import Trust
         await expectProblem(400, "invalidDocument") {
             try await device.client.telemetry(Array("{".utf8), journal: device.journal, sequence: 2)
         }
+        await expectProblem(400, "invalidDocument") {
+            try await device.client.telemetry(export, coding: "zstd", journal: device.journal, sequence: 2)
+        }
+        await expectProblem(415, "unsupportedMediaType") {
+            try await device.client.telemetry(export, coding: "br", journal: device.journal, sequence: 2)
+        }
+        try await device.client.telemetry(
+            CompressedExport.compressing(export), coding: "zstd", journal: device.journal, sequence: 2)
+        #expect(try await registry.admin.telemetry(["device": "box-1", "slot": "triage"]).map(\.requests) == [14])
         await expectProblem(400, "badRequest") { _ = try await registry.admin.telemetry(["minutes": "0"]) }
         await expectProblem(400, "invalidValue") { _ = try await registry.admin.telemetry(["device": "Box 1"]) }
         try await registry.stop()

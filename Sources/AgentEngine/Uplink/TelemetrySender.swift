@@ -77,7 +77,8 @@ package struct TelemetrySender: Service {
             device: source.device, agentVersion: MartletVersion.text, profile: source.profile,
             intervals: await source.intervals(), samples: [await source.sample()])
         do {
-            let dropped = try await journal.spool(try JSONText.encode(export), budget: budget)
+            let dropped = try await journal.spool(
+                CompressedExport.compressing(try JSONText.encode(export)), budget: budget)
             if dropped > 0 {
                 logger.warning("measurements dropped: their budget is full", metadata: ["exports": "\(dropped)"])
             }

@@ -1,6 +1,7 @@
 package import MartletAPI
 package import MartletTypes
 internal import RegistryClient
+internal import Telemetry
 
 /// The registry as those see it who tell it something.
 package protocol UplinkPeer: Sendable {
@@ -15,7 +16,8 @@ extension RegistryLink: UplinkPeer {
     }
 
     package func telemetry(_ export: [UInt8], journal: JournalID, sequence: Int64) async throws {
-        try await device().telemetry(export, journal: journal, sequence: sequence)
+        let coding = CompressedExport.isCompressed(export) ? CompressedExport.contentCoding : nil
+        try await device().telemetry(export, coding: coding, journal: journal, sequence: sequence)
     }
 
     package func put(_ inventory: Inventory) async throws {
@@ -36,7 +38,7 @@ struct UplinkFailure {
             asked = nil
             return
         }
-        isContentRefused = [400, 413, 422].contains(error.status)
+        isContentRefused = [400, 413, 415, 422].contains(error.status)
         asked = error.retryAfterSeconds.map { .seconds($0) }
     }
 }

@@ -10,10 +10,11 @@ extension DeviceService {
     func keepTelemetry(_ exchange: Exchange) async throws {
         let device = try exchange.device
         let headers = exchange.request.headers
-        if let encoding = headers[.contentEncoding], encoding.lowercased() != "identity" {
+        let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
+        guard ["identity", CompressedExport.contentCoding].contains(coding) else {
             throw ServerError(
-                415, "unsupportedMediaType", "Exports are taken uncompressed.",
-                remedy: "Send it without Content-Encoding.",
+                415, "unsupportedMediaType", "Exports are taken plain or in zstd.",
+                remedy: "Send it with Content-Encoding: zstd, or without one.",
                 field: "Content-Encoding")
         }
         guard let text = headers[.martletJournal], let journal = try? JournalID(text) else {
@@ -24,8 +25,11 @@ extension DeviceService {
             throw ServerError.badRequest(
                 "The sequence number is missing or not above 0.", field: MartletFields.sequence)
         }
-        let rows = TelemetryRollup.rows(
-            of: try OTLP.MetricsRequest(json: try await exchange.body(limit: Limits.telemetryBodyBytes)))
+        var body = try await exchange.body(limit: Limits.telemetryBodyBytes)
+        if coding == CompressedExport.contentCoding {
+            body = try CompressedExport.expanding(body, limit: Limits.telemetryBodyBytes)
+        }
+        let rows = TelemetryRollup.rows(of: try OTLP.MetricsRequest(json: body))
         let core = core
         let isTaken = try await core.database.write { sql -> Bool in
             guard try DeviceStore(sql).noteJournal(device, journal, now: core.clock()) else { return false }
