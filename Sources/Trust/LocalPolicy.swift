@@ -24,6 +24,8 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
     package var agentNamespace: String?
     /// Installing from a file without an assignment.
     package var offlineInstall: OfflineInstall
+    /// Keys by pattern of repositories, of which one must have signed the model: see `modelSignatures(for:)`.
+    package var modelSignatures: [String: [ModelSignatureKey]] = [:]
 
     package init(
         slots: [SlotName: [String]] = [:], otherSlots: [String] = [], maxContextTokens: Int = 32_768,
@@ -42,7 +44,7 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case slots, otherSlots, maxContextTokens, maxParallelRequests, maxThreads, engineNamespace, agentNamespace
-        case offlineInstall
+        case offlineInstall, modelSignatures
     }
 
     /// Absent members take their defaults; a member that is present but wrong is an error.
@@ -59,6 +61,8 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
         agentNamespace = try container.decodeIfPresent(String.self, forKey: .agentNamespace)
         offlineInstall =
             try container.decodeIfPresent(OfflineInstall.self, forKey: .offlineInstall) ?? base.offlineInstall
+        modelSignatures =
+            try container.decodeIfPresent([String: [ModelSignatureKey]].self, forKey: .modelSignatures) ?? [:]
     }
 
     /// Why the policy refuses an assignment of a slot; nil where it allows it.
@@ -83,7 +87,7 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
         return nil
     }
 
-    private static func matches(_ pattern: String, _ repository: RepositoryName) -> Bool {
+    static func matches(_ pattern: String, _ repository: RepositoryName) -> Bool {
         if pattern.hasSuffix("/*") { return repository.text.hasPrefix(pattern.dropLast()) }
         return pattern == repository.text
     }

@@ -14,6 +14,8 @@ package struct TrustError: MartletError, Equatable {
         case badPassphrase
         /// The file, descriptor or credential that should hold the passphrase cannot be read.
         case passphraseUnreadable
+        /// A URI with a PIN in it, which others can read in the list of processes.
+        case pinInURI
         /// The engine or provider that speaks to the token cannot be loaded.
         case tokenUnavailable
         /// The private key cannot be copied out of its token.
@@ -28,6 +30,8 @@ package struct TrustError: MartletError, Equatable {
         case keyMismatch
         /// A host name or address that a certificate cannot hold.
         case badHost
+        /// A model signature that cannot be read, or is by no key that counts.
+        case badModelSignature
         /// A row that cannot enter the audit log.
         case badAuditEntry
         /// libcrypto failed where it should not.
@@ -52,12 +56,14 @@ package struct TrustError: MartletError, Equatable {
         case .keyUnreadable: "Give a PKCS#8 PEM file with one private key."
         case .passphraseNeeded: "Give the passphrase at the prompt, by file descriptor, or as a systemd credential."
         case .passphraseUnreadable: "Check the name and who may read it; the passphrase is the first line."
+        case .pinInURI: "Take the PIN out, give it as a passphrase is given, and change it."
         case .tokenUnavailable: "Install what speaks to the token, see docs/keys.md, and check that it is plugged in."
         case .keyInToken: "Name the key by its URI wherever it is used."
         case .badPassphrase: "Try again with the right passphrase."
         case .unsupportedKey: "Use an Ed25519 or ECDSA P-256 key."
         case .badHost: "Use a DNS name or an IP address without port."
         case .badRequest: "Make the request anew with the device's own key."
+        case .badModelSignature: "Sign the files as they are published, with `martlet attach` or the tool model-signing."
         default: ""
         }
     }
@@ -85,6 +91,10 @@ package enum TrustLimits {
     package static let hostsPerCertificate = 64
     /// A common name: X.520's upper bound.
     package static let commonNameBytes = 64
+    /// A model signature in its bundle: 256 files with long names are under 64 KiB.
+    package static let modelSignatureBytes = 512 * 1024
+    /// Files that one model signature lists: four times the layers of a variant, for folders with more beside.
+    package static let modelFiles = 1024
     /// The canonical form of one audit row.
     package static let auditRowBytes = 64 * 1024
     /// A signed checkpoint of the audit log: under 1 KiB with a few signatures.
