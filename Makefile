@@ -44,7 +44,8 @@ test: bootstrap ## Build and run every test; FILTER=name for some
 	$(TEST)
 
 .PHONY: test-full
-test-full: bootstrap ## The same tests at full counts (SCALE=25), and the slow ones
+test-full: ## The same tests at full counts (SCALE=25), and the slow ones
+	@scripts/bootstrap.sh full
 	$(BUILD)
 	MARTLET_SCALE=$(SCALE) $(TEST)
 

@@ -184,7 +184,7 @@ let package = Package(
         tests("MartletAPI", ["MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes]),
         tests(
             "RegistryClient",
-            ["RegistryClient", "MartletAPI", "MartletTypes", "TestSupport", httpTypes, nioCore, nioPosix]),
+            ["RegistryClient", "MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes, nioCore, nioPosix]),
         tests(
             "RegistryStore",
             [

@@ -3,6 +3,7 @@
 #
 #   bootstrap.sh           packages, llama-server and the demo's base model
 #   bootstrap.sh build     only what building needs
+#   bootstrap.sh full      the first, and what tests at full counts use: tokens and a TPM in software
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -19,4 +20,9 @@ if [ "${1:-}" != build ]; then
     # To stderr: what they print is for callers that want the path.
     "$root/scripts/get-llama.sh" >/dev/null
     "$root/scripts/get-model.sh" >/dev/null
+fi
+
+if [ "${1:-}" = full ]; then
+    # A PKCS#11 token and a TPM made of software, and what OpenSSL needs to speak to them (docs/keys.md).
+    need_packages softhsm2 opensc libengine-pkcs11-openssl swtpm tpm2-openssl tpm2-tools libtss2-tcti-swtpm0
 fi

@@ -38,21 +38,20 @@ package struct HTTPClientConfiguration: Sendable {
     }
 }
 
-/// A certificate with its private key. The key goes to libcurl as PEM in memory, never through a file; a key that
-/// cannot leave its token will be handed over as an `EVP_PKEY` in `Transfer.applyTLS`.
+/// A certificate with its private key, which goes to libcurl as an `EVP_PKEY`: it may stay in a token.
 package struct ClientIdentity: Sendable, CustomStringConvertible {
     let certificatePEM: [UInt8]
-    let keyPEM: [UInt8]
+    let key: KeyPair
 
-    /// A certificate (or chain, leaf first) and its unencrypted PKCS#8 key, both PEM.
-    package init(certificatePEM: [UInt8], keyPEM: [UInt8]) {
+    /// A certificate (or chain, leaf first) in PEM and its key.
+    package init(certificatePEM: [UInt8], key: KeyPair) {
         self.certificatePEM = certificatePEM
-        self.keyPEM = keyPEM
+        self.key = key
     }
 
-    /// A certificate (or chain, leaf first) in PEM and its key. Throws for a key that cannot leave its token.
-    package init(certificatePEM: [UInt8], key: KeyPair) throws {
-        self.init(certificatePEM: certificatePEM, keyPEM: try key.pem())
+    /// A certificate (or chain, leaf first) and its unencrypted PKCS#8 key, both PEM. Throws `TrustError`.
+    package init(certificatePEM: [UInt8], keyPEM: [UInt8]) throws {
+        self.init(certificatePEM: certificatePEM, key: try KeyPair(pem: keyPEM))
     }
 
     /// Says nothing, because one half is secret.

@@ -1,5 +1,6 @@
 internal import CCurl
 internal import HTTPTypes
+internal import Trust
 
 extension Transfer {
     /// A libcurl handle with every option set; called on the loop's thread.
@@ -74,11 +75,9 @@ extension Transfer {
             options.set(CURLOPT_CAINFO, text: nil)
             options.set(CURLOPT_CAINFO_BLOB, blob: authority)
         }
-        if let identity = configuration.identity {
-            options.set(CURLOPT_SSLCERTTYPE, text: "PEM")
-            options.set(CURLOPT_SSLCERT_BLOB, blob: identity.certificatePEM)
-            options.set(CURLOPT_SSLKEYTYPE, text: "PEM")
-            options.set(CURLOPT_SSLKEY_BLOB, blob: identity.keyPEM)
+        if configuration.identity != nil {
+            let context = Unmanaged.passUnretained(self).toOpaque()
+            options.check(martlet_curl_on_tls(options.easy, Self.onTLS, context))
         }
     }
 
@@ -97,6 +96,16 @@ extension Transfer {
 
     private static func transfer(_ context: UnsafeMutableRawPointer) -> Transfer {
         Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+    }
+
+    private static let onTLS: martlet_curl_tls = { _, tls, context in
+        guard let context, let tls, let identity = transfer(context).configuration.identity else {
+            return CURLE_SSL_CERTPROBLEM
+        }
+        let isTaken = identity.key.withEVP { key in
+            identity.certificatePEM.withUnsafeBytes { martlet_tls_present(tls, $0.baseAddress, $0.count, key) }
+        }
+        return isTaken == 1 ? CURLE_OK : CURLE_SSL_CERTPROBLEM
     }
 
     private static let onHeader: martlet_curl_data = { bytes, size, count, context in

@@ -21,12 +21,8 @@ package struct KeyPair: Signer {
     /// Takes over a key; throws `unsupportedKey` for other kinds.
     init(handle: KeyHandle) throws {
         self.handle = handle
-        let der = try handle.provider.lock {
-            try Libcrypto.bytes("i2d_PUBKEY") { i2d_PUBKEY_bio($0, handle.pointer) }
-        }
-        // Read back by the standard provider: a token's own may write the same key in other ways.
-        (kind, publicKey) = try Self.publicHalf(ofDER: der)
-        publicKeyDER = der
+        (kind, publicKey) = try Self.publicHalf(of: handle.pointer)
+        publicKeyDER = try Libcrypto.bytes("i2d_PUBKEY") { i2d_PUBKEY_bio($0, handle.pointer) }
     }
 
     /// Whether the private half stays in hardware, so that `pem` cannot give it.
@@ -52,27 +48,21 @@ package struct KeyPair: Signer {
         let context = try Libcrypto.check(EVP_MD_CTX_new(), "EVP_MD_CTX_new")
         defer { EVP_MD_CTX_free(context) }
         let digest = kind == .ecdsaP256 ? "SHA256" : nil
-        return try handle.provider.exclusively { library in
-            try Libcrypto.check(
-                EVP_DigestSignInit_ex(context, nil, digest, library, nil, handle.pointer, nil), "EVP_DigestSignInit")
-            var length = 0
-            try Libcrypto.check(EVP_DigestSign(context, nil, &length, message, message.count), "EVP_DigestSign")
-            var signature = [UInt8](repeating: 0, count: length)
-            try Libcrypto.check(EVP_DigestSign(context, &signature, &length, message, message.count), "EVP_DigestSign")
-            return Array(signature.prefix(length))
-        }
+        try Libcrypto.check(
+            EVP_DigestSignInit_ex(context, nil, digest, nil, nil, handle.pointer, nil), "EVP_DigestSignInit")
+        var length = 0
+        try Libcrypto.check(EVP_DigestSign(context, nil, &length, message, message.count), "EVP_DigestSign")
+        var signature = [UInt8](repeating: 0, count: length)
+        try Libcrypto.check(EVP_DigestSign(context, &signature, &length, message, message.count), "EVP_DigestSign")
+        return Array(signature.prefix(length))
     }
 
     /// Lends the `EVP_PKEY *` to libcurl or X.509 functions; it must not be kept without a reference of one's own.
     package func withEVP<Value>(_ body: (OpaquePointer) throws -> Value) rethrows -> Value {
-        try handle.provider.lock { try withExtendedLifetime(handle) { try body(handle.pointer) } }
+        try withExtendedLifetime(handle) { try body(handle.pointer) }
     }
 
-    /// Runs what may use a lent `EVP_PKEY *` while nothing else of this process speaks to the key's hardware.
-    package func exclusively<Value>(_ body: () throws -> Value) rethrows -> Value {
-        try handle.provider.lock(body)
-    }
-
+    /// The same of a key as SubjectPublicKeyInfo in DER.
     static func publicHalf(ofDER der: [UInt8]) throws -> (Kind, PublicKey) {
         try Libcrypto.reading(der) { bio in
             guard let key = d2i_PUBKEY_bio(bio, nil) else {

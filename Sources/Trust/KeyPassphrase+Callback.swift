@@ -19,6 +19,14 @@ final class PassphraseCallback {
         try Libcrypto.check(UI_UTIL_wrap_read_pem_callback(passphraseCallback, 0), "UI_UTIL_wrap_read_pem_callback")
     }
 
+    /// Asks now, for what takes a text; throws `passphraseNeeded` where there is none.
+    func text() throws -> String {
+        wasAsked = true
+        guard let secret = try provide() else { throw TrustError(.passphraseNeeded, "The token's PIN is needed.") }
+        wasGiven = true
+        return String(decoding: secret, as: UTF8.self)
+    }
+
     fileprivate func answer(into buffer: UnsafeMutablePointer<CChar>, size: Int32) -> Int32 {
         wasAsked = true
         do {

@@ -1,7 +1,7 @@
 internal import CLibcrypto
-private import Glibc
+internal import Synchronization
 
-/// Which of OpenSSL's providers implement a key.
+/// Which of OpenSSL's providers open a key.
 ///
 /// A TPM's provider has a library context of its own: in the common one it would offer its slow digests and random
 /// numbers to the whole process.
@@ -10,69 +10,66 @@ enum CryptoProvider: Sendable, Hashable {
     case standard
     /// `tpm2` (tpm2-openssl), for keys that a TPM 2.0 holds or has wrapped.
     case tpm
-
-    /// Runs `body` with the library context to work in (nil is the common one), and alone where that is needed.
-    ///
-    /// Throws `tokenUnavailable` where the provider cannot be loaded; the next call tries again.
-    func exclusively<Value>(_ body: (OpaquePointer?) throws -> Value) throws -> Value {
-        switch self {
-        case .standard: try body(nil)
-        case .tpm: try TPMContext.turn.run { try body(try TPMContext.opened()) }
-        }
-    }
-
-    /// Runs `body` while nobody else uses this provider's hardware through this process.
-    func lock<Value>(_ body: () throws -> Value) rethrows -> Value {
-        switch self {
-        case .standard: try body()
-        case .tpm: try TPMContext.turn.run(body)
-        }
-    }
 }
 
-/// The one connection of this process to the TPM.
-private enum TPMContext {
-    /// Version 1.1 of tpm2-openssl has one unguarded connection to the TPM for each library context. Recursive, because
-    /// the last reference to a key may go while the lock is held.
-    static let turn = RecursiveLock()
+/// The one connection of this process to its TPM.
+///
+/// Version 1.1 of tpm2-openssl does not guard the connection of a library context, so one caller at a time has it.
+enum TPMConnection {
+    /// What chooses the TPM's implementation of an algorithm where the standard one knows it too.
+    static let properties = "provider=tpm2"
 
-    /// Guarded by `turn`. Lives as long as the process: keys refer to it.
-    private nonisolated(unsafe) static var context: OpaquePointer?
+    /// Lives as long as the process: keys refer to it. The pointer is guarded by the lock.
+    fileprivate struct Context: @unchecked Sendable {
+        var pointer: OpaquePointer?
+        /// Keys that the TPM itself keeps, by URI. The TPM's software stack knows each under one number, and whoever
+        /// lets go of it takes it from all others: they are opened once and never let go of.
+        var keys: [String: TPMSigner] = [:]
+        var failed: [TPMSigner] = []
+    }
 
-    static func opened() throws -> OpaquePointer {
-        if let context { return context }
+    private static let context = Mutex(Context())
+
+    /// Runs `body` alone, with the library context to work in.
+    ///
+    /// Throws `tokenUnavailable` where the provider cannot be loaded; the next call tries again.
+    static func exclusively<Value: Sendable>(_ body: (OpaquePointer) throws -> Value) throws -> Value {
+        try context.withLock { try body(try $0.opened()) }
+    }
+
+    /// The key that the TPM keeps under `uri`: opened by `open`, or known from before.
+    static func key(_ uri: String, open: (OpaquePointer) throws -> TPMSigner) throws -> TPMSigner {
+        try context.withLock { context in
+            if let known = context.keys[uri] { return known }
+            let key = try open(try context.opened())
+            context.keys[uri] = key
+            return key
+        }
+    }
+
+    /// Opens a key anew next time, with a passphrase that may be right.
+    static func forget(_ key: TPMSigner) {
+        context.withLock { context in
+            guard let uri = context.keys.first(where: { $0.value === key })?.key else { return }
+            context.keys[uri] = nil
+            context.failed.append(key)
+        }
+    }
+
+    /// Runs `body` alone, where there is no need of a context.
+    static func lock(_ body: () -> Void) { context.withLock { _ in body() } }
+}
+
+extension TPMConnection.Context {
+    fileprivate mutating func opened() throws -> OpaquePointer {
+        if let pointer { return pointer }
         let made = try Libcrypto.check(OSSL_LIB_CTX_new(), "OSSL_LIB_CTX_new")
         guard OSSL_PROVIDER_load(made, "default") != nil, OSSL_PROVIDER_load(made, "tpm2") != nil else {
             let error = Libcrypto.failure(.tokenUnavailable, "OpenSSL's provider tpm2 does not start")
             OSSL_LIB_CTX_free(made)
             throw error
         }
-        context = made
+        pointer = made
         return made
-    }
-}
-
-/// A lock that its holder may take again.
-private final class RecursiveLock: @unchecked Sendable {
-    /// Used through pthread's functions alone; never moved.
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-
-    init() {
-        var attributes = pthread_mutexattr_t()
-        pthread_mutexattr_init(&attributes)
-        pthread_mutexattr_settype(&attributes, Int32(PTHREAD_MUTEX_RECURSIVE))
-        pthread_mutex_init(mutex, &attributes)
-        pthread_mutexattr_destroy(&attributes)
-    }
-
-    func run<Value>(_ body: () throws -> Value) rethrows -> Value {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return try body()
-    }
-
-    deinit {
-        pthread_mutex_destroy(mutex)
-        mutex.deallocate()
     }
 }

@@ -38,12 +38,19 @@ struct StoreKeySource: KeySource {
     var name: String { uri }
 
     func open(passphrase: () throws -> [UInt8]?) throws -> KeyPair {
-        try provider.exclusively { context in
-            try withoutActuallyEscaping(passphrase) { try load(PassphraseCallback($0), context) }
+        try withoutActuallyEscaping(passphrase) { passphrase in
+            let secret = PassphraseCallback(passphrase)
+            guard provider == .tpm else {
+                return try KeyPair(handle: KeyHandle(owning: try load(secret, nil)))
+            }
+            let open = { (context: OpaquePointer) in try TPMSigner(owning: try load(secret, context)) }
+            let signer =
+                KeyLocation(uri).isToken ? try TPMConnection.key(uri, open: open) : try TPMConnection.exclusively(open)
+            return try KeyPair(handle: try DelegatedKey.make(signer))
         }
     }
 
-    private func load(_ secret: PassphraseCallback, _ context: OpaquePointer?) throws -> KeyPair {
+    private func load(_ secret: PassphraseCallback, _ context: OpaquePointer?) throws -> OpaquePointer {
         let prompt = try secret.method()
         defer { UI_destroy_method(prompt) }
         return try withExtendedLifetime(secret) {
@@ -62,10 +69,12 @@ struct StoreKeySource: KeySource {
                 if OSSL_STORE_INFO_get_type(item) == Int32(OSSL_STORE_INFO_PKEY),
                     let key = OSSL_STORE_INFO_get1_PKEY(item)
                 {
-                    return try KeyPair(handle: KeyHandle(owning: key, of: provider))
+                    return key
                 }
             }
-            throw try secret.failure(what: uri)
+            let error = try secret.failure(what: uri)
+            let isAbsent = error.reason == .keyUnreadable && KeyLocation(uri).isToken
+            throw isAbsent ? TrustError(.keyNotFound, error.message) : error
         }
     }
 }

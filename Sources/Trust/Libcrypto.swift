@@ -7,13 +7,17 @@ enum Libcrypto {
 
     /// An error with libcrypto's own reason, the queue emptied.
     static func failure(_ reason: TrustError.Reason, _ what: String) -> TrustError {
-        let code = ERR_peek_last_error()
+        var data: UnsafePointer<CChar>?
+        var flags: Int32 = 0
+        let code = ERR_peek_last_error_data(&data, &flags)
+        // Tokens and TPMs tell what happened in the data alone.
+        let details = flags & ERR_TXT_STRING != 0 ? data.map { String(cString: $0) } ?? "" : ""
         ERR_clear_error()
         guard code != 0 else { return TrustError(reason, what + ".") }
         var buffer = [CChar](repeating: 0, count: 256)
         ERR_error_string_n(code, &buffer, buffer.count)
         let text = String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        return TrustError(reason, "\(what): \(text).")
+        return TrustError(reason, "\(what): \(text)\(details.isEmpty ? "" : " (" + details + ")").")
     }
 
     /// Unwraps what libcrypto returned.

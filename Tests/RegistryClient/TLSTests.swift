@@ -3,6 +3,7 @@ import HTTPTypes
 import RegistryClient
 import TestSupport
 import Testing
+import Trust
 
 /// `openssl s_server` with certificates made for the test: a TLS peer that is not ours.
 final class TLSPeer {
@@ -48,7 +49,17 @@ final class TLSPeer {
     func bytes(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: file(name)))) }
 
     func identity() throws -> ClientIdentity {
-        ClientIdentity(certificatePEM: try bytes("device.pem"), keyPEM: try bytes("device.key"))
+        try ClientIdentity(certificatePEM: try bytes("device.pem"), keyPEM: try bytes("device.key"))
+    }
+
+    /// A certificate by the test's authority for the key.
+    func identity(_ key: KeyPair) throws -> ClientIdentity {
+        let request = try CertificateRequest.make(key: key, commonName: "device")
+        try Data(request).write(to: URL(fileURLWithPath: file("token.csr")))
+        try run(
+            "x509", "-req", "-inform", "DER", "-in", file("token.csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"),
+            "-CAcreateserial", "-days", "2", "-extfile", file("device.ext"), "-out", file("token.pem"))
+        return ClientIdentity(certificatePEM: try bytes("token.pem"), key: key)
     }
 
     private func issue(_ name: String, _ extensions: String) throws {
@@ -75,7 +86,13 @@ final class TLSPeer {
 @Suite("TLS")
 struct TLSTests {
     private func outcome(_ peer: TLSPeer, _ configuration: HTTPClientConfiguration) async throws -> ClientError.Code? {
-        let client = try HTTPClient(origin: try peer.origin, configuration: configuration)
+        try await outcome(try peer.origin, configuration)
+    }
+
+    private func outcome(
+        _ origin: Origin, _ configuration: HTTPClientConfiguration
+    ) async throws -> ClientError.Code? {
+        let client = try HTTPClient(origin: origin, configuration: configuration)
         let code = try await clientCode {
             let reply = try await client.perform(HTTPCall(.get, "/"), limit: 1_000_000)
             #expect(reply.status == 200)
@@ -110,6 +127,58 @@ struct TLSTests {
         #expect(good == nil)
         #expect(absent == .certificateRefused)
         #expect(!"\(try peer.identity())".contains("PRIVATE"))
+    }
+
+    @Test("mutual TLS works with P-256 in memory, and a key that does not belong to the certificate is refused here")
+    func pairs() async throws {
+        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
+        let authority = try peer.bytes("ca.pem")
+        let identity = try peer.identity(try KeyPair.generate(.ecdsaP256))
+        let good = try await outcome(peer, .init(authorityPEM: authority, identity: identity))
+        #expect(good == nil)
+        let other = ClientIdentity(
+            certificatePEM: try peer.bytes("device.pem"), key: try KeyPair.generate(.ed25519))
+        let bad = try await outcome(peer, .init(authorityPEM: authority, identity: other))
+        #expect(bad == .tlsFailed)
+        let garbage = try await outcome(
+            peer,
+            .init(
+                authorityPEM: authority,
+                identity: ClientIdentity(certificatePEM: Array("none".utf8), key: try KeyPair.generate(.ed25519))))
+        #expect(garbage == .tlsFailed)
+    }
+
+    @Test(
+        "mutual TLS works with a key that never leaves its token",
+        .enabled(if: Installed.everything || SoftToken.isInstalled, "SoftHSM is not here: scripts/bootstrap.sh full"))
+    func token() async throws {
+        let scene = try await SoftToken.shared.value
+        try await expectHandshakes(try KeyLocation(scene.release).open { Array(scene.token.pin.utf8) })
+    }
+
+    @Test(
+        "mutual TLS works with a key that never leaves its TPM",
+        .enabled(if: Installed.everything || SoftTPM.isInstalled, "swtpm is not here: scripts/bootstrap.sh full"))
+    func tpm() async throws {
+        let scene = try await SoftTPM.shared.value
+        try await expectHandshakes(try KeyLocation(scene.persistent).open { nil })
+        try await expectHandshakes(try KeyLocation(scene.wrapped).open { nil })
+    }
+
+    /// One client after another, and two at once.
+    private func expectHandshakes(_ key: KeyPair) async throws {
+        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
+        let configuration = HTTPClientConfiguration(
+            authorityPEM: try peer.bytes("ca.pem"), identity: try peer.identity(key))
+        for _ in 0..<3 {
+            let good = try await outcome(peer, configuration)
+            #expect(good == nil)
+        }
+        let origin = try peer.origin
+        async let first = outcome(origin, configuration)
+        async let second = outcome(origin, configuration)
+        let both = try await [first, second]
+        #expect(both == [nil, nil])
     }
 
     @Test("a peer that does not speak TLS is named")

@@ -58,7 +58,7 @@ final class SimulatedDevice: Sendable {
                 origin: registry.deviceOrigin,
                 configuration: .init(
                     authorityPEM: authority,
-                    identity: ClientIdentity(certificatePEM: Array(certificate.utf8), keyPEM: try key.pem()))))
+                    identity: ClientIdentity(certificatePEM: Array(certificate.utf8), key: key))))
     }
 
     static func pem(_ der: [UInt8], _ what: String = "CERTIFICATE REQUEST") -> String {

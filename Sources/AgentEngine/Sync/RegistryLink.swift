@@ -26,7 +26,7 @@ package actor RegistryLink {
             origin: Origin(identity.registry),
             configuration: HTTPClientConfiguration(
                 authorityPEM: Array(identity.authorities.joined(separator: "\n").utf8),
-                identity: ClientIdentity(certificatePEM: Array(identity.certificate.utf8), keyPEM: key),
+                identity: try ClientIdentity(certificatePEM: Array(identity.certificate.utf8), keyPEM: key),
                 maxReceiveSpeed: bandwidth?.bytes, userAgent: "martlet-agent/\(MartletVersion.text)"))
         client = made
         return made
