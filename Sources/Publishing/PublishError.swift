@@ -10,6 +10,8 @@ package struct PublishError: MartletError, Equatable {
         case versionExists
         /// The release to withdraw, or the base of an adapter, is not published.
         case unknownRelease
+        /// A higher floor stands, or somebody set one at the same time.
+        case floorExists
         /// A file cannot be read.
         case fileUnreadable
         /// A file is no GGUF, or one that nothing should load.
@@ -36,6 +38,12 @@ package struct PublishError: MartletError, Equatable {
         case keyFile
         /// The registry's root is not the one that this operator trusts.
         case rootMismatch
+        /// A bundle is not what its signatures say.
+        case bundleRefused
+        /// A bundle's time is over.
+        case bundleExpired
+        /// A model signature is over other files than those of the release.
+        case signatureUnfit
         /// Metadata has ended, so that nobody installs by it.
         case metadataEnded
     }
@@ -55,7 +63,7 @@ package struct PublishError: MartletError, Equatable {
 
     package var fault: ErrorFault {
         switch reason {
-        case .notVisible, .badRegistry, .rootMismatch, .metadataEnded: .peer
+        case .notVisible, .badRegistry, .rootMismatch, .metadataEnded, .bundleRefused, .bundleExpired: .peer
         case .keyFile: .environment
         default: .caller
         }
@@ -103,12 +111,21 @@ extension PublishError {
 
 /// Bounds of publishing.
 package enum PublishLimits {
-    /// Times an edit is applied again because another publisher was faster.
-    package static let conflictAttempts = 8
+    /// Times an edit is applied again because another publisher was faster: of as many who begin at once into one bin
+    /// the last comes through.
+    package static let conflictAttempts = 40
+    /// The longest pause before it is applied again: some rounds of a registry under load.
+    static let longestConflictPause = Duration.milliseconds(150)
+    /// A pause before the next attempt: somewhere up to a bound that doubles; `random` is 0 to 1.
+    static func conflictPause(_ attempt: Int, random: Double) -> Duration {
+        min(.milliseconds(10) * (1 << min(attempt, 6)), longestConflictPause) * random
+    }
     /// Bytes hashed between two reports of progress.
     static let hashStepBytes = 4 * 1024 * 1024
     /// Tokens of context for which a variant's least memory is computed: less is of no use to anyone.
     static let leastContextTokens = 512
     /// Memory of an engine beside weights and context, measured on llama-server with a model of two layers.
     static let engineBytes: Int64 = 24 * 1024 * 1024
+    /// Model signatures of one variant that are read to see whether a key signed it before.
+    static let knownSignatures = 32
 }

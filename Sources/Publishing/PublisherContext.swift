@@ -25,6 +25,11 @@ package struct PublisherContext: Sendable {
         self.clock = clock
     }
 
+    /// The same with other keys.
+    package func with(signers: [any Signer]) -> PublisherContext {
+        PublisherContext(operators: operators, oci: oci, tuf: tuf, signers: signers, clock: clock)
+    }
+
     /// Loads the newest verified metadata; what has ended is told with who can mend it.
     func refresh() async throws {
         do {
@@ -45,6 +50,17 @@ package struct PublisherContext: Sendable {
 
     /// Throws unless enough of the signers' keys are among the role's.
     func checkSigners(_ verifier: RoleVerifier, for role: String) throws(PublishError) {
+        let usable = try usableKeys(verifier, for: role)
+        guard usable >= verifier.threshold else {
+            throw PublishError(
+                .moreSignaturesNeeded,
+                "\(role) needs \(verifier.threshold) signatures and \(usable) of its keys are at hand.",
+                remedy: "Give as many --key options as signatures are needed.")
+        }
+    }
+
+    /// How many of the signers' keys are among the role's; throws where none is.
+    func usableKeys(_ verifier: RoleVerifier, for role: String) throws(PublishError) -> Int {
         let ours = Set(signers.map(\.publicKey.keyID))
         let usable = ours.intersection(verifier.keys.keys)
         guard !usable.isEmpty else {
@@ -56,12 +72,7 @@ package struct PublisherContext: Sendable {
                     ? "Use a key that signs for \(role), or ask the owner to delegate to this one."
                     : "Use the owner's key of \(role).")
         }
-        guard usable.count >= verifier.threshold else {
-            throw PublishError(
-                .moreSignaturesNeeded,
-                "\(role) needs \(verifier.threshold) signatures and \(usable.count) of its keys are at hand.",
-                remedy: "Give as many --key options as signatures are needed.")
-        }
+        return usable.count
     }
 
     /// Puts a signed role; false where another version came first.

@@ -35,7 +35,7 @@ package struct Renewal: Sendable {
     package func namespace(
         _ namespace: String, progress: @escaping @Sendable (PublishProgress) -> Void = { _ in }
     ) async throws -> [Renewed] {
-        try await refresh(despite: [])
+        try await context.refresh(despite: [])
         guard let role = try await context.tuf.role([namespace]),
             let verifier = try await context.tuf.role([])?.delegations?.verifier(for: namespace)
         else { throw PublishError.notDelegated(namespace) }
@@ -54,7 +54,7 @@ package struct Renewal: Sendable {
     package func topLevelTargets(
         progress: @escaping @Sendable (PublishProgress) -> Void = { _ in }
     ) async throws -> Renewed? {
-        try await refresh(despite: [.targets])
+        try await context.refresh(despite: [.targets])
         try context.checkSigners(await context.tuf.rootKeys(for: .targets), for: TargetsMetadata.type)
         let renewed = try await targets([], lifetime: MetadataLifetime.targets, progress)
         try await confirm([renewed].compactMap(\.self)) { _ in [] }
@@ -66,7 +66,7 @@ package struct Renewal: Sendable {
         progress: @escaping @Sendable (PublishProgress) -> Void = { _ in }
     ) async throws -> Renewed? {
         for attempt in 1...PublishLimits.conflictAttempts {
-            try await refresh(despite: [.root, .targets])
+            try await context.refresh(despite: [.root, .targets])
             try context.checkSigners(await context.tuf.rootKeys(for: .root), for: RootMetadata.type)
             let (root, now) = (await context.tuf.root, context.clock())
             guard root.expires - now < span else { return nil }
@@ -96,23 +96,10 @@ package struct Renewal: Sendable {
                 return Renewed(role, next)
             }
             // Another was faster: a publisher into this bin, or a second renewal.
-            try await context.tuf.refresh(now: Self.beforeAnyExpiry)
+            try await context.tuf.refresh(now: PublisherContext.beforeAnyExpiry)
         }
         throw PublishError.tooManyConflicts(role)
     }
-
-    /// Loads what the registry has: first as everyone does, so that an old snapshot is not taken for the current one,
-    /// then once more at a time when nothing had ended.
-    private func refresh(despite ended: Set<TopLevelRole>) async throws {
-        do {
-            try await context.tuf.refresh(now: context.clock())
-        } catch let error as TUFError where error.reason == .expired {
-            guard ended.contains(where: { $0.rawValue == error.role }) else { throw PublishError.ended(error) }
-        }
-        try await context.tuf.refresh(now: Self.beforeAnyExpiry)
-    }
-
-    private static let beforeAnyExpiry = Timestamp(seconds: 0)
 
     /// Looks whether the registry carries the new versions: it could have taken them and kept them back.
     private func confirm(_ renewed: [Renewed], chain: (String) -> [String]) async throws {

@@ -44,6 +44,52 @@ package struct OperatorClient: Sendable {
         }
     }
 
+    /// Makes the next key of a kind, not used before owners have signed for it; the same again where there is one.
+    package func makeOnlineKey(_ name: OnlineKeyName) async throws(ClientError) -> OnlineKeys {
+        try await api.send(
+            OperatorRoutes.makeOnlineKey, ["name": name.rawValue], body: [String: String](), as: OnlineKeys.self)
+    }
+
+    /// Puts several signed roles at once; `versionConflict` where another change came first.
+    package func change(_ change: TrustChange) async throws(ClientError) -> TrustReceipt {
+        try await api.send(OperatorRoutes.changeTrust, body: change, as: TrustReceipt.self)
+    }
+
+    /// Changes that wait for signatures, oldest first.
+    package func proposals() async throws(ClientError) -> [Proposal] {
+        try await api.list(OperatorRoutes.proposals, of: Proposal.self)
+    }
+
+    /// One of them.
+    package func proposal(_ id: String) async throws(ClientError) -> Proposal {
+        try await api.get(OperatorRoutes.proposal, ["proposal": id], as: Proposal.self)
+    }
+
+    /// Keeps a change until others have signed it.
+    package func propose(_ request: ProposalRequest) async throws(ClientError) -> ProposalAnswer {
+        try await api.send(OperatorRoutes.propose, body: request, as: ProposalAnswer.self)
+    }
+
+    /// Adds signatures; the change takes effect with the last one that is needed.
+    package func sign(_ id: String, _ change: TrustChange) async throws(ClientError) -> ProposalAnswer {
+        try await api.send(OperatorRoutes.signProposal, ["proposal": id], body: change, as: ProposalAnswer.self)
+    }
+
+    /// Withdraws one.
+    package func deleteProposal(_ id: String) async throws(ClientError) {
+        try await api.send(OperatorRoutes.deleteProposal, ["proposal": id])
+    }
+
+    /// Signs assignments, snapshot and timestamp for devices without a network.
+    package func signOffline(_ request: OfflineRequest) async throws(ClientError) -> OfflineSignatures {
+        try await api.send(OperatorRoutes.signOffline, body: request, as: OfflineSignatures.self)
+    }
+
+    /// Takes over metadata of another registry of the same owner; the same again changes nothing.
+    package func importMetadata(_ metadata: MetadataImport) async throws(ClientError) -> MetadataImportReceipt {
+        try await api.send(OperatorRoutes.importMetadata, body: metadata, as: MetadataImportReceipt.self)
+    }
+
     // MARK: - Releases
 
     /// All releases, of one repository where given, newest first.

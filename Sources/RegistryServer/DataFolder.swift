@@ -14,6 +14,8 @@ struct DataFolder: Sendable {
     var database: String { path + "/registry.sqlite" }
     var blobs: String { path + "/blobs" }
     var keys: String { path + "/keys" }
+    /// There while a restore is not finished.
+    var restoring: String { path + "/restoring" }
     var addresses: String { path + "/run/addresses.json" }
 
     /// The hold on a data folder; ends with the process or with `release`.
@@ -92,16 +94,36 @@ struct DataFolder: Sendable {
             unlink(temporary)
             throw error
         }
-        guard rename(temporary, file) == 0 else {
-            let failure = Self.failure("rename", file)
+        do {
+            try move(temporary, to: file)
+        } catch {
             unlink(temporary)
-            throw failure
+            throw error
         }
-        let folder = String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)])
+    }
+
+    /// Gives a file the name of another, which is gone then, so that it stays so after a crash.
+    func move(_ file: String, to name: String) throws {
+        guard rename(file, name) == 0 else { throw Self.failure("rename", file) }
+        let folder = String(name[..<(name.lastIndex(of: "/") ?? name.startIndex)])
         let handle = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard handle >= 0 else { throw Self.failure("open", folder) }
         defer { close(handle) }
         guard fsync(handle) == 0 else { throw Self.failure("sync", folder) }
+    }
+
+    /// The names in a folder.
+    func names(in folder: String) throws -> [String] {
+        guard let handle = opendir(folder) else { throw Self.failure("list", folder) }
+        defer { closedir(handle) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
     }
 
     /// Removes a file that may not be there.

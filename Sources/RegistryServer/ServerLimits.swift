@@ -35,10 +35,21 @@ enum ServerLimits {
     static let onlineWindow = Duration.seconds(60)
     /// Least time between two writes of one device's last sight.
     static let seenGranularity = Duration.seconds(15)
+    /// Between the revocation of a device and the end of its connections: enough to answer its parked poll.
+    static let cutDelay = Duration.milliseconds(250)
+    /// Namespaces, and fleets, that one token may be limited to.
+    static let tokenLimitNames = 64
+    /// Why an operator decided something: a sentence or two.
+    static let reasonBytes = 500
+    /// How soon a device that waits for approval asks again: an operator who approves it wants to see it come.
+    static let approvalPauseSeconds = 5
     /// How long a renewal nonce is good.
     static let nonceLife = Duration.seconds(60)
-    /// A device's certificate.
+    /// A device's certificate, unless the registry is told otherwise.
     static let deviceCertificateLife = Duration.seconds(90 * 86_400)
+    /// How long devices' certificates may be made to last: the least is for trials, at the most a stolen one is of use
+    /// for two years.
+    static let deviceCertificateLives = Duration.seconds(10)...Duration.seconds(730 * 86_400)
     /// How long after its end a known device's certificate still proves who asks for a new one.
     static let renewalGrace = Duration.seconds(2 * 365 * 86_400)
     /// The device listener's own certificate; renewed at two thirds of its life.
@@ -69,4 +80,14 @@ enum ServerLimits {
     static let idempotencyLife = Duration.seconds(86_400)
     /// Bytes of an idempotency key.
     static let idempotencyKeyBytes = 128
+    /// Signed roles in one change: root, targets, and the whole of a namespace with its 4096 bins.
+    static let rolesPerChange = 4100
+    /// Bytes of a change; a namespace's roles are small, its bins together may not be.
+    static let changeBytes = 64 * 1024 * 1024
+    /// Characters of the note on a change that waits for signatures.
+    static let noteCharacters = 200
+    /// Series of one family in the metrics: some hundred namespaces.
+    static let expirySeries = 5000
+    /// How long before the end of what a person must sign the log speaks of it, each day.
+    static let expiryNotice = Duration.seconds(10 * 86_400)
 }

@@ -17,6 +17,11 @@ struct Upkeep: Service {
                 }
             }
             group.addTask {
+                try await Heartbeat.each(.seconds(86_400), atOnce: true) {
+                    await Self.attempt("look what ends soon", core) { try await metadata.warnOfEnds() }
+                }
+            }
+            group.addTask {
                 try await Heartbeat.each(ServerLimits.seenGranularity) {
                     await Self.attempt("note when devices were seen", core) {
                         try await core.presence.flush(to: core.database)
@@ -31,6 +36,7 @@ struct Upkeep: Service {
                         _ = try await core.database.write {
                             try IdempotencyStore($0).prune(before: now - ServerLimits.idempotencyLife)
                         }
+                        _ = try await core.database.write { try JoinTokenStore($0).prune(before: now) }
                         _ = try await core.database.write {
                             try TelemetryStore($0).prune(
                                 before: now - .seconds(Int64(ServerLimits.telemetryMinutes) * 60))

@@ -18,4 +18,8 @@ package enum StoreLimits {
     package static let objectsPerRelease = 64 * 300
     /// Bytes of a stored answer under an idempotency key.
     package static let idempotentAnswerBytes = 256 * 1024
+    /// Changes that wait for signatures at once: each may hold the roles of a whole namespace.
+    package static let openProposals = 200
+    /// Manifests that one digest is found to be about, or part of one about: the empty configuration is in all.
+    package static let subjectsOfDigest = 256
 }

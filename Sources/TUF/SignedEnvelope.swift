@@ -22,7 +22,7 @@ package struct SignedEnvelope: Sendable {
     /// The signatures; key identifiers are distinct.
     package let signatures: [Signature]
     /// Fields beside `signed` and `signatures`.
-    private let unrecognized: [String: JSONValue]
+    let unrecognized: [String: JSONValue]
 
     init(signed: JSONValue, signatures: [Signature], unrecognized: [String: JSONValue] = [:]) {
         self.signed = signed
@@ -114,7 +114,7 @@ package struct SignedEnvelope: Sendable {
         }
     }
 
-    private static func message(of signed: JSONValue) throws(TUFError) -> [UInt8] {
+    static func message(of signed: JSONValue) throws(TUFError) -> [UInt8] {
         do {
             return try CanonicalJSON.encode(signed)
         } catch {

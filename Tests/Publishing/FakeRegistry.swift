@@ -98,11 +98,25 @@ final class FakeRegistry: Sendable {
                 let receipt = RoleReceipt(
                     role: role, version: Int64(state.roles[role]?.version ?? 0), snapshot: Int64(state.snapshot))
                 return .init(status: 200, body: try JSONText.encode(receipt))
+            case ("POST", "/api/v1/trust/changes"): return try change(request, &state)
             default: return .init(status: 404)
             }
         } catch {
             return .init(status: 400, body: Array("\(error)".utf8))
         }
+    }
+
+    private func change(_ request: SocketServer.Request, _ state: inout State) throws -> SocketServer.Answer {
+        let change = try JSONText.decode(TrustChange.self, from: request.body)
+        for (role, text) in change.roles where try !put(role, Array(text.utf8), &state) {
+            let problem = Problem(status: 409, code: "versionConflict", title: "Conflict", detail: "too late")
+            return .init(status: 409, body: try JSONText.encode(problem))
+        }
+        if !state.keepsBack { try sign(&state) }
+        let versions = change.roles.keys.map { ($0, Int64(state.roles[$0]?.version ?? 0)) }
+        let receipt = TrustReceipt(
+            roles: Dictionary(uniqueKeysWithValues: versions), snapshot: Int64(state.snapshot))
+        return .init(status: 200, body: try JSONText.encode(receipt))
     }
 
     @discardableResult

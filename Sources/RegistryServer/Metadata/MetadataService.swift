@@ -67,14 +67,14 @@ struct MetadataService: Sendable {
         let online: Set = [TopLevelRole.root.rawValue, TopLevelRole.snapshot.rawValue, TopLevelRole.timestamp.rawValue]
         var roles: [String: MetadataFileInfo] = [:]
         for row in try store.versions() where !online.contains(row.role) {
-            roles[row.role] = MetadataFileInfo(
-                version: Int(row.version), length: row.length, hashes: [row.digest.algorithm.rawValue: row.digest.hex])
+            // No hash: version and signature say which bytes are meant, and it would triple what a refresh costs.
+            roles[row.role] = MetadataFileInfo(version: Int(row.version), length: row.length)
         }
         let role = TopLevelRole.snapshot.rawValue
         let current = try store.currentVersion(of: role)
         let next = max(current ?? 0, accepted.snapshot) + 1
         let snapshot = MetadataRepository.snapshot(version: Int(next), now: now, roles: roles)
-        let bytes = try SignedEnvelope.sign(snapshot.json, by: [core.keyring.snapshot]).encoded()
+        let bytes = try SignedEnvelope.sign(snapshot.json, by: [try onlineKey(.snapshot, store, core)]).encoded()
         let stored = StoredMetadata(role: role, version: next, bytes: bytes, expires: snapshot.expires)
         try store.put(stored, replacing: current, now: now)
         try signTimestamp(over: stored, sql, core, now, above: accepted.timestamp)
@@ -91,10 +91,25 @@ struct MetadataService: Sendable {
         let next = max(current ?? 0, accepted) + 1
         let timestamp = MetadataRepository.timestamp(
             version: Int(next), now: now, snapshotVersion: Int(snapshot.version), snapshotBytes: snapshot.bytes)
-        let bytes = try SignedEnvelope.sign(timestamp.json, by: [core.keyring.timestamp]).encoded()
+        let bytes = try SignedEnvelope.sign(timestamp.json, by: [try onlineKey(.timestamp, store, core)]).encoded()
         try store.put(
             StoredMetadata(role: role, version: next, bytes: bytes, expires: timestamp.expires), replacing: current,
             now: now)
+    }
+
+    /// The key that the current root names for an online role.
+    static func onlineKey(
+        _ role: TopLevelRole, _ store: RoleStore, _ core: RegistryCore
+    ) throws -> KeyPair {
+        guard let bytes = try store.current(TopLevelRole.root.rawValue)?.bytes else { throw ServerError.noRoot }
+        let root: RootMetadata = try ChangeCheck.document(bytes, Limits.tufRootBytes)
+        guard let key = core.keyring.signer(for: role, in: root) else {
+            throw ServerError(
+                500, "wrongOnlineKey", "The root names a \(role.rawValue) key that is not in the data folder.",
+                remedy: "Restore the keys that belong to this database, or rotate \(role.rawValue) to a new key.",
+                fault: .environment)
+        }
+        return key
     }
 }
 

@@ -13,18 +13,23 @@ extension OperatorService {
             ("polls_parked", "Devices that wait in a poll.", core.presence.parkedCount),
             ("releases", "Releases published, blocked or yanked.", status.releases),
             ("rollouts_open", "Rollouts that are not over.", status.openRollouts),
+            ("proposals_pending", "Changes that wait for signatures.", try await proposalCount()),
             ("ready", "Whether devices can be served.", status.readiness == "ready" ? 1 : 0),
         ]
         for (name, help, value) in gauges {
             text += "# HELP martlet_registry_\(name) \(help)\n# TYPE martlet_registry_\(name) gauge\n"
             text += "martlet_registry_\(name) \(value)\n"
         }
-        text += "# HELP martlet_registry_metadata_expiry_seconds When a standard role's metadata ends, since 1970.\n"
+        text += "# HELP martlet_registry_metadata_expiry_seconds When a role's metadata ends, since 1970.\n"
         text += "# TYPE martlet_registry_metadata_expiry_seconds gauge\n"
-        for role in ["root", "targets", "snapshot", "timestamp"] {
-            guard let end = status.metadataExpiries[role] else { continue }
+        // Names of roles are public, and chosen by owners: a namespace with its bins is seventeen of them.
+        for (role, end) in status.metadataExpiries.sorted(by: { $0.key < $1.key }).prefix(ServerLimits.expirySeries) {
             text += "martlet_registry_metadata_expiry_seconds{role=\"\(role)\"} \(end.seconds)\n"
         }
         return text
+    }
+
+    private func proposalCount() async throws -> Int {
+        try await core.database.read { try ProposalStore($0).count() }
     }
 }
