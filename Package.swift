@@ -103,7 +103,7 @@ let package = Package(
         library("AgentStore", ["MartletTypes", "TUF", "Trust", "CSQLite"]),
         library(
             "ModelRuntime",
-            ["MartletTypes", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
+            ["MartletTypes", "BundleFormat", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
         ),
 
         // Layer 6
@@ -163,6 +163,14 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What the benchmark of trust needs: repositories of many releases, and one check as a device makes it.
+        .executableTarget(
+            name: "trust-bench",
+            dependencies: ["MartletTypes", "TUF", "Trust", "RegistryClient", argumentParser],
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         // A tool of developers, in no product: writes the generated Swift files (`make assets`).
         .executableTarget(
             name: "embed-assets",
@@ -195,13 +203,16 @@ let package = Package(
         tests("AgentStore", ["AgentStore", "BundleFormat", "TUF", "Trust", "MartletTypes", "TestSupport"]),
         tests(
             "ModelRuntime",
-            ["ModelRuntime", "DeviceProfiles", "Telemetry", "MartletTypes", "TestSupport", nioCore, nioPosix, nioHTTP1]
+            [
+                "ModelRuntime", "BundleFormat", "DeviceProfiles", "Telemetry", "MartletTypes", "TestSupport", nioCore,
+                nioPosix, nioHTTP1,
+            ]
         ),
         tests(
             "RegistryServer",
             [
                 "RegistryServer", "RegistryStore", "MartletAPI", "BundleFormat", "TUF", "Telemetry", "Trust",
-                "RegistryClient", "MartletTypes", "TestSupport", hummingbird, httpTypes, yams,
+                "Publishing", "RegistryClient", "MartletTypes", "TestSupport", hummingbird, httpTypes, logging, yams,
             ]
         ),
         tests(
@@ -235,8 +246,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TestSupport", "MartletTypes", "MartletAPI", "martlet", "martlet-registry", "martlet-agent",
-                "martlet-load",
+                "TestSupport", "MartletTypes", "MartletAPI", "TUF", "Trust", "RegistryClient", "CSQLite", "martlet",
+                "martlet-registry", "martlet-agent", "martlet-load", httpTypes, nioCore, nioHTTP1, nioPosix, nioSSL,
             ],
             path: "Tests/EndToEnd",
             swiftSettings: strict

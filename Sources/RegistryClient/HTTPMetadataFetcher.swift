@@ -7,15 +7,17 @@ package import Trust
 package struct HTTPMetadataFetcher: MetadataFetcher {
     private let http: HTTPClient
     private let prefix: String
+    private let deadline: Duration
 
-    /// Fetches below `prefix`, which ends with a slash.
-    package init(http: HTTPClient, prefix: String = "/tuf/") {
+    /// Fetches below `prefix`, which ends with a slash; `deadline` is how long one file may take.
+    package init(http: HTTPClient, prefix: String = "/tuf/", deadline: Duration = ClientLimits.metadataDeadline) {
         self.http = http
         self.prefix = prefix
+        self.deadline = deadline
     }
 
     package func fetch(_ path: String, limit: Int) async throws -> [UInt8]? {
-        let call = HTTPCall(.get, prefix + path, deadline: ClientLimits.metadataDeadline)
+        let call = HTTPCall(.get, prefix + path, deadline: deadline)
         let reply = try await http.perform(call, limit: limit)
         switch reply.status {
         case 200: return reply.body

@@ -3,14 +3,15 @@ package import MartletTypes
 /// How a namespace lies in the delegations (DESIGN section 4).
 ///
 /// Top-level `targets` delegates `clinic/…` to the role `clinic`, terminating; `clinic` delegates to hash bins
-/// `clinic-bin-0` … `clinic-bin-f` of the same keys and threshold; the bins hold the releases, `clinic/triage/1.2.0`.
+/// `clinic-bin-00` … `clinic-bin-7f` of the same keys and threshold; the bins hold the releases, `clinic/triage/1.2.0`.
 package struct NamespaceLayout: Sendable, Hashable {
     /// The namespace, e.g. `clinic`; also the name of its role.
     package let namespace: String
     /// The namespace has 2^bitLength bins.
     package let bitLength: Int
-    /// Sixteen bins: up to some thousands of releases a bin stays under 256 KiB, and a new namespace is 17 small files.
-    package static let defaultBitLength = 4
+    /// 128 bins: at 100,000 releases a bin is about 110 KB and snapshot's part 6 KB, so that a refresh stays well under
+    /// 256 KiB; a new namespace is 129 small files. See docs/decisions/0007-hash-bins.md.
+    package static let defaultBitLength = 7
     /// 4096 bins: snapshot names each of them, and stays under half a megabyte.
     package static let maxBitLength = 12
     /// Components of a release path that the delegation covers, because `*` does not cross `/`.

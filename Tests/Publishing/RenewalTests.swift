@@ -93,16 +93,16 @@ struct RenewalTests {
         try await withFixture { fixture in
             let renewal = Renewal(context: try fixture.context(), within: Self.day * 31)
             let renewed = try await renewal.namespace("clinic") { step in
-                guard step == .signing(role: "clinic-bin-3", attempt: 1) else { return }
+                guard step == .signing(role: "clinic-bin-03", attempt: 1) else { return }
                 fixture.registry.state.withLock {
-                    $0.beforePut.append { try? fixture.putRival(in: "clinic-bin-3", 0) }
+                    $0.beforePut.append { try? fixture.putRival(in: "clinic-bin-03", 0) }
                 }
             }
             #expect(renewed.count == 17)
-            #expect(renewed.first { $0.role == "clinic-bin-3" }?.version == 3)
+            #expect(renewed.first { $0.role == "clinic-bin-03" }?.version == 3)
             let tuf = try fixture.context().tuf
             try await tuf.refresh(now: PublishingFixture.now)
-            let bin = try await tuf.role(["clinic", "clinic-bin-3"])
+            let bin = try await tuf.role(["clinic", "clinic-bin-03"])
             #expect(bin?.version == 3 && bin?.targets["rival-0"] != nil)
         }
     }

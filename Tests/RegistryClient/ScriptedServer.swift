@@ -16,6 +16,8 @@ enum Step: Sendable {
     case send([UInt8])
     /// Sends zeros until the connection breaks.
     case sendForEver
+    /// Sends one byte after the other, a hundred in a second, until the connection breaks.
+    case drip
     case close
     /// Leaves the connection open and silent.
     case hang
@@ -94,6 +96,13 @@ private final class ScriptHandler: ChannelInboundHandler {
         case .sendForEver:
             isEndless = true
             pump(context)
+        case .drip:
+            let loop = NIOLoopBound(context, eventLoop: context.eventLoop)
+            context.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(10)) { task in
+                let context = loop.value
+                guard context.channel.isActive else { return task.cancel() }
+                context.channel.writeAndFlush(ByteBuffer(bytes: [0x20]), promise: nil)
+            }
         case .close: context.close(promise: nil)
         case .hang: break
         }

@@ -3,7 +3,7 @@ enum Figures {
     static var all: [Figure] {
         [
             hotSwapTiny, hotSwapSmol, gatewayOverhead, installThroughput, agentMemory, agentSize, rollbackTiny,
-            rollbackSmol,
+            rollbackSmol, trustRefresh(1), trustRefresh(1000), trustRefresh(100_000),
         ]
     }
 }
