@@ -14,8 +14,8 @@ package struct ArchiveEntry: Sendable, Hashable {
 ///
 /// Refuses absolute paths, `..`, links, devices, sparse files, names that do not belong there, names that come twice,
 /// and more bytes than were allowed. Nothing is unpacked by name: callers store blobs by digest and check them.
-/// Not thread-safe; blocks while reading.
-package struct ArchiveReader: ~Copyable {
+/// May be moved between threads, not shared by them, which `~Copyable` guards; blocks while reading.
+package struct ArchiveReader: ~Copyable, @unchecked Sendable {
     private let archive: OpaquePointer
     private let descriptor: Int32
     private var seen: Set<ArchivePath> = []

@@ -5,7 +5,8 @@ package import MartletTypes
 /// Writes a release's archive: equal content gives equal bytes (no times, no owners). Small documents come first, then
 /// blobs, so that a reader knows what is promised before the bytes come.
 ///
-/// The file appears under its name with `finish` and not before. May be moved between threads, not shared by them, which
+/// The file appears under its name with `finish` and not before. May be moved between threads, not shared by them,
+/// which
 /// `~Copyable` guards; blocks while writing.
 package struct ArchiveWriter: ~Copyable, @unchecked Sendable {
     /// How the tar is wrapped.

@@ -204,4 +204,12 @@ struct ArchiveTests {
             #expect(throws: BundleError.self) { try reader.read(promised: ByteCount(5)) { _ in } }
         }
     }
+
+    @Test("extended headers that claim gigabytes are refused without memory for them", arguments: ["x", "g", "L", "K"])
+    func extendedHeaders(type: String) throws {
+        let tar = HostileTar.entry("./PaxHeaders/x", type: Character(type), size: "37777777777") + HostileTar.end
+        #expect(try refusal(tar)?.reason == .archiveFailed)
+        let long = HostileTar.entry("@", [UInt8](repeating: 97, count: 600) + [0], type: "L")
+        #expect(try refusal(long + HostileTar.entry("index.json", [1]) + HostileTar.end)?.reason == .forbiddenEntry)
+    }
 }
