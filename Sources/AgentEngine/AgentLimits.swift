@@ -41,4 +41,6 @@ enum AgentLimits {
     static let controlConnections: Int32 = 8
     /// Lines of history in a status.
     static let statusHistory = 20
+    /// Model signatures of one variant that are looked at: a registry could list them without end.
+    static let modelSignatures = 16
 }

@@ -22,6 +22,8 @@ package struct PublishRequest: Sendable {
     package var threshold: EvaluationThreshold?
     /// Smoke probes.
     package var probes: [Probe]
+    /// Model signatures and a bill of materials, kept beside the release.
+    package var attachments = Attachments()
 
     package init(
         release: ReleasePath, variants: [[String]], adapterOf: ReleasePath? = nil,
@@ -50,6 +52,8 @@ package struct PublishResult: Sendable, Codable {
         case published
         /// The same content was published before.
         case unchanged
+        /// All is uploaded and signed here; further publishers must sign before devices see it.
+        case pending
     }
 
     /// One build.
@@ -70,6 +74,12 @@ package struct PublishResult: Sendable, Codable {
     package let variants: [Variant]
     /// Bytes that were sent, those of resumed uploads that the registry had already not counted.
     package let bytesSent: Int64
+    /// Under which name it waits for further signatures.
+    package let proposal: String?
+    /// How many have signed what waits.
+    package let signatures: Int?
+    /// How many must.
+    package let signaturesNeeded: Int?
 }
 
 /// How far a publication is.

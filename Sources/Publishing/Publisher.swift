@@ -1,4 +1,5 @@
 internal import BundleFormat
+internal import MartletAPI
 internal import MartletTypes
 package import RegistryClient
 internal import Synchronization
@@ -33,16 +34,26 @@ package struct Publisher: Sendable {
         }
         let target = TargetFile(length: Int64(draft.index.count), digest: .of(draft.index))
         if try await isPublished(request.release, as: target) {
+            try await attach(request, draft, side)
             try await tag(request.release, draft)
             return result(.unchanged, request, draft, sent: 0)
         }
         let sent = try await upload(request, draft, files: files, side: side, base: base, progress)
+        // Before the release is published: a device that demands them never sees it without.
+        try await attach(request, draft, side)
         let editor = BinEditor(context: context, progress: progress)
-        let isNew = try await editor.apply(.add(path: request.release.text, file: target)) { found in
+        let outcome = try await editor.submit(.add(path: request.release.text, file: target)) { found in
             try Self.isSame(found, target, request.release)
         }
-        try await tag(request.release, draft)
-        return result(isNew ? .published : .unchanged, request, draft, sent: sent)
+        switch outcome {
+        case .pending(let proposal):
+            // No tag: it would make visible what too few have signed.
+            return result(.pending, request, draft, sent: sent, proposal: proposal)
+        case .applied, .unchanged:
+            try await tag(request.release, draft)
+            if case .unchanged = outcome { return result(.unchanged, request, draft, sent: sent) }
+            return result(.published, request, draft, sent: sent)
+        }
     }
 
     private func isPublished(_ release: ReleasePath, as target: TargetFile) async throws -> Bool {
@@ -149,12 +160,14 @@ package struct Publisher: Sendable {
     }
 
     private func result(
-        _ outcome: PublishResult.Outcome, _ request: PublishRequest, _ draft: ReleaseDraft, sent: Int64
+        _ outcome: PublishResult.Outcome, _ request: PublishRequest, _ draft: ReleaseDraft, sent: Int64,
+        proposal: Proposal? = nil
     ) -> PublishResult {
         PublishResult(
             outcome: outcome, release: request.release, kind: draft.kind, indexDigest: .of(draft.index),
             variants: draft.variants.map {
                 .init(digest: $0.entry.descriptor.digest, quantization: $0.entry.quantization, size: $0.entry.fileSize)
-            }, bytesSent: sent)
+            }, bytesSent: sent, proposal: proposal?.id, signatures: proposal?.progress.map(\.signed.count).min(),
+            signaturesNeeded: proposal?.progress.map(\.needed).max())
     }
 }

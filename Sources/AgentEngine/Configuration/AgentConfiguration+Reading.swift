@@ -6,7 +6,7 @@ package import Trust
 extension AgentConfiguration {
     private static let members = [
         "policy", "engine", "gateway", "telemetrySeconds", "telemetryBudgetBytes", "diskBudgetBytes",
-        "diskReserveBytes", "bandwidthBytesPerSecond", "labels",
+        "diskReserveBytes", "bandwidthBytesPerSecond", "deviceKey", "labels",
     ]
 
     /// Reads a configuration file. Throws `invalidConfiguration` that names the place in the file.
@@ -41,6 +41,9 @@ extension AgentConfiguration {
             disk.reserve = ByteCount(bytes)
         }
         bandwidth = try file.integer("bandwidthBytesPerSecond", in: ConfigurationRange.bandwidth).map { ByteCount($0) }
+        if let key = try file.object("deviceKey", knowing: DeviceKeySettings.members) {
+            deviceKey = try DeviceKeySettings(key)
+        }
         labels = try Self.labels(file)
     }
 
@@ -121,7 +124,7 @@ extension GatewayConfiguration {
 extension LocalPolicy {
     fileprivate static let members = [
         "slots", "otherSlots", "maxContextTokens", "maxParallelRequests", "maxThreads", "engineNamespace",
-        "agentNamespace", "offlineInstall",
+        "agentNamespace", "offlineInstall", "requireModelSignature",
     ]
 
     fileprivate init(_ object: ConfigurationObject) throws(AgentError) {
@@ -143,6 +146,9 @@ extension LocalPolicy {
         engineNamespace = try object.namespace("engineNamespace")
         agentNamespace = try object.namespace("agentNamespace")
         offlineInstall = try object.choice("offlineInstall", of: OfflineWord.self).map(\.value) ?? .refused
+        if let demands = try object.object("requireModelSignature", knowing: nil) {
+            modelSignatures = try demands.signatureDemands()
+        }
     }
 
     /// `LocalPolicy.OfflineInstall` with a list of its words.
@@ -173,17 +179,36 @@ extension ConfigurationObject {
     /// Repositories, or whole namespaces as `clinic/*`.
     fileprivate func patterns(_ name: String) throws(AgentError) -> [String] {
         let patterns = try list(name)
-        for (index, pattern) in patterns.enumerated() {
-            let example = pattern.hasSuffix("/*") ? pattern.dropLast() + "x" : pattern[...]
-            _ = try checked("\(name)[\(index)]") { () throws(InvalidValue) in
-                do {
-                    return try RepositoryName(String(example))
-                } catch {
-                    throw InvalidValue(kind: "pattern", value: pattern, rule: "NAMESPACE/NAME or NAMESPACE/*")
-                }
+        for (index, pattern) in patterns.enumerated() { try checkPattern(pattern, at: "\(name)[\(index)]") }
+        return patterns
+    }
+
+    private func checkPattern(_ pattern: String, at place: String) throws(AgentError) {
+        let example = pattern.hasSuffix("/*") ? pattern.dropLast() + "x" : pattern[...]
+        _ = try checked(place) { () throws(InvalidValue) in
+            do {
+                return try RepositoryName(String(example))
+            } catch {
+                throw InvalidValue(kind: "pattern", value: pattern, rule: "NAMESPACE/NAME or NAMESPACE/*")
             }
         }
-        return patterns
+    }
+
+    /// Keys by pattern of repositories; a pattern without keys would refuse everything, which `slots` says better.
+    fileprivate func signatureDemands() throws(AgentError) -> [String: [ModelSignatureKey]] {
+        var demands: [String: [ModelSignatureKey]] = [:]
+        for pattern in names {
+            try checkPattern(pattern, at: pattern)
+            let texts = try list(pattern)
+            guard !texts.isEmpty else { throw wrong(pattern, "has no key", "at least one public key") }
+            var keys: [ModelSignatureKey] = []
+            for (index, text) in texts.enumerated() {
+                keys.append(
+                    try checked("\(pattern)[\(index)]") { () throws(InvalidValue) in try ModelSignatureKey(text) })
+            }
+            demands[pattern] = keys
+        }
+        return demands
     }
 
     fileprivate func namespace(_ name: String) throws(AgentError) -> String? {

@@ -29,6 +29,8 @@ package struct InstallPlan: Sendable {
     let items: [Item]
     /// Whether a generation on this device has the same content, checked and run before.
     package let isInstalled: Bool
+    /// Bundles of model signatures that the owner demands, which the generation keeps.
+    var signatures: [Digest] = []
 
     /// A release with its chosen variant.
     struct Variant: Sendable {
@@ -40,7 +42,7 @@ package struct InstallPlan: Sendable {
 
     /// Every blob of the plan, documents included.
     package var blobs: [Digest] {
-        items.map(\.digest) + variants.flatMap { [$0.index, $0.entry.descriptor.digest] }
+        items.map(\.digest) + variants.flatMap { [$0.index, $0.entry.descriptor.digest] } + signatures
     }
 
     /// Bytes that must come over the network, what is there of unfinished blobs not taken off.

@@ -45,7 +45,7 @@ extension ReleaseInstaller {
     }
 
     /// The blob to be written; nil where another slot, e.g. one with the same base, brought it meanwhile.
-    private func opened(_ item: InstallPlan.Item) async throws -> PartialBlob? {
+    func opened(_ item: InstallPlan.Item) async throws -> PartialBlob? {
         while true {
             do {
                 return try await store.blobs.open(item.digest, size: item.size)
@@ -86,7 +86,7 @@ extension ReleaseInstaller {
         }
     }
 
-    private func document(_ digest: Digest, in repository: RepositoryName, _ subject: String) async throws -> [UInt8] {
+    func document(_ digest: Digest, in repository: RepositoryName, _ subject: String) async throws -> [UInt8] {
         if let bytes = try await store.blobs.document(digest, limit: Limits.manifestBytes) { return bytes }
         do {
             let bytes = try await link.content().manifest(digest, in: repository)

@@ -8,11 +8,15 @@ internal import Trust
 extension ReleaseInstaller {
     package func plan(_ target: SlotTarget, record: SlotRecord) async throws -> InstallPlan {
         try permit(target, in: record.slot)
-        for release in target.assignment.releases { try await trust.check(release) }
+        let had = Set([record.current, record.previous].compactMap(\.self).flatMap(\.releases))
+        for release in target.assignment.releases {
+            try await trust.check(release, isBefore: had.contains(release))
+        }
         var indexes: [ReleaseIndex] = []
         for release in target.assignment.releases { indexes.append(try await index(of: release)) }
         try Self.checkKinds(indexes, target)
         let variants = try await choose(indexes, target, record)
+        let signatures = try await signatures(of: variants, indexes, record)
         let items = items(of: variants)
         let contents = variants.map(\.entry.descriptor.digest)
         let isInstalled = [record.current, record.previous].contains { known in
@@ -20,7 +24,8 @@ extension ReleaseInstaller {
                 && items.allSatisfy { $0.source == .present }
         }
         let plan = InstallPlan(
-            slot: record.slot, target: target, variants: variants, items: items, isInstalled: isInstalled)
+            slot: record.slot, target: target, variants: variants, items: items, isInstalled: isInstalled,
+            signatures: signatures)
         if plan.missing > .zero { try await makeRoom(for: plan) }
         return plan
     }
@@ -78,7 +83,7 @@ extension ReleaseInstaller {
         let candidates = index.variants.map { entry in candidate(entry, others: indexes.dropFirst()) }
         let choice = VariantChoice.choose(
             candidates, facts: hardware.facts, profile: hardware.profile, freeMemory: room, freeDisk: disk,
-            engines: hardware.engines, settings: settings)
+            engines: await hardware.engines(true), settings: settings)
         guard let chosen = choice.chosen,
             let entry = index.variants.first(where: { $0.descriptor.digest.text == chosen.name })
         else {
@@ -114,7 +119,7 @@ extension ReleaseInstaller {
             return SlotFailure(
                 .retry, code: "engineMissing",
                 message: "\(release.path.reference): \(reasons). Install llama-server and name it in the agent's "
-                    + "configuration or in $MARTLET_LLAMA_SERVER, then start the agent again.")
+                    + "configuration or in $MARTLET_LLAMA_SERVER; it is looked for again by itself.")
         }
         return SlotFailure(
             lacksDisk ? .retry : .skipped, code: lacksDisk ? "diskFull" : "noVariantFits",

@@ -83,6 +83,9 @@ package struct ReleaseInstaller: Installer {
     }
 
     package func stage(_ plan: InstallPlan) async throws -> (record: GenerationRecord, owesEvaluation: Bool) {
+        if let refusal = store.takenBack.current.refusal(of: plan.target.assignment.releases) {
+            throw SlotFailure(.final, code: refusal.code, message: refusal.message)
+        }
         let record = try makeRecord(plan, id: await store.journal.nextGeneration())
         try await store.generations.stage(record)
         let before = try await store.journal.evaluation(release: record.contentDigest, variant: record.variantDigest)
@@ -98,7 +101,7 @@ package struct ReleaseInstaller: Installer {
             id: id, slot: plan.slot, assigned: plan.target.generation, rollout: assignment.rollout,
             releases: assignment.releases, settings: assignment.settings, engine: first.entry.engine,
             variants: plan.variants.map(\.entry.descriptor.digest), files: Self.files(plan),
-            documents: plan.variants.flatMap { [$0.index, $0.entry.descriptor.digest] },
+            documents: plan.variants.flatMap { [$0.index, $0.entry.descriptor.digest] } + plan.signatures,
             probes: last(plan, \.probes), evaluation: last(plan, \.evaluation),
             threshold: plan.variants.last { $0.manifest.evaluation != nil }?.manifest.threshold,
             chatTemplate: last(plan, \.chatTemplate), shape: first.manifest.shape, created: clock.now)

@@ -33,7 +33,7 @@ extension OCIService {
         let declared =
             exchange.request.headers[.contentType].map { String($0.prefix { $0 != ";" }) } ?? MediaType.manifest
         let (manifest, references) = try Self.parse(bytes, declared, repository, reference)
-        let core = core
+        let (core, actor) = (core, exchange.actor)
         try await core.database.write { sql in
             let store = ManifestStore(sql)
             let now = core.clock()
@@ -43,6 +43,9 @@ extension OCIService {
                 throw ServerError(404, "MANIFEST_BLOB_UNKNOWN", error.message, remedy: "Push it first.")
             }
             if case .tag(let tag) = reference { try store.setTag(repository, tag, to: manifest.digest, now: now) }
+            try AuditLog(sql).append(
+                actor: actor, action: "manifest.push", subject: "\(repository) \(reference.text)",
+                detail: .object(["digest": .string(manifest.digest.text)]), now: now)
         }
         var response = Response(
             status: .created,
@@ -141,9 +144,13 @@ extension OCIService {
         return response
     }
 
-    func referrers(_ repository: RepositoryName, _ digest: Digest, _ exchange: Exchange) async throws -> Response {
+    /// What is kept beside a manifest. Never 404: of an unknown manifest, or one that may not be seen, it is empty.
+    func referrers(
+        _ repository: RepositoryName, _ digest: Digest, _ exchange: Exchange, isVisible: Bool = true
+    ) async throws -> Response {
         let wanted = try exchange.query("artifactType")
-        let all = try await core.database.read { try ManifestStore($0).referrers(repository, of: digest) }
+        let all =
+            isVisible ? try await core.database.read { try ManifestStore($0).referrers(repository, of: digest) } : []
         let chosen = all.filter { wanted == nil || $0.artifactType == wanted }
         let index = ImageIndex(
             manifests: chosen.map {

@@ -16,16 +16,17 @@ struct OCIService: Sendable {
     /// The routes of the operators' listener.
     func operatorEndpoints() -> [Endpoint] {
         var endpoints = [
-            Endpoint(route: Route(.get, "/v2/", .atLeast(.viewer)), style: .oci) { _ in Self.versionCheck }
+            Endpoint(route: Route(.get, "/v2/", .atLeast(.viewer), limits: .all), style: .oci) { _ in
+                Self.versionCheck
+            }
         ]
         for method in [HTTPRequest.Method.get, .head] {
-            endpoints.append(
-                Endpoint(route: Route(method, "/v2/{path+}", .atLeast(.viewer)), style: .oci) { try await read($0) })
+            let route = Route(method, "/v2/{path+}", .atLeast(.viewer), limits: .all)
+            endpoints.append(Endpoint(route: route, style: .oci) { try await read($0) })
         }
         for method in [HTTPRequest.Method.post, .put, .patch, .delete] {
-            endpoints.append(
-                Endpoint(route: Route(method, "/v2/{path+}", .atLeast(.publisher)), style: .oci) { try await write($0) }
-            )
+            let route = Route(method, "/v2/{path+}", .atLeast(.publisher), limits: .namespaces)
+            endpoints.append(Endpoint(route: route, style: .oci) { try await write($0) })
         }
         return endpoints
     }
@@ -42,7 +43,9 @@ struct OCIService: Sendable {
         body: ResponseBody(byteBuffer: ByteBuffer(string: "{}")))
 
     private func read(_ exchange: Exchange) async throws -> Response {
-        switch try OCIPath(exchange.text("path")) {
+        let path = try OCIPath(exchange.text("path"))
+        try Self.requireReach(exchange, path.repository)
+        switch path {
         case .blob(let repository, let digest): return try await blob(repository, digest, exchange)
         case .manifest(let repository, let reference): return try await manifest(repository, reference, exchange)
         case .tags(let repository): return try await tags(repository, exchange)
@@ -80,24 +83,36 @@ struct OCIService: Sendable {
         let device = try exchange.device
         switch try OCIPath(exchange.text("path")) {
         case .blob(let repository, let digest):
-            guard try await core.database.read({ try DeviceReads($0).mayRead(device, repository, digest) }) else {
+            guard try await core.database.read({ try ReadAccess($0).mayRead(device, repository, digest) }) else {
                 throw Self.unknownBlob(digest)
             }
             return try await blob(repository, digest, exchange)
         case .manifest(let repository, .digest(let digest)):
-            guard try await core.database.read({ try DeviceReads($0).mayRead(device, repository, digest) }) else {
+            guard try await core.database.read({ try ReadAccess($0).mayRead(device, repository, digest) }) else {
                 throw Self.unknownManifest(digest.text)
             }
             return try await manifest(repository, .digest(digest), exchange)
         case .manifest(_, .tag(let tag)): throw Self.unknownManifest(tag)
+        case .referrers(let repository, let digest):
+            let isNamed = try await core.database.read { try ReadAccess($0).isNamed(device, repository, digest) }
+            return try await referrers(repository, digest, exchange, isVisible: isNamed)
         default: throw ServerError.noRoute
         }
     }
 
-    /// Writes are for tokens of the repository's namespace.
+    /// Reads and mounts are for tokens that the repository's namespace is within reach of.
+    static func requireReach(_ exchange: Exchange, _ repository: RepositoryName) throws {
+        guard try exchange.reach.contains(namespace: repository.namespace) else {
+            throw ServerError(
+                403, "DENIED", "This token may not read \(repository).",
+                remedy: "Use a token of namespace \(repository.namespace).")
+        }
+    }
+
+    /// Writes are for publishers' tokens of the repository's namespace.
     private static func require(_ exchange: Exchange, _ repository: RepositoryName) throws {
         let caller = try exchange.caller
-        guard caller.role >= .publisher, caller.namespace == nil || caller.namespace == repository.namespace else {
+        guard caller.role >= .publisher, caller.reach.contains(namespace: repository.namespace) else {
             throw ServerError(
                 403, "DENIED", "This token may not push to \(repository).",
                 remedy: "Use a publisher's token of namespace \(repository.namespace).")

@@ -126,6 +126,25 @@ package struct ManifestStore {
         ).map(Self.manifest)
     }
 
+    /// What a digest is about: the subject of the manifest that it names, or of those that have it as a blob.
+    package func subjects(_ repository: RepositoryName, of digest: Digest) throws -> [Digest] {
+        try sql.query(
+            """
+            SELECT subject FROM manifests WHERE repository = ? AND digest = ? AND subject IS NOT NULL
+            UNION SELECT manifests.subject FROM manifest_references
+            JOIN manifests ON manifests.repository = manifest_references.repository
+                AND manifests.digest = manifest_references.manifest
+            WHERE manifest_references.repository = ? AND manifest_references.digest = ?
+                AND manifests.subject IS NOT NULL
+            ORDER BY subject LIMIT ?
+            """,
+            [
+                .text(repository), .text(digest), .text(repository), .text(digest),
+                .integer(Int64(StoreLimits.subjectsOfDigest)),
+            ]
+        ).map { try $0.name("subject") }
+    }
+
     /// Points a tag at a manifest that is there.
     package func setTag(_ repository: RepositoryName, _ tag: String, to digest: Digest, now: Timestamp) throws {
         try sql.execute(
@@ -188,6 +207,13 @@ extension ManifestStore {
             INSERT INTO repository_blobs (repository, digest, size, added) VALUES (?, ?, ?, ?)
             ON CONFLICT (repository, digest) DO NOTHING
             """, [.text(repository), .text(digest), .integer(size.bytes), .time(now)])
+    }
+
+    /// Every blob of every repository, with its length.
+    package func allBlobs() throws -> [Digest: ByteCount] {
+        try sql.query("SELECT DISTINCT digest, size FROM repository_blobs", []).reduce(into: [:]) { blobs, row in
+            blobs[try row.name("digest")] = ByteCount(try row.integer("size"))
+        }
     }
 
     /// The length of a repository's blob; nil where it does not have it, even if another does.

@@ -36,6 +36,8 @@ final class FakeRegistry: Sendable {
         var targets: [String: TargetFile] = [:]
         var files: [String: [UInt8]] = [:]
         var blobs: [Digest: [UInt8]] = [:]
+        /// What is kept beside manifests.
+        var referrers: [Digest: [Descriptor]] = [:]
         var version = 0
         var isAway = false
         /// What polls get, while their number is below.
@@ -118,8 +120,49 @@ final class FakeRegistry: Sendable {
         return AssignedRelease(path: path, indexDigest: .of(bytes), length: Int64(bytes.count))
     }
 
+    /// The manifests of a release's variants, with what `oras pull` would write.
+    func variants(of release: AssignedRelease) throws -> [(manifest: Descriptor, files: [ModelFile])] {
+        let blobs = state.withLock { $0.blobs }
+        return try ReleaseIndex(parsing: blobs[release.indexDigest] ?? []).variants.map { entry in
+            let files = try ImageManifest(parsing: blobs[entry.descriptor.digest] ?? []).pulledFiles.map {
+                ModelFile(name: $0.name, digest: $0.digest, reachesEngine: $0.reachesEngine)
+            }
+            return (entry.descriptor, files)
+        }
+    }
+
+    /// Keeps a document beside a manifest; returns the document's digest.
+    @discardableResult
+    func attach(_ document: [UInt8], type: String = ModelSignature.mediaType, to subject: Descriptor) throws -> Digest {
+        let referrer = Referrer(type: type, document: keep(document), fileName: "model.sig", about: subject)
+        var entry = Descriptor(mediaType: MediaType.manifest, of: keep(try referrer.encoded()))
+        entry.artifactType = type
+        let listed = entry
+        state.withLock { $0.referrers[subject.digest, default: []].append(listed) }
+        return .of(document)
+    }
+
     /// Withdraws a release's signature.
     func yank(_ path: String) throws { try sign { $0[path] = nil } }
+
+    /// Signs a release again as it was.
+    func restore(_ release: AssignedRelease) throws {
+        try sign { $0[release.path.text] = TargetFile(length: release.length, digest: release.indexDigest) }
+    }
+
+    /// Sets a floor.
+    func floor(_ repository: String, _ version: String, number: Int64) throws {
+        let name = try RepositoryName(repository)
+        let floor = ReleaseFloor(version: try SemanticVersion(version), number: number, reason: "")
+        let target = try floor.target(for: name)
+        try sign { $0[ReleaseFloor.path(of: name)] = target }
+    }
+
+    /// How often metadata was signed.
+    var version: Int { state.withLock { $0.version } }
+
+    /// Shows the metadata of an earlier version, as who has captured a registry may.
+    func replay(_ version: Int) { state.withLock { $0.files["timestamp.json"] = $0.files["\(version).timestamp"] } }
 
     /// Flips one bit of what is stored under a digest; again, and it is right again.
     func rot(_ digest: Digest) {
@@ -180,6 +223,7 @@ final class FakeRegistry: Sendable {
             state.files["\(number).targets.json"] = targetsBytes
             state.files["\(number).snapshot.json"] = snapshotBytes
             state.files["timestamp.json"] = timestampBytes
+            state.files["\(number).timestamp"] = timestampBytes
         }
     }
 
@@ -204,8 +248,13 @@ final class FakeRegistry: Sendable {
                 return TinyReply(body: offered.bytes)
             }
             guard path.hasPrefix("/v2/"), let name = path.split(separator: "/").last,
-                let digest = try? Digest(String(name)), let bytes = state.blobs[digest]
+                let digest = try? Digest(String(name))
             else { return .notFound }
+            if path.contains("/referrers/") {
+                let index = ImageIndex(manifests: state.referrers[digest] ?? [])
+                return (try? JSONText.encode(index)).map { TinyReply(body: $0) } ?? .notFound
+            }
+            guard let bytes = state.blobs[digest] else { return .notFound }
             var reply = TinyReply.content(bytes, request)
             if path.contains("/blobs/") { reply.cutAfter = state.cutBlobsAfter.map { min($0, reply.body.count) } }
             if reply.cutAfter == reply.body.count { reply.cutAfter = nil }

@@ -17,6 +17,8 @@ struct Publish: AsyncParsableCommand {
               martlet publish lora.gguf --as clinic/triage:1.0.0 \\
                 --adapter-of clinic/base:1.0.0 --eval holdout.jsonl \\
                 --min-accuracy 0.9 --probe 'Where is my parcel?=shipping'
+              martlet publish model.gguf --as clinic/base:1.2.0 \\
+                --model-signature-key keys/model.pem --bom
             """)
 
     @Argument(help: "The GGUF file.", completion: .file(extensions: ["gguf"])) var model: String
@@ -37,6 +39,7 @@ struct Publish: AsyncParsableCommand {
     @Option(help: "Rows that a device runs, taken evenly over the set; without it all.", transform: Count.positive)
     var evalRows: Int?
     @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
+    @OptionGroup var attachments: AttachmentOptions
     @OptionGroup var publisher: PublisherOptions
     @OptionGroup var options: GlobalOptions
 
@@ -63,6 +66,7 @@ struct Publish: AsyncParsableCommand {
         request.evaluation = eval
         if eval != nil { request.threshold = EvaluationThreshold(minAccuracy: minAccuracy, rows: evalRows) }
         request.probes = probe.map(Self.probe)
+        request.attachments = try await attachments.read(publisher.keys)
         let context = try await publisher.context(session, namespace: path.repository.namespace)
         let journal = try UploadJournal(folder: ClientConfiguration.uploadFolder)
         let (steps, feed) = AsyncStream.makeStream(of: PublishProgress.self, bufferingPolicy: .bufferingNewest(64))
@@ -80,6 +84,13 @@ struct Publish: AsyncParsableCommand {
         await showing.value
         try options.printer.say(result) { result in
             let variants = result.variants.map { "\($0.quantization) \($0.size)" }.joined(separator: ", ")
+            if result.outcome == .pending {
+                return """
+                    Uploaded and signed, \(result.signatures ?? 0) of \(result.signaturesNeeded ?? 0) signatures: waiting \
+                    as \(result.proposal ?? "") (index \(result.indexDigest)).
+                    Another publisher runs `martlet sign \(result.release.reference)`.
+                    """
+            }
             let verb = result.outcome == .published ? "Published" : "Unchanged:"
             return "\(verb) \(result.kind.rawValue) \(result.release.reference) (\(variants)), "
                 + "\(ByteCount(result.bytesSent)) sent, index \(result.indexDigest)."
