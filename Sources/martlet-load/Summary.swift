@@ -1,4 +1,5 @@
-/// The figures of a run.
+/// The figures of a run. Times are of successful requests alone: one that is refused at once would make a gateway look
+/// fast.
 struct Summary: Encodable {
     struct Gateway: Encodable {
         var sent: Int
@@ -31,7 +32,7 @@ struct Summary: Encodable {
     }
 
     private static func figures(_ outcomes: [Outcome]) -> Gateway {
-        let sorted = outcomes.map(\.milliseconds).sorted()
+        let sorted = outcomes.filter { $0.failure == nil }.map(\.milliseconds).sorted()
         func quantile(_ share: Double) -> Double {
             sorted.isEmpty ? 0 : sorted[min(sorted.count - 1, Int(Double(sorted.count) * share))]
         }
