@@ -63,9 +63,11 @@ package struct AgentApp: Sendable {
             store: store, link: link, trust: trust, clock: clock, policy: configuration.policy, hardware: hardware)
         let reports = ReportSender(journal: store.journal, peer: link, logger: logger)
         let inventoryWake = WakeSignal()
+        let heavyWork = WakeSignal()
         let changed: @Sendable () -> Void = {
             reports.wake.ring()
             inventoryWake.ring()
+            heavyWork.ring()
         }
         let agent = DeviceAgent(
             tools: SlotTools(
@@ -82,14 +84,17 @@ package struct AgentApp: Sendable {
             GatewayService(gateway: gateway) { port in try announce(port, store) },
             AssignmentSync(
                 store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
-                changed: changed),
+                changed: changed, refreshed: { heavyWork.ring() }),
             Renewal(
                 store: store.identity, journal: store.journal.identity, clock: { clock.now }, logger: logger
-            ) { _ in await link.renew() },
+            ) { _ in
+                await link.renew()
+                heavyWork.ring()
+            },
             reports,
             InventorySender(peer: link, wake: inventoryWake, logger: logger) { try await inventory.inventory() },
             telemetry(identity, gateway, hardware, store, link, clock),
-            Footprint(),
+            Footprint(work: heavyWork),
             BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
             ControlSocket(folder: store.layout.run, logger: logger) { try await status.status() },
         ]

@@ -20,10 +20,13 @@ package struct AssignmentSync: Service {
     /// Called when the registry answers again: what waits for it may go now.
     private let reached: @Sendable () -> Void
     private let changed: @Sendable () -> Void
+    /// Called when a refresh brought new metadata.
+    private let refreshed: @Sendable () -> Void
 
     package init(
         store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, agent: DeviceAgent,
-        logger: Logger, reached: @escaping @Sendable () -> Void = {}, changed: @escaping @Sendable () -> Void = {}
+        logger: Logger, reached: @escaping @Sendable () -> Void = {}, changed: @escaping @Sendable () -> Void = {},
+        refreshed: @escaping @Sendable () -> Void = {}
     ) {
         self.store = store
         self.link = link
@@ -33,6 +36,7 @@ package struct AssignmentSync: Service {
         self.logger = logger
         self.reached = reached
         self.changed = changed
+        self.refreshed = refreshed
     }
 
     package func run() async throws {
@@ -152,7 +156,9 @@ package struct AssignmentSync: Service {
         var backoff = Backoff()
         while !Task.isCancelled {
             do {
+                let before = await trust.versions()
                 try await trust.refresh()
+                if await trust.versions() != before { refreshed() }
                 backoff.reset()
                 await refreshSignal.wait(for: AgentLimits.refreshInterval)
             } catch {

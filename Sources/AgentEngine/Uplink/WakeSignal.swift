@@ -4,7 +4,7 @@ internal import Synchronization
 package final class WakeSignal: Sendable {
     private struct State {
         var isRung = false
-        var waiter: CheckedContinuation<Void, Never>?
+        var waiter: CheckedContinuation<Bool, Never>?
     }
 
     private let state = Mutex(State())
@@ -19,37 +19,46 @@ package final class WakeSignal: Sendable {
             state.isRung = waiter == nil
             return waiter
         }
-        waiter?.resume()
+        waiter?.resume(returning: true)
     }
 
-    /// Returns at a ring, after `timeout`, or when the task is cancelled. At most one task waits.
-    package func wait(for timeout: Duration? = nil) async {
-        await withTaskGroup(of: Void.self) { group in
+    /// Returns true at a ring, false after `timeout` or when the task is cancelled. At most one task waits.
+    @discardableResult
+    package func wait(for timeout: Duration? = nil) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
             group.addTask { await self.waitForRing() }
-            if let timeout { group.addTask { await Pause.take(timeout) } }
-            await group.next()
+            if let timeout {
+                group.addTask {
+                    await Pause.take(timeout)
+                    return false
+                }
+            }
+            var isRung = await group.next() ?? false
             group.cancelAll()
+            // A ring at the last moment counts too.
+            for await other in group where other { isRung = true }
+            return isRung
         }
     }
 
-    private func waitForRing() async {
+    private func waitForRing() async -> Bool {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let goesOn = state.withLock { state in
+                let isRung: Bool? = state.withLock { state in
                     if state.isRung || Task.isCancelled {
-                        state.isRung = false
-                        return true
+                        defer { state.isRung = false }
+                        return state.isRung
                     }
                     state.waiter = continuation
-                    return false
+                    return nil
                 }
-                if goesOn { continuation.resume() }
+                if let isRung { continuation.resume(returning: isRung) }
             }
         } onCancel: {
             state.withLock { state in
                 defer { state.waiter = nil }
                 return state.waiter
-            }?.resume()
+            }?.resume(returning: false)
         }
     }
 }

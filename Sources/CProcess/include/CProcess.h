@@ -120,9 +120,9 @@ unsigned cprocess_confine(unsigned wanted, const char *const *readable, const ch
 #ifdef __cplusplus
 }
 #endif
-/// Lets go of the pages of this program's own code: they are clean copies of its file and come back when they are run.
-/// After start most of what was run once never runs again, and would count as this process's memory for ever.
-/// Returns 0, or the errno of madvise.
-int martlet_release_code_pages(void);
+/// Lets go of memory that only rare work needed: free heap, and pages of code and constants of the program and its
+/// libraries. The latter are clean copies of their files and come back when they are used; most of what ran once at start
+/// never is again, and would count as this process's memory for ever. Returns 0, or the errno of madvise.
+int martlet_release_memory(void);
 
 #endif

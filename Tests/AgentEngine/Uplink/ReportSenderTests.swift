@@ -169,10 +169,10 @@ struct PauseTests {
         signal.ring()
         await signal.wait()
         await signal.wait(for: .milliseconds(1))
-        let waiter = Task { await signal.wait() }
+        let waiter = Task { _ = await signal.wait() }
         waiter.cancel()
         await waiter.value
-        let rung = Task { await signal.wait() }
+        let rung = Task { _ = await signal.wait() }
         signal.ring()
         await rung.value
     }

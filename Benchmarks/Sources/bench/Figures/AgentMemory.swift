@@ -25,17 +25,43 @@ extension Figures {
         }
     }
 
-    /// Reads what the kernel counts once the agent has come to rest.
+    /// What the kernel counts once the agent has come to rest: it does what an idle agent does, measurements sent and
+    /// the registry's parked call renewed among it, and has not moved by a page for some time.
     private static func memory(of device: Site.Device, _ state: String) throws -> [String: Double] {
-        sleep(4)
-        let text = try String(contentsOfFile: "/proc/\(device.agent.pid)/smaps_rollup", encoding: .utf8)
-        func megabytes(_ field: String) throws -> Double {
-            let line = text.split(separator: "\n").first { $0.hasPrefix(field + ":") }
-            guard let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap({ Double($0) }) else {
-                throw BenchError("smaps_rollup has no \(field)")
-            }
-            return kibibytes * 1024 / 1_000_000
+        let begin = Date()
+        var last = try Usage(device)
+        var unmoved = Date()
+        try wait(for: "the memory of \(device.name) to come to rest", within: 300) {
+            let now = try Usage(device)
+            if now.pss != last.pss { (last, unmoved) = (now, Date()) }
+            let rested = unmoved.timeIntervalSinceNow < -restSeconds
+            usleep(500_000)
+            return rested && begin.timeIntervalSinceNow < -idleSeconds
         }
-        return ["pss-" + state: try megabytes("Pss"), "rss-" + state: try megabytes("Rss")]
+        return ["pss-" + state: last.pss, "rss-" + state: last.rss]
+    }
+
+    /// Longer than the minute between two measurements and the 55 seconds of a parked call: both have happened, and
+    /// what they brought into memory counts.
+    private static let idleSeconds = 70.0
+    /// Longer than the agent waits before it lets go of what its work needed.
+    private static let restSeconds = 10.0
+
+    /// Megabytes of a process as the kernel counts them.
+    private struct Usage {
+        let pss: Double
+        let rss: Double
+
+        init(_ device: Site.Device) throws {
+            let text = try String(contentsOfFile: "/proc/\(device.agent.pid)/smaps_rollup", encoding: .utf8)
+            func megabytes(_ field: String) throws -> Double {
+                let line = text.split(separator: "\n").first { $0.hasPrefix(field + ":") }
+                guard let kibibytes = line?.split(separator: " ").dropFirst().first.flatMap({ Double($0) }) else {
+                    throw BenchError("smaps_rollup has no \(field)")
+                }
+                return kibibytes * 1024 / 1_000_000
+            }
+            (pss, rss) = (try megabytes("Pss"), try megabytes("Rss"))
+        }
     }
 }
