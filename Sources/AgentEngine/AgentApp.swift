@@ -50,7 +50,7 @@ package struct AgentApp: Sendable {
         try await tellRecovery(store, clock)
         let engines = await installedEngines()
         let hardware = try DeviceHardware.read(
-            probe: HardwareProbe(storagePaths: [data]), engines: Self.versions(engines))
+            probe: HardwareProbe(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
         let launcher = ForkLauncher(
             engines: engines, runFolder: store.layout.run + "/engines", confinement: configuration.engine.confinement,
@@ -124,19 +124,16 @@ package struct AgentApp: Sendable {
         return gateway
     }
 
-    /// Without an engine the agent runs, says so, and installs nothing.
-    private func installedEngines() async -> [EngineBinary] {
+    /// Without an engine the agent runs, says so, installs nothing, and looks again before each installation.
+    private func installedEngines() async -> InstalledEngines {
+        let lookup = EngineLookup(named: configuration.engine.llamaServer, environment: environment)
+        let engines = InstalledEngines(lookup: lookup)
         do {
-            return [try await configuration.engine.binary(environment: environment)]
+            _ = try await engines.binary(InstalledEngines.llama, anew: true)
         } catch {
             logger.error("no engine", metadata: ["code": "\(error.code)", "error": "\(error.message) \(error.remedy)"])
-            return []
         }
-    }
-
-    /// An engine that does not tell its version is there all the same, and too old for whatever demands one.
-    private static func versions(_ engines: [EngineBinary]) -> [String: String] {
-        Dictionary(engines.map { ($0.name, $0.version ?? "unknown") }) { first, _ in first }
+        return engines
     }
 
     private func engineTools(
@@ -146,7 +143,7 @@ package struct AgentApp: Sendable {
         return EngineTools(
             launcher: launcher, gateway: gateway, store: store,
             settings: SwapSettings(drainDeadline: configuration.gateway.drainDeadline),
-            needsPlace: { hardware.lacksRoom(for: $0) },
+            loading: hardware.loading, needsPlace: { hardware.lacksRoom(for: $0) },
             complete: { record in
                 var settings = record.settings
                 settings.threads = settings.threads ?? threads

@@ -1,6 +1,7 @@
 package import AgentStore
 package import DeviceProfiles
 package import MartletTypes
+package import ModelRuntime
 
 /// What this box is, and what of it an engine may take.
 package struct DeviceHardware: Sendable {
@@ -8,10 +9,13 @@ package struct DeviceHardware: Sendable {
     /// As read at start.
     package let facts: HardwareFacts
     package let profile: DeviceProfile
-    /// Installed engines and their versions as they state them.
-    package let engines: [String: String]
+    /// Installed engines and their versions as they state them; `anew` asks the programs even where they look the same.
+    package let engines: @Sendable (_ anew: Bool) async -> [String: String]
 
-    package init(probe: HardwareProbe, facts: HardwareFacts, profile: DeviceProfile, engines: [String: String]) {
+    package init(
+        probe: HardwareProbe, facts: HardwareFacts, profile: DeviceProfile,
+        engines: @escaping @Sendable (_ anew: Bool) async -> [String: String]
+    ) {
         self.probe = probe
         self.facts = facts
         self.profile = profile
@@ -20,7 +24,8 @@ package struct DeviceHardware: Sendable {
 
     /// Reads the box. `profile` names one instead of the one that matches. Throws `DeviceProfileError`.
     package static func read(
-        probe: HardwareProbe, profile: String? = nil, engines: [String: String]
+        probe: HardwareProbe, profile: String? = nil,
+        engines: @escaping @Sendable (_ anew: Bool) async -> [String: String]
     ) throws -> DeviceHardware {
         let facts = probe.facts()
         let catalog = try ProfileCatalog.embedded()
@@ -40,12 +45,18 @@ package struct DeviceHardware: Sendable {
         memory(of: record) > profile.memoryRoom(probe.memory())
     }
 
+    /// How engines shall load weights here: what the memory estimate counts on.
+    package var loading: WeightLoading {
+        WeightLoading(isMapped: profile.engine.loadMode == .mmap, mayRepack: profile.engine.repack)
+    }
+
     /// The settings that the engine gets: what the assignment leaves open is the profile's.
     package func completed(_ settings: SlotSettings, shape: ModelShape) -> SlotSettings {
         var settings = settings
         let load = profile.load(settings: settings, shape: shape)
         settings.contextTokens = load.contextTokens
         settings.parallelRequests = load.parallelRequests
+        settings.pooling = settings.pooling ?? shape.pooling
         settings.threads = settings.threads ?? profile.engineThreads(cores: facts.cpu.usableCores)
         return settings
     }

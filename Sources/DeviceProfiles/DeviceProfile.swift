@@ -123,9 +123,12 @@ extension DeviceProfile {
     /// knows.
     package func load(settings: SlotSettings, shape: ModelShape?) -> SlotLoad {
         let trained = shape?.contextLength ?? engine.contextTokens
+        var asked = settings
+        asked.contextTokens = settings.contextTokens ?? min(engine.contextTokens, trained)
+        asked.pooling = settings.pooling ?? shape?.pooling
         return SlotLoad(
-            contextTokens: settings.contextTokens ?? min(engine.contextTokens, trained),
-            parallelRequests: settings.parallelRequests ?? engine.parallelRequests)
+            contextTokens: asked.contextTokens ?? trained,
+            parallelRequests: settings.parallelRequests ?? engine.parallelRequests, batchTokens: asked.batchTokens)
     }
 
     /// Whether background work must pause and whether no engine may be started, at these temperatures.
@@ -149,9 +152,12 @@ package struct SlotLoad: Sendable, Hashable, Codable {
     package var contextTokens: Int
     /// Requests served at once.
     package var parallelRequests: Int
+    /// Tokens of one batch; nil is the engine's own number.
+    package var batchTokens: Int?
 
-    package init(contextTokens: Int, parallelRequests: Int = 1) {
+    package init(contextTokens: Int, parallelRequests: Int = 1, batchTokens: Int? = nil) {
         self.contextTokens = contextTokens
         self.parallelRequests = parallelRequests
+        self.batchTokens = batchTokens
     }
 }

@@ -2,7 +2,7 @@ package import MartletTypes
 
 /// How much memory an engine will take for a model, part by part.
 ///
-/// For llama.cpp's server with a 16-bit cache and its default batch of 512 tokens. The formulas follow what the server
+/// For llama.cpp's server with a 16-bit cache and its default batch of 512 tokens, or the load's. The formulas follow what the server
 /// allocates; the constants were measured with version 0.7.0 (tests hold the measurements, within 15 %). Models with
 /// windowed attention or recurrent layers take less than this; it errs on the safe side.
 package struct MemoryEstimate: Sendable, Hashable, Codable {
@@ -30,7 +30,7 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
         weights = ByteCount(Self.sum(shape.tensorBytes.bytes))
         repackedCopy = Self.repackedCopy(shape, rule)
         cache = ByteCount(Self.product(context, parallel, Self.cacheBytesPerToken(shape)))
-        compute = ByteCount(Self.computeBytes(shape, context: context, parallel: parallel))
+        compute = ByteCount(Self.computeBytes(shape, load, context: context, parallel: parallel))
         self.adapters = ByteCount(
             adapters.reduce(0) { Self.sum($0, $1.tensorBytes.bytes, Self.adapterBytes) })
         engine = ByteCount(
@@ -56,8 +56,9 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
 
     /// The scheduler's buffer: for each token of a batch five vectors of the embedding's width and three of the
     /// feed-forward's, as 32-bit numbers; the 16-bit attention mask; one row of answers for each request.
-    private static func computeBytes(_ shape: ModelShape, context: Int64, parallel: Int64) -> Int64 {
-        let tokens = min(batchTokens, product(context, parallel))
+    private static func computeBytes(_ shape: ModelShape, _ load: SlotLoad, context: Int64, parallel: Int64) -> Int64 {
+        let batch = load.batchTokens.map(Int64.init) ?? batchTokens
+        let tokens = min(batch, product(context, parallel))
         let embedding = Int64(shape.embeddingLength ?? 0)
         let feedForward = shape.feedForwardLength.map(Int64.init) ?? product(embedding, 4)
         let vectors = product(tokens, 4, sum(product(5, embedding), product(3, feedForward)))

@@ -40,6 +40,7 @@ extension GGUFFile {
             valueLength: try positive("\(architecture).attention.value_length") ?? headSize,
             feedForwardLength: try largest("\(architecture).feed_forward_length"),
             vocabularySize: try vocabularySize(architecture),
+            pooling: try pooling(architecture),
             license: try string("general.license"),
             isAdapter: isAdapter,
             adapterAlpha: isAdapter ? try number("adapter.lora.alpha") : nil)
@@ -76,6 +77,23 @@ extension GGUFFile {
     /// Recipes that mix types give at least this part of the weights their own type; `Q4_K_M` gives about 80 %,
     /// mixtures of experts and files with many fallbacks less.
     private static let leastRecipeShare = 0.25
+
+    /// llama.cpp's numbers; 0 makes none, 4 ranks instead of embedding, and what came later is not ours to ask for.
+    private func pooling(_ architecture: String) throws(GGUFError) -> Pooling? {
+        switch try positiveOrZero("\(architecture).pooling_type") {
+        case 1: .mean
+        case 2: .cls
+        case 3: .last
+        case nil: Self.encoders.contains(architecture) ? .mean : nil
+        default: nil
+        }
+    }
+
+    /// Architectures that only embed: a file without a pooling type means the usual one.
+    private static let encoders: Set<String> = [
+        "bert", "nomic-bert", "nomic-bert-moe", "jina-bert-v2", "jina-bert-v3", "modern-bert", "neo-bert", "eurobert",
+        "gemma-embedding",
+    ]
 
     private func vocabularySize(_ architecture: String) throws(GGUFError) -> Int? {
         if let size = try positive("\(architecture).vocab_size") { return size }

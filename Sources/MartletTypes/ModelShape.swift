@@ -34,6 +34,8 @@ package struct ModelShape: Sendable, Hashable, Codable {
     package var feedForwardLength: Int?
     /// Tokens in the vocabulary.
     package var vocabularySize: Int?
+    /// How it makes embeddings: `<arch>.pooling_type`, or what its publisher says; nil where neither says.
+    package var pooling: Pooling?
     /// `general.license`, if the file has one.
     package var license: String?
     /// Whether the file is a LoRA adapter (`general.type` = `adapter`).
@@ -46,7 +48,7 @@ package struct ModelShape: Sendable, Hashable, Codable {
         tensorBytes: ByteCount, tensorBytesByType: [String: Int64] = [:], contextLength: Int? = nil,
         embeddingLength: Int? = nil, blockCount: Int? = nil, headCount: Int? = nil, headCountKV: Int? = nil,
         keyLength: Int? = nil, valueLength: Int? = nil, feedForwardLength: Int? = nil, vocabularySize: Int? = nil,
-        license: String? = nil, isAdapter: Bool = false, adapterAlpha: Double? = nil
+        pooling: Pooling? = nil, license: String? = nil, isAdapter: Bool = false, adapterAlpha: Double? = nil
     ) {
         self.architecture = architecture
         self.name = name
@@ -64,6 +66,7 @@ package struct ModelShape: Sendable, Hashable, Codable {
         self.valueLength = valueLength
         self.feedForwardLength = feedForwardLength
         self.vocabularySize = vocabularySize
+        self.pooling = pooling
         self.license = license
         self.isAdapter = isAdapter
         self.adapterAlpha = adapterAlpha

@@ -32,14 +32,17 @@ package struct SlotSettings: Sendable, Hashable, Codable {
     /// The scale of each adapter by its repository, in thousandths (signed documents hold whole numbers only);
     /// an adapter that is absent here has 1000.
     package var adapterScalesPermille: [String: Int]?
+    /// How embeddings are made; nil takes what the release says, and none are answered where it says nothing.
+    package var pooling: Pooling?
 
     package init(
         contextTokens: Int? = nil, parallelRequests: Int? = nil, threads: Int? = nil,
-        adapterScalesPermille: [String: Int]? = nil
+        adapterScalesPermille: [String: Int]? = nil, pooling: Pooling? = nil
     ) {
         self.contextTokens = contextTokens
         self.parallelRequests = parallelRequests
         self.threads = threads
         self.adapterScalesPermille = adapterScalesPermille
+        self.pooling = pooling
     }
 }

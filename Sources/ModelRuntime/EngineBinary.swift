@@ -10,22 +10,29 @@ package struct EngineBinary: Sendable, Hashable {
     package let path: String
     /// Its version as SemVer; nil where it does not tell. Old llama.cpp builds, which have only a number, are `0.0.N`.
     package let version: String?
+    /// The changeable flags that it knows.
+    package let flags: Set<EngineFlag>
 
-    package init(name: String = "llama.cpp", path: String, version: String?) {
+    package init(name: String = "llama.cpp", path: String, version: String?, flags: Set<EngineFlag> = []) {
         self.name = name
         self.path = path
         self.version = version
+        self.flags = flags
     }
 
-    /// Asks the program for its version. Throws `engineMissing` where there is no such file and `engineNotStarted`
+    /// Asks the program for its version and its flags. Throws `engineMissing` where there is no such file and `engineNotStarted`
     /// where it does not run.
     package static func probe(name: String = "llama.cpp", path: String) async throws(RuntimeError) -> EngineBinary {
-        guard access(path, X_OK) == 0 else { throw missing(name, path) }
+        guard access(path, X_OK) == 0 else { throw .engineMissing(path, engine: name) }
         guard let thread = ProcessThread.shared else { throw noThread }
-        let plan = ChildPlan(
-            path: path, arguments: [path, "--version"], environment: LlamaArguments.environment(home: "/"))
-        let output = try await OutputCollector.run(plan, on: thread)
-        return EngineBinary(name: name, path: path, version: version(in: output))
+        func ask(_ flag: String) async throws(RuntimeError) -> String {
+            let plan = ChildPlan(
+                path: path, arguments: [path, flag], environment: LlamaArguments.environment(home: "/"))
+            return try await OutputCollector.run(plan, on: thread)
+        }
+        let version = version(in: try await ask("--version"))
+        return EngineBinary(
+            name: name, path: path, version: version, flags: EngineFlag.known(in: try await ask("--help")))
     }
 
     /// The version in the output of `llama-server --version`: `version: 0.7.0 (build 11669)` or `version: 4719 (…)`.
@@ -39,31 +46,6 @@ package struct EngineBinary: Sendable, Hashable {
             return String(words[1])
         }
         return nil
-    }
-
-    /// Where `llama-server` is: `$MARTLET_LLAMA_SERVER`, then `PATH`, then the cache that `make` fills. Throws
-    /// `engineMissing` that names the places.
-    package static func locate(environment: [String: String]) throws(RuntimeError) -> String {
-        if let named = environment["MARTLET_LLAMA_SERVER"], !named.isEmpty {
-            guard access(named, X_OK) == 0 else { throw missing("llama.cpp", named) }
-            return named
-        }
-        var places = (environment["PATH"] ?? "").split(separator: ":").map { "\($0)/llama-server" }
-        if let cache = cacheFolder(environment) { places.append("\(cache)/llama.cpp/bin/llama-server") }
-        for place in places where access(place, X_OK) == 0 { return place }
-        throw missing("llama.cpp", "llama-server in PATH" + (places.last.map { " or \($0)" } ?? ""))
-    }
-
-    private static func cacheFolder(_ environment: [String: String]) -> String? {
-        if let folder = environment["MARTLET_CACHE"], !folder.isEmpty { return folder }
-        if let folder = environment["XDG_CACHE_HOME"], !folder.isEmpty { return "\(folder)/martlet" }
-        return environment["HOME"].map { "\($0)/.cache/martlet" }
-    }
-
-    private static func missing(_ name: String, _ place: String) -> RuntimeError {
-        RuntimeError(
-            .engineMissing, "The engine \(name) was not found: \(place) is no executable file.",
-            remedy: "Install llama-server and name it in the agent's configuration or in $MARTLET_LLAMA_SERVER.")
     }
 
     static var noThread: RuntimeError {
@@ -105,7 +87,7 @@ enum OutputCollector {
         }
     }
 
-    /// Output and error of the program, at most `RuntimeLimits.versionBytes`; killed after `versionSeconds`.
+    /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `probeSeconds`.
     static func run(_ plan: ChildPlan, on thread: ProcessThread) async throws(RuntimeError) -> String {
         let box = Box()
         let started = await thread.run { start(plan, on: thread, into: box) }
@@ -114,7 +96,7 @@ enum OutputCollector {
             throw RuntimeError(.engineNotStarted, "\(plan.path) could not be run: \(failure.text).")
         }
         let watchdog = Task {
-            try await Task.sleep(for: .seconds(RuntimeLimits.versionSeconds))
+            try await Task.sleep(for: .seconds(RuntimeLimits.probeSeconds))
             _ = cprocess_signal(child.descriptor, SIGKILL)
         }
         await box.wait()
@@ -144,7 +126,7 @@ enum OutputCollector {
                 let count = read(output, &buffer, buffer.count)
                 guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
                 box.state.withLock { state in
-                    state.bytes += buffer[..<min(count, max(0, RuntimeLimits.versionBytes - state.bytes.count))]
+                    state.bytes += buffer[..<min(count, max(0, RuntimeLimits.probeBytes - state.bytes.count))]
                 }
             }
         }

@@ -86,22 +86,11 @@ package struct EngineClient: Sendable {
         timeout: Duration = .seconds(RuntimeLimits.answerSeconds)
     ) async throws(RuntimeError) -> ChatAnswer {
         let question = ChatQuestion(system: system, user: user, grammar: grammar, maxTokens: maxTokens, seed: seed)
-        let body: [UInt8]
-        do {
-            body = try JSONText.encode(question)
-        } catch {
-            throw RuntimeError(.engineAnswer, "The question could not be written as JSON.", fault: .caller)
-        }
         let clock = ContinuousClock()
         let start = clock.now
-        let answer = try await EngineExchange.send(
-            socketPath: socketPath, method: "POST", path: "/v1/chat/completions", body: body, timeout: timeout)
+        let answer = try await post(question, to: "/v1/chat/completions", timeout: timeout)
         let duration = clock.now - start
-        guard answer.status == 200 else {
-            throw RuntimeError(
-                .engineAnswer, "The engine answered a question with status \(answer.status).", fault: .peer)
-        }
-        guard let completion = try? JSONText.decode(ChatCompletion.self, from: answer.body),
+        guard let completion = try? JSONText.decode(ChatCompletion.self, from: answer),
             let choice = completion.choices.first
         else {
             throw RuntimeError(.engineAnswer, "The engine's answer is no chat completion.", fault: .peer)
@@ -109,6 +98,35 @@ package struct EngineClient: Sendable {
         return ChatAnswer(
             text: choice.message.content ?? "", promptTokens: completion.usage?.promptTokens,
             completionTokens: completion.usage?.completionTokens, duration: duration)
+    }
+
+    /// The vector of a text. Throws as `chat` does.
+    package func embedding(
+        of text: String, timeout: Duration = .seconds(RuntimeLimits.answerSeconds)
+    ) async throws(RuntimeError) -> [Double] {
+        let answer = try await post(["input": text], to: "/v1/embeddings", timeout: timeout)
+        guard let list = try? JSONText.decode(EmbeddingList.self, from: answer), let first = list.data.first else {
+            throw RuntimeError(.engineAnswer, "The engine's answer is no list of embeddings.", fault: .peer)
+        }
+        return first.embedding
+    }
+
+    private func post(
+        _ question: some Encodable, to path: String, timeout: Duration
+    ) async throws(RuntimeError) -> [UInt8] {
+        let body: [UInt8]
+        do {
+            body = try JSONText.encode(question)
+        } catch {
+            throw RuntimeError(.engineAnswer, "The question could not be written as JSON.", fault: .caller)
+        }
+        let answer = try await EngineExchange.send(
+            socketPath: socketPath, method: "POST", path: path, body: body, timeout: timeout)
+        guard answer.status == 200 else {
+            throw RuntimeError(
+                .engineAnswer, "The engine answered a question with status \(answer.status).", fault: .peer)
+        }
+        return answer.body
     }
 }
 
@@ -169,4 +187,13 @@ private struct ChatCompletion: Decodable {
 
     let choices: [Choice]
     let usage: Usage?
+}
+
+/// What of a list of embeddings is looked at.
+private struct EmbeddingList: Decodable {
+    struct Entry: Decodable {
+        let embedding: [Double]
+    }
+
+    let data: [Entry]
 }

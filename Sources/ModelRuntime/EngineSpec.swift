@@ -13,6 +13,19 @@ package struct EngineAdapter: Sendable, Hashable {
     }
 }
 
+/// How an engine brings weights into memory, as the device's profile says.
+package struct WeightLoading: Sendable, Hashable {
+    /// Mapped from the file, or read into memory of the engine's own; nil is the engine's choice.
+    package var isMapped: Bool?
+    /// Whether the engine may rearrange weights for the processor, which takes a second copy of those that are mapped.
+    package var mayRepack: Bool
+
+    package init(isMapped: Bool? = nil, mayRepack: Bool = true) {
+        self.isMapped = isMapped
+        self.mayRepack = mayRepack
+    }
+}
+
 /// All that is needed to start one engine for one generation of a slot: data only, never a command or a flag.
 package struct EngineSpec: Sendable, Hashable {
     /// The slot it serves.
@@ -27,6 +40,8 @@ package struct EngineSpec: Sendable, Hashable {
     package var adapters: [EngineAdapter]
     /// Typed settings from the assignment, already within the device's bounds.
     package var settings: SlotSettings
+    /// How the weights come into memory.
+    package var loading: WeightLoading
     /// A chat template that replaces the model's own.
     package var chatTemplatePath: String?
     /// The UNIX socket to listen on; must end in `.sock` for llama.cpp.
@@ -38,8 +53,8 @@ package struct EngineSpec: Sendable, Hashable {
 
     package init(
         slot: SlotName, generation: Int, engine: String = "llama.cpp", modelPaths: [String],
-        adapters: [EngineAdapter] = [], settings: SlotSettings = SlotSettings(), chatTemplatePath: String? = nil,
-        socketPath: String, logPath: String, alias: String? = nil
+        adapters: [EngineAdapter] = [], settings: SlotSettings = SlotSettings(),
+        loading: WeightLoading = WeightLoading(), chatTemplatePath: String? = nil, socketPath: String, logPath: String, alias: String? = nil
     ) {
         self.slot = slot
         self.generation = generation
@@ -47,6 +62,7 @@ package struct EngineSpec: Sendable, Hashable {
         self.modelPaths = modelPaths
         self.adapters = adapters
         self.settings = settings
+        self.loading = loading
         self.chatTemplatePath = chatTemplatePath
         self.socketPath = socketPath
         self.logPath = logPath

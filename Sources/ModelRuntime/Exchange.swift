@@ -81,6 +81,9 @@ final class Exchange: EngineConnectionDelegate {
         guard !isOver, connection == nil else { return }
         timer?.cancel()
         switch core.admit(identifier, to: request.slot, byteCount: request.body.readableBytes) {
+        case .forward(let target) where request.embeds && !target.route.embeds:
+            finish { _ in }
+            client?.answer(.noEmbeddings(request.slot))
         case .forward(let target):
             self.target = target
             let connection = EngineConnection(request, delegate: self)

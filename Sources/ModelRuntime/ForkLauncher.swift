@@ -5,7 +5,7 @@ internal import MartletTypes
 /// Starts engines as children of the agent: they die with it, and are confined as far as the kernel can.
 package struct ForkLauncher: RuntimeLauncher {
     /// The engines that this device allows.
-    package let engines: [EngineBinary]
+    package let engines: InstalledEngines
     /// Where sockets are; what is left there by an earlier run is swept.
     package let runFolder: String
     /// What engines may touch.
@@ -14,7 +14,7 @@ package struct ForkLauncher: RuntimeLauncher {
     package let niceness: Int
 
     package init(
-        engines: [EngineBinary], runFolder: String, confinement: Confinement = Confinement(), niceness: Int = 0
+        engines: InstalledEngines, runFolder: String, confinement: Confinement = Confinement(), niceness: Int = 0
     ) {
         self.engines = engines
         self.runFolder = runFolder
@@ -23,17 +23,8 @@ package struct ForkLauncher: RuntimeLauncher {
     }
 
     package func launch(_ spec: EngineSpec) async throws(RuntimeError) -> any RuntimeProcess {
-        guard let binary = engines.first(where: { $0.name == spec.engine }) else {
-            let names = engines.map(\.name).joined(separator: ", ")
-            throw RuntimeError(
-                .engineMissing, "The engine \(spec.engine) is not allowed on this device; allowed: \(names).",
-                remedy: "Name its program under engines in the agent's configuration.")
-        }
-        guard access(binary.path, X_OK) == 0 else {
-            throw RuntimeError(
-                .engineMissing, "The engine's program \(binary.path) is no executable file any more.",
-                remedy: "Install it again or correct the agent's configuration.")
-        }
+        let binary = try await engines.binary(spec.engine)
+        guard access(binary.path, X_OK) == 0 else { throw .engineMissing(binary.path, engine: binary.name) }
         let arguments = try LlamaArguments.make(spec, binary: binary)
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
         let folder = try prepareFolder(of: spec.socketPath)

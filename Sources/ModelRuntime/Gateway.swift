@@ -79,9 +79,13 @@ package final class Gateway: Sendable {
     // MARK: Routes
 
     /// Sends the slot's next requests to this engine. Requests under way stay where they are. A parked slot stays
-    /// parked.
-    package func setRoute(slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String) async {
-        core.set(GatewayRoute(slot: slot, generation: generation, release: release, socketPath: socketPath))
+    /// parked. Where the engine does not embed, the gateway answers such requests by itself.
+    package func setRoute(
+        slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false
+    ) async {
+        core.set(
+            GatewayRoute(
+                slot: slot, generation: generation, release: release, socketPath: socketPath, embeds: embeds))
     }
 
     /// Lets the slot's next requests wait, within the bounds; makes the slot known if it is not.

@@ -75,12 +75,15 @@ package struct GatewayRoute: Sendable, Hashable {
     package let release: ReleaseLabel
     /// The engine's socket.
     package let socketPath: String
+    /// Whether the engine makes embeddings.
+    package let embeds: Bool
 
-    package init(slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String) {
+    package init(slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false) {
         self.slot = slot
         self.generation = generation
         self.release = release
         self.socketPath = socketPath
+        self.embeds = embeds
     }
 }
 

@@ -7,6 +7,9 @@ struct InferenceRequest {
     let slot: SlotName
     let path: String
     let body: ByteBuffer
+
+    /// Whether it asks for embeddings, which not every engine makes.
+    var embeds: Bool { path == GatewayRequest.embeddingsPath }
 }
 
 /// What the gateway answers by itself.
@@ -37,6 +40,14 @@ struct GatewayReply: Equatable {
         return reply
     }
 
+    static func noEmbeddings(_ slot: SlotName) -> GatewayReply {
+        error(
+            400,
+            "The model \"\(slot)\" makes no embeddings: neither its release nor its rollout names a pooling. "
+                + "`martlet publish --pooling mean` or `martlet rollout start --pooling mean` does.",
+            code: "embeddings_not_supported", param: "model")
+    }
+
     static func unknownSlot(_ name: String, known: [SlotName]) -> GatewayReply {
         let names = known.isEmpty ? "none" : known.map(\.text).joined(separator: ", ")
         let quoted = String(name.prefix(Limits.quotedValueCharacters))
@@ -54,7 +65,8 @@ struct GatewayRequest {
     }
 
     /// The paths of the OpenAI API that reach an engine.
-    static let inferencePaths: Set<String> = ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"]
+    static let inferencePaths: Set<String> = ["/v1/chat/completions", "/v1/completions", embeddingsPath]
+    static let embeddingsPath = "/v1/embeddings"
 
     /// Checks what can be told from the head: who asks, from where, for what, how much. Nil lets the request in.
     static func refusal(

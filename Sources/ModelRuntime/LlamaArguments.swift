@@ -2,7 +2,7 @@ internal import MartletTypes
 
 /// The command line of `llama-server`, made from typed values alone.
 ///
-/// Flags as of llama.cpp 0.7; `--cache-ram` exists since the versions have three parts.
+/// Flags as of llama.cpp 0.7; those that other versions do not have are given where the program knows them.
 enum LlamaArguments {
     /// The arguments, the program first. Throws `invalidSetting` and `socketPathTooLong`.
     static func make(_ spec: EngineSpec, binary: EngineBinary) throws(RuntimeError) -> [String] {
@@ -15,9 +15,32 @@ enum LlamaArguments {
         if let context = spec.settings.contextTokens { arguments += ["--ctx-size", String(context * parallel)] }
         if let threads = spec.settings.threads { arguments += ["--threads", String(threads)] }
         if let template = spec.chatTemplatePath { arguments += ["--chat-template-file", template] }
+        arguments += embeddings(spec.settings) + loading(spec.loading, binary.flags)
         arguments += ["--no-ui", "--offline", "--metrics"]
         // Its prompt cache takes up to 8 GiB by default, which no plan of memory has counted.
-        if binary.version?.hasPrefix("0.0.") == false { arguments += ["--cache-ram", "0"] }
+        if binary.flags.contains(.cacheRAM) { arguments += [EngineFlag.cacheRAM.rawValue, "0"] }
+        return arguments
+    }
+
+    /// Chat goes on beside it, whatever the engine's help says of the flag.
+    private static func embeddings(_ settings: SlotSettings) -> [String] {
+        guard let pooling = settings.pooling else { return [] }
+        let arguments = ["--embeddings", "--pooling", pooling.rawValue]
+        guard let tokens = settings.batchTokens.map(String.init) else { return arguments }
+        return arguments + ["--batch-size", tokens, "--ubatch-size", tokens]
+    }
+
+    /// What the memory estimate counted on. Older engines map by default and have a flag for the opposite alone.
+    private static func loading(_ loading: WeightLoading, _ known: Set<EngineFlag>) -> [String] {
+        var arguments: [String] = []
+        if let isMapped = loading.isMapped {
+            if known.contains(.loadMode) {
+                arguments += [EngineFlag.loadMode.rawValue, isMapped ? "mmap" : "none"]
+            } else if !isMapped, known.contains(.noMmap) {
+                arguments.append(EngineFlag.noMmap.rawValue)
+            }
+        }
+        if !loading.mayRepack, known.contains(.noRepack) { arguments.append(EngineFlag.noRepack.rawValue) }
         return arguments
     }
 

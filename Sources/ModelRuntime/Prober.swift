@@ -36,13 +36,24 @@ package struct Prober: Sendable {
     package init() {}
 
     /// Asks until one fails. Without probes, one plain question must be answered: an engine that is healthy and says
-    /// nothing is not worth a switch.
-    package func run(_ probes: [Probe], client: EngineClient) async -> ProbeResult {
+    /// nothing is not worth a switch. Of one that embeds, which may be all that it can, a vector is demanded instead.
+    package func run(_ probes: [Probe], client: EngineClient, embeds: Bool = false) async -> ProbeResult {
+        if probes.isEmpty, embeds { return await askForVector(client) }
         let asked = probes.isEmpty ? [Probe(prompt: "Hello", maxTokens: 4)] : probes
         for (index, probe) in asked.enumerated() {
             if let failure = await ask(probe, number: index + 1, client: client) { return .failed(failure) }
         }
         return .passed(count: probes.count)
+    }
+
+    private func askForVector(_ client: EngineClient) async -> ProbeResult {
+        do throws(RuntimeError) {
+            let vector = try await client.embedding(of: "Hello")
+            guard vector.isEmpty || !vector.allSatisfy(\.isFinite) else { return .passed(count: 0) }
+            return .failed(ProbeFailure(number: 1, expected: nil, answerLength: nil, detail: "no vector of numbers"))
+        } catch {
+            return .failed(ProbeFailure(number: 1, expected: nil, answerLength: nil, detail: error.message))
+        }
     }
 
     private func ask(_ probe: Probe, number: Int, client: EngineClient) async -> ProbeFailure? {

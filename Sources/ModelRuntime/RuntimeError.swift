@@ -28,8 +28,6 @@ package struct RuntimeError: MartletError, Equatable {
         case cannotListen
         /// The gateway would listen beyond this machine without keys.
         case keysRequired
-        /// A line of an evaluation set is not a row.
-        case invalidEvaluationSet
         /// The confinement that the device demands cannot be applied here.
         case confinementUnavailable
     }

@@ -8,10 +8,10 @@ package enum RuntimeLimits {
     package static let logTailBytes = 2 * 1024
     /// Descriptors an engine may open: model parts, threads' event descriptors, one for each connection.
     package static let engineDescriptors: UInt64 = 1024
-    /// Output of `--version` that is read.
-    package static let versionBytes = 4 * 1024
-    /// How long `--version` may take, in seconds; under emulation it took three.
-    package static let versionSeconds = 20
+    /// Output of `--version` or `--help` that is read; the latter had 46 KiB in version 0.7.
+    package static let probeBytes = 256 * 1024
+    /// How long either may take, in seconds; under emulation it took three.
+    package static let probeSeconds = 20
     /// An answer of an engine to our own questions (health, probe, evaluation).
     package static let answerBytes = 4 * 1024 * 1024
     /// How long one probe or evaluation row may take, in seconds: a small board answers 16 tokens in ten.

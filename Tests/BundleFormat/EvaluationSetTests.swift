@@ -26,7 +26,7 @@ struct EvaluationSetTests {
             (#"{"input":"a","expected":"b","comparison":"fuzzy"}"#, "comparison"),
             (#"{"input":"a","expected":"b","maxTokens":0}"#, "maxTokens"),
             (#"{"input":"a","expected":"b","maxTokens":99999}"#, "maxTokens"), ("[1]", ""), ("nonsense", ""),
-            (#"{"system":"s","text":"t","label":"l"}"#, "label"),
+            (#"{"system":"s","text":"t","label":"l"}"#, "label"), ("[]", ""), ("{", ""), ("\u{0}", ""),
             (#"{"input":"\#(String(repeating: "x", count: 70_000))","expected":"b"}"#, ""),
         ])
     func refusals(line: String, field: String) {

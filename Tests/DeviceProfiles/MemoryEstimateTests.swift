@@ -52,6 +52,16 @@ struct MemoryEstimateTests {
         #expect((0.85...1.15).contains(ratio), "estimate \(estimate) is \(ratio) of what was measured")
     }
 
+    @Test("the larger batch of embeddings counts, within 15 % of what llama-server took")
+    func embeddings() {
+        let profile = SlotSettings(contextTokens: 2048, pooling: .mean)
+        let load = SlotLoad(contextTokens: 2048, batchTokens: profile.batchTokens)
+        let estimate = MemoryEstimate(shape: Self.smol(Self.q41), load: load, rule: Self.rule())
+        let ratio = Double(estimate.total.bytes) / Double(245_040 * 1024)
+        #expect((0.85...1.15).contains(ratio), "estimate \(estimate) is \(ratio) of what was measured")
+        #expect(SlotSettings(contextTokens: 2048, pooling: .last).batchTokens == nil)
+    }
+
     @Test(
         "adapters count, within 15 % of what llama-server took",
         arguments: [

@@ -55,6 +55,21 @@ struct ShapeTests {
     }
 
     @Test(
+        "how a model embeds is what its file says, and the mean where a model that only embeds says nothing",
+        arguments: [
+            ("llama", nil, nil), ("llama", 0, nil), ("llama", 1, .mean), ("qwen3", 2, .cls), ("qwen3", 3, .last),
+            ("qwen3", 4, nil), ("qwen3", 99, nil), ("bert", nil, .mean), ("bert", 2, .cls), ("bert", 4, nil),
+        ] as [(String, UInt32?, Pooling?)])
+    func pooling(architecture: String, type: UInt32?, pooling: Pooling?) throws {
+        var builder = GGUFBuilder()
+        builder.entries = [.text("general.architecture", architecture)]
+        if let type { builder.entries.append(.uint32("\(architecture).pooling_type", type)) }
+        builder.tensors = [.init("w", [32], type: 0, offset: 0)]
+        builder.dataLength = 128
+        #expect(try GGUFFile(source: ByteBuffer(builder.bytes)).shape().pooling == pooling)
+    }
+
+    @Test(
         "keys of the wrong type or range are named",
         arguments: [
             (GGUFBuilder.Entry.text("llama.block_count", "2"), GGUFError.Code.wrongType),

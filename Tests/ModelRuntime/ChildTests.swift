@@ -105,52 +105,6 @@ struct ChildTests {
         ProcFile.text("/proc/\(pid)/status")?.contains("State:\tZ") ?? true
     }
 
-    @Test(
-        "versions are read from what engines print",
-        arguments: [
-            ("version: 0.7.0 (build 11669, commit Debian)\nbuilt with GNU", "0.7.0"),
-            ("version: 4719 (abc)\n", "0.0.4719"),
-            ("ggml: loading\nversion: 1.2.3-rc.1 (x)", "1.2.3-rc.1"), ("version:", nil), ("", nil),
-            ("version: x.y.z", nil),
-        ])
-    func versions(output: String, version: String?) {
-        #expect(EngineBinary.version(in: output) == version)
-    }
-
-    @Test("a missing engine is a clear error that says what to do")
-    func missingEngine() async throws {
-        let error = await #expect(throws: RuntimeError.self) {
-            try await EngineBinary.probe(path: "/nonexistent/llama")
-        }
-        #expect(error?.code == "engineMissing" && error?.remedy.contains("MARTLET_LLAMA_SERVER") == true)
-        let nowhere = #expect(throws: RuntimeError.self) {
-            try EngineBinary.locate(environment: ["PATH": "/nonexistent", "HOME": "/nonexistent"])
-        }
-        #expect(nowhere?.code == "engineMissing")
-        #expect(nowhere?.message.contains("/nonexistent/.cache/martlet/llama.cpp/bin/llama-server") == true)
-    }
-
-    @Test("the engine is found by name, then in PATH, then in the cache")
-    func locate() throws {
-        let folder = try TemporaryFolder()
-        func install(_ path: String) throws -> String {
-            let url = URL(fileURLWithPath: folder.file(path))
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            _ = FileManager.default.createFile(atPath: url.path, contents: nil, attributes: [.posixPermissions: 0o755])
-            return url.path
-        }
-        let cached = try install("cache/martlet/llama.cpp/bin/llama-server")
-        var environment = ["XDG_CACHE_HOME": folder.file("cache"), "PATH": "/nonexistent:\(folder.file("bin"))"]
-        #expect(try EngineBinary.locate(environment: environment) == cached)
-        let inPath = try install("bin/llama-server")
-        #expect(try EngineBinary.locate(environment: environment) == inPath)
-        environment["MARTLET_LLAMA_SERVER"] = try install("own")
-        #expect(try EngineBinary.locate(environment: environment) == folder.file("own"))
-        environment["MARTLET_LLAMA_SERVER"] = "/nonexistent"
-        #expect(throws: RuntimeError.self) { try EngineBinary.locate(environment: environment) }
-    }
-
     @Test("an engine's log is rotated at its limit and its end is kept")
     func log() async throws {
         let folder = try TemporaryFolder()

@@ -1,3 +1,4 @@
+import BundleFormat
 import Foundation
 import MartletTypes
 import ModelRuntime
@@ -142,49 +143,12 @@ struct EngineClientTests {
     }
 }
 
-@Suite("Evaluation sets")
-struct EvaluationSetTests {
-    @Test("sets are read as their format says, blank lines left out")
-    func reading() throws {
-        let text = """
-            {"input":"a","expected":"b","comparison":"contains","system":"s","grammar":"g","maxTokens":4096}
-
-            {"input":"c","expected":"d"}\r
-            """
-        let set = try EvaluationSet(jsonLines: Array(text.utf8))
-        #expect(set.rows.count == 2 && set.rows[0].comparison == .contains && set.rows[1].maxTokens == nil)
-    }
-
-    @Test(
-        "a set that is not in order is refused with line and field",
-        arguments: [
-            ("", "no rows"), ("\n \n", "no rows"), (#"{"input":"a"}"#, "Line 1: expected is missing"),
-            (#"{"input":"a","expected":"b","extra":1}"#, "Line 1: the field extra is unknown"),
-            (#"{"input":1,"expected":"b"}"#, "Line 1: input has the wrong type"),
-            (#"{"input":"","expected":"b"}"#, "Line 1: input is empty"),
-            (#"{"input":"a","expected":""}"#, "Line 1: expected is empty"),
-            (#"{"input":"a","expected":"b","comparison":"equal"}"#, "Line 1: comparison has a value"),
-            (#"{"input":"a","expected":"b","maxTokens":0}"#, "Line 1: maxTokens is not within 1 to 4096"),
-            ("{\"input\":\"a\",\"expected\":\"b\"}\n[]", "Line 2: it is no JSON object"), ("{", "Line 1"),
-            ("\u{0}", "Line 1"),
-        ])
-    func refused(text: String, part: String) {
-        let error = #expect(throws: RuntimeError.self) { try EvaluationSet(jsonLines: Array(text.utf8)) }
-        #expect(error?.code == "invalidEvaluationSet")
-        #expect(error?.message.contains(part) == true)
-    }
-
-    @Test("more rows than the bound are refused")
-    func tooMany() {
-        let line = Array("{\"input\":\"a\",\"expected\":\"b\"}\n".utf8)
-        let bytes = [[UInt8]](repeating: line, count: Limits.evaluationRows + 1).flatMap(\.self)
-        #expect(throws: RuntimeError.self) { try EvaluationSet(jsonLines: bytes) }
-    }
-
+@Suite("Evaluation sets on a device")
+struct EvaluationSamplingTests {
     @Test("samples lie evenly over the set", arguments: [(nil, 10), (20, 10), (10, 10), (5, 5), (1, 1), (0, 0)])
     func sample(count: Int?, size: Int) throws {
         let lines = (0..<10).map { "{\"input\":\"\($0)\",\"expected\":\"x\"}" }.joined(separator: "\n")
-        let sample = try EvaluationSet(jsonLines: Array(lines.utf8)).sample(count)
+        let sample = try EvaluationSet(parsing: Array(lines.utf8)).sample(count)
         #expect(sample.count == size)
         if size == 5 { #expect(sample.map(\.input) == ["0", "2", "4", "6", "8"]) }
     }

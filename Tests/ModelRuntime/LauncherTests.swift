@@ -1,3 +1,4 @@
+import BundleFormat
 import Foundation
 import MartletTypes
 import ModelRuntime
@@ -37,7 +38,7 @@ struct LauncherTests {
     func adapter(kind: Kind) async throws {
         let scene = try await scene(kind)
         let set = try EvaluationSet(
-            jsonLines: Array(Data(contentsOf: URL(fileURLWithPath: Checkout.fixture("eval/tiny-eval-seen-42.jsonl")))))
+            parsing: Array(Data(contentsOf: URL(fileURLWithPath: Checkout.fixture("eval/tiny-eval-seen-42.jsonl")))))
         var correct: [Int] = []
         for (generation, adapters) in [
             (1, []), (2, [EngineAdapter(path: TinyModel.adapter)]),

@@ -29,7 +29,7 @@ final class RuntimeScene: Sendable {
         folder = try TemporaryFolder("rt")
         slot = try SlotName("triage")
         launcher = ForkLauncher(
-            engines: [try await llamaServer()], runFolder: folder.path, confinement: confinement)
+            engines: InstalledEngines(try await llamaServer()), runFolder: folder.path, confinement: confinement)
     }
 
     func spec(

@@ -5,7 +5,7 @@ package import Trust
 
 /// Which engine this device allows, and how it may run.
 package struct EngineSettings: Sendable {
-    /// The program; nil looks for it (`llamaServerPath`).
+    /// The program; nil looks for it (`EngineLookup`).
     package var llamaServer: String?
     /// Threads of an engine where the assignment does not say; nil leaves it to the engine.
     package var threads: Int?
@@ -40,6 +40,8 @@ package struct AgentConfiguration: Sendable {
     package var disk: DiskBudget
     /// Bytes per second that a download may take; nil is unlimited.
     package var bandwidth: ByteCount?
+    /// The key that this device proves itself by.
+    package var deviceKey: DeviceKeySettings
     /// Labels that are proposed at enrolment.
     package var labels: Labels
 
@@ -47,7 +49,7 @@ package struct AgentConfiguration: Sendable {
         policy: LocalPolicy = LocalPolicy(), engine: EngineSettings = EngineSettings(),
         gateway: GatewayConfiguration = GatewayConfiguration(), telemetryInterval: Duration = .seconds(60),
         telemetryBudget: ByteCount = .mebibytes(16), disk: DiskBudget = DiskBudget(), bandwidth: ByteCount? = nil,
-        labels: Labels = .none
+        deviceKey: DeviceKeySettings = DeviceKeySettings(), labels: Labels = .none
     ) {
         self.policy = policy
         self.engine = engine
@@ -56,6 +58,7 @@ package struct AgentConfiguration: Sendable {
         self.telemetryBudget = telemetryBudget
         self.disk = disk
         self.bandwidth = bandwidth
+        self.deviceKey = deviceKey
         self.labels = labels
     }
 

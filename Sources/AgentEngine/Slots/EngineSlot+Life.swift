@@ -39,7 +39,8 @@ extension EngineSlot {
                 EngineAdapter(
                     path: store.generations.path(of: $0, in: record), scale: Double($0.scalePermille ?? 1000) / 1000)
             },
-            settings: tools.complete(record), chatTemplatePath: record.chatTemplate.map { store.blobs.path(of: $0) },
+            settings: tools.complete(record), loading: tools.loading,
+            chatTemplatePath: record.chatTemplate.map { store.blobs.path(of: $0) },
             socketPath: socket(record), logPath: "\(store.layout.root)/log/\(record.slot).log")
     }
 

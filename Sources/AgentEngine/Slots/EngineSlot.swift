@@ -1,4 +1,5 @@
 package import AgentStore
+internal import BundleFormat
 package import MartletTypes
 package import ModelRuntime
 internal import Telemetry
@@ -32,6 +33,8 @@ package struct EngineTools: Sendable {
     package var gateway: Gateway
     package var store: AgentStore
     package var settings: SwapSettings
+    /// How engines load weights on this device.
+    package var loading: WeightLoading
     /// Whether the candidate needs the place of what serves, because memory does not hold both.
     package var needsPlace: @Sendable (GenerationRecord) -> Bool
     /// Settings with what the assignment leaves open filled in for this device.
@@ -39,16 +42,28 @@ package struct EngineTools: Sendable {
 
     package init(
         launcher: any RuntimeLauncher, gateway: Gateway, store: AgentStore, settings: SwapSettings = SwapSettings(),
+        loading: WeightLoading = WeightLoading(),
         needsPlace: @escaping @Sendable (GenerationRecord) -> Bool = { _ in false },
-        complete: @escaping @Sendable (GenerationRecord) -> SlotSettings = { $0.settings }
+        complete: @escaping @Sendable (GenerationRecord) -> SlotSettings = EngineTools.own
     ) {
         self.launcher = launcher
         self.gateway = gateway
         self.store = store
         self.settings = settings
+        self.loading = loading
         self.needsPlace = needsPlace
         self.complete = complete
     }
+
+    /// The assignment's settings with what the release says of itself.
+    package static let own: @Sendable (GenerationRecord) -> SlotSettings = { record in
+        var settings = record.settings
+        settings.pooling = settings.pooling ?? record.shape.pooling
+        return settings
+    }
+
+    /// Whether the engine of a generation makes embeddings.
+    func embeds(_ record: GenerationRecord) -> Bool { complete(record).pooling != nil }
 
     /// The folder of one engine: its socket, and all that it may write.
     func folder(of record: GenerationRecord) -> String {
@@ -130,7 +145,7 @@ package actor EngineSlot: SlotRuntime {
         }
         if quick { probes = Array(probes.prefix(1)) }
         let client = try engine(record).client
-        let result = await Prober().run(probes, client: client)
+        let result = await Prober().run(probes, client: client, embeds: tools.embeds(record))
         try Task.checkCancellation()
         if case .failed(let failure) = result {
             throw SlotFailure(.final, code: "probeFailed", message: "The candidate failed its probes: \(failure).")
@@ -143,14 +158,22 @@ package actor EngineSlot: SlotRuntime {
         else {
             throw SlotFailure(.retry, code: "missingFile", message: "The evaluation set is not in the store any more.")
         }
-        let rows = try EvaluationSet(jsonLines: bytes).sample(record.threshold?.rows)
         let result = await Evaluator().run(
-            rows: rows, threshold: record.threshold, client: try engine(record).client,
-            concurrency: record.settings.parallelRequests ?? 1)
+            rows: try Self.rows(bytes).sample(record.threshold?.rows), threshold: record.threshold,
+            client: try engine(record).client, concurrency: record.settings.parallelRequests ?? 1)
         try Task.checkCancellation()
         // An engine that ended in the middle says nothing about its accuracy.
         _ = try engine(record)
         return result
+    }
+
+    /// The publisher checked the same bytes, so a set that cannot be read will not come right by itself.
+    private static func rows(_ bytes: [UInt8]) throws -> EvaluationSet {
+        do {
+            return try EvaluationSet(parsing: bytes)
+        } catch {
+            throw SlotFailure(.final, code: "invalidEvaluationSet", message: error.message)
+        }
     }
 
     package func switchOver(_ record: GenerationRecord) async throws -> Duration {
@@ -212,7 +235,8 @@ package actor EngineSlot: SlotRuntime {
         routed = record.id
         let label = ReleaseLabel(record.releases.map { ($0.path, $0.indexDigest) })
         await tools.gateway.setRoute(
-            slot: slot, generation: Int(record.id.number), release: label, socketPath: socket(record))
+            slot: slot, generation: Int(record.id.number), release: label, socketPath: socket(record),
+            embeds: tools.embeds(record))
         parkedSince = nil
         await tools.gateway.unpark(slot)
     }

@@ -24,7 +24,7 @@ package struct InventorySource: Sendable {
             slots[snapshot.record.slot] = SlotInventory(snapshot.record, serving: snapshot.serving)
         }
         return Inventory(
-            agentVersion: MartletVersion.text, engines: hardware.engines, profile: hardware.profile.id,
+            agentVersion: MartletVersion.text, engines: await hardware.engines(false), profile: hardware.profile.id,
             facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots)
     }
 }

@@ -85,49 +85,6 @@ struct ConfigurationPrecedenceTests {
         #expect(error?.reason == .invalidConfiguration)
     }
 
-    private func program(_ name: String) throws -> String {
-        let path = folder.file(name)
-        try FileManager.default.createDirectory(
-            atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-        _ = FileManager.default.createFile(
-            atPath: path, contents: Data("#!/bin/sh\n".utf8), attributes: [.posixPermissions: 0o755])
-        return path
-    }
-
-    @Test("llama-server: as named, then the variable, then PATH, then the cache")
-    func engine() throws {
-        let cached = try program("cache/llama.cpp/bin/llama-server")
-        let onPath = try program("bin/llama-server")
-        let variable = try program("variable/llama-server")
-        let named = try program("named/llama-server")
-        var environment = ["MARTLET_CACHE": folder.file("cache"), "PATH": "/nonexistent"]
-        var engine = EngineSettings()
-        #expect(try engine.llamaServerPath(environment: environment) == cached)
-        environment["PATH"] = "/nonexistent:" + folder.file("bin")
-        #expect(try engine.llamaServerPath(environment: environment) == onPath)
-        environment["MARTLET_LLAMA_SERVER"] = variable
-        #expect(try engine.llamaServerPath(environment: environment) == variable)
-        engine.llamaServer = named
-        #expect(try engine.llamaServerPath(environment: environment) == named)
-    }
-
-    @Test("a missing llama-server is an error that says what to do, and no other is taken for a named one")
-    func missing() throws {
-        _ = try program("bin/llama-server")
-        let path = ["PATH": folder.file("bin")]
-        let cases: [(EngineSettings, [String: String], String)] = [
-            (EngineSettings(), ["PATH": "/nonexistent", "HOME": "/nonexistent"], "llama-server"),
-            (EngineSettings(llamaServer: "/nonexistent/named"), path, "/nonexistent/named"),
-            (EngineSettings(), path.merging(["MARTLET_LLAMA_SERVER": "/nonexistent/v"]) { $1 }, "/nonexistent/v"),
-        ]
-        for (engine, environment, named) in cases {
-            let error = #expect(throws: RuntimeError.self) { try engine.llamaServerPath(environment: environment) }
-            #expect(error?.code == "engineMissing")
-            #expect(error?.message.contains(named) == true)
-            #expect(error?.remedy.isEmpty == false)
-        }
-    }
-
     @Test("gateway addresses as people write them")
     func addresses() throws {
         let good: [(String, String, Int)] = [

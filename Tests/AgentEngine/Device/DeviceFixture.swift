@@ -37,7 +37,7 @@ final class DeviceFixture: Sendable {
     let slot: SlotName
     let hardware: DeviceHardware
     let gateway: Gateway
-    let engines: [EngineBinary]
+    let engines: InstalledEngines
 
     static let now = AgentClock.buildTime + .seconds(86_400)
 
@@ -50,7 +50,7 @@ final class DeviceFixture: Sendable {
         device = try DeviceID("ward-1")
         slot = try SlotName("triage")
         store = try await AgentStore.open(root: folder.path, budget: budget)
-        let key = try store.identity.keep(key: Array("no key: the test speaks plain HTTP".utf8))
+        let key = try store.identity.keep(key: try KeyPair.generate(.ed25519).pem())
         try store.identity.save(
             DeviceIdentity(
                 device: device, registry: self.registry.origin, rootDigest: .of(self.registry.root), caFingerprint: "",
@@ -62,13 +62,14 @@ final class DeviceFixture: Sendable {
         clock = AgentClock(signed: Self.now, system: { system.now })
         link = RegistryLink(store: store)
         trust = try TrustKeeper(store: store, link: link, clock: clock)
-        engines =
+        let binary =
             withEngine
-            ? [try await EngineBinary.probe(path: try #require(Checkout.llamaServer))]
-            : [EngineBinary(path: "/nonexistent/llama-server", version: engineVersion)]
+            ? try await EngineBinary.probe(path: try #require(Checkout.llamaServer))
+            : EngineBinary(path: "/nonexistent/llama-server", version: engineVersion)
+        engines = InstalledEngines(binary)
         hardware = try DeviceHardware.read(
             probe: HardwareProbe(storagePaths: [folder.path]),
-            engines: Dictionary(engines.map { ($0.name, $0.version ?? "") }) { first, _ in first })
+            engines: { _ in [binary.name: binary.version ?? ""] })
         let clock = clock
         gateway = Gateway(configuration: GatewayConfiguration(port: 0), clock: { clock.now })
     }

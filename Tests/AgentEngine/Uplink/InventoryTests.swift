@@ -47,7 +47,7 @@ struct InventoryTests {
         let device = try await DeviceFolder()
         let peer = FakeUplink()
         await peer.set(fates: [.unreachable])
-        let hardware = try DeviceHardware.read(probe: HardwareProbe(), engines: ["llama.cpp": "0.7.0"])
+        let hardware = try DeviceHardware.read(probe: HardwareProbe(), engines: { _ in ["llama.cpp": "0.7.0"] })
         let source = InventorySource(store: device.store, hardware: hardware) { [] }
         let sender = InventorySender(peer: peer, random: { 0 }, logger: AgentLog.silent) {
             try await source.inventory()
