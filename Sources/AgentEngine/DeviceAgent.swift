@@ -20,6 +20,8 @@ package actor DeviceAgent: Service {
     private let garbage = WakeSignal()
     private let logger: Logger
     private var isOpen = true
+    /// Blobs of a bundle that no slot names yet.
+    private var held: [SlotName: Set<Digest>] = [:]
 
     package init(tools: SlotTools) {
         self.tools = tools
@@ -49,6 +51,26 @@ package actor DeviceAgent: Service {
             (drivers[slot] ?? add(SlotRecord(slot: slot)))?.send(.assigned(target))
         }
         for (slot, driver) in drivers where assignment.slots[slot] == nil { driver.send(.unassigned) }
+    }
+
+    /// Lets all slots know that assignments are counted anew.
+    package func renumber() {
+        for driver in drivers.values { driver.send(.renumbered) }
+    }
+
+    /// Lets all slots know what publishers took back.
+    package func tookBack(_ refusals: [TakenBack.Refusal]) {
+        for driver in drivers.values { driver.send(.tookBack(refusals)) }
+    }
+
+    /// Keeps blobs from the collector until the slot that they are brought for names all of them, or the agent ends.
+    /// Takes the place of what was held for the slot before.
+    func hold(_ blobs: Set<Digest>, for slot: SlotName) { held[slot] = blobs }
+
+    /// Moves a slot to what the owner of this box brought, against whatever was assigned before.
+    func install(_ target: SlotTarget, in slot: SlotName) {
+        guard isOpen else { return }
+        (drivers[slot] ?? add(SlotRecord(slot: slot)))?.send(.installed(target))
     }
 
     /// All slots, by name.
@@ -94,8 +116,12 @@ package actor DeviceAgent: Service {
             guard isOpen, !Task.isCancelled, await isCollectable() else { continue }
             do {
                 let journal = tools.store.journal
+                for record in try await journal.slots() where held[record.slot]?.isSubset(of: record.blobs) ?? false {
+                    held[record.slot] = nil
+                }
+                let held = held.values.reduce(into: Set<Digest>()) { $0.formUnion($1) }
                 let collected = try await tools.store.blobs.collect {
-                    try await journal.slots().reduce(into: []) { $0.formUnion($1.blobs) }
+                    try await journal.slots().reduce(into: held) { $0.formUnion($1.blobs) }
                 }
                 if collected.blobs > 0 {
                     logger.info(

@@ -18,6 +18,8 @@ package struct AgentStore: Sendable {
     package let blobs: BlobStore
     package let generations: GenerationStore
     package let metadata: FileMetadataStore
+    /// What publishers took back, as far as this device has seen it.
+    package let takenBack: TakenBackStore
     package let identity: IdentityStore
     /// Set where the journal had to be made anew.
     package let recovery: Recovery?
@@ -38,10 +40,11 @@ package struct AgentStore: Sendable {
         let (journal, recovery) = try await openJournal(layout, files, generations)
         try await journal.raise(.nextGeneration, to: generations.highest() + 1)
         try await generations.collectStrays(try await journal.slots())
+        let takenBack = try await TakenBackStore(journal: journal, files: files, path: layout.takenBack)
         return AgentStore(
             layout: layout, files: files, journal: journal,
             blobs: BlobStore(layout: layout, files: files, budget: budget), generations: generations,
-            metadata: FileMetadataStore(folder: layout.metadata, files: files),
+            metadata: FileMetadataStore(folder: layout.metadata, files: files), takenBack: takenBack,
             identity: IdentityStore(folder: layout.identity, files: files), recovery: recovery, lock: lock)
     }
 
@@ -131,18 +134,22 @@ package struct AgentStore: Sendable {
         let records = try await generations.recover()
         for record in records { try await journal.save(record, transition: nil) }
         var highest = records.flatMap { [$0.current, $0.previous] }.compactMap { $0?.assigned }.max() ?? 0
-        if let bytes = try files.contents(of: layout.assignment, limit: Limits.assignmentBytes) {
-            let (number, issued) = facts(ofAssignment: bytes)
-            highest = max(highest, number ?? 0)
-            if let issued { try await journal.raise(.signedTime, to: issued.milliseconds) }
-        }
+        let (number, issued) = factsOfAssignment(layout, files)
+        highest = max(highest, number ?? 0)
+        if let issued { try await journal.raise(.signedTime, to: issued.milliseconds) }
         try await journal.raise(.assignmentNumber, to: highest)
         return records.map(\.slot)
     }
 
-    /// A copy that cannot be read tells nothing; the generations' numbers still hold.
-    private static func facts(ofAssignment bytes: [UInt8]) -> (number: Int64?, issued: Timestamp?) {
+    /// A copy that cannot be read, or is longer than any assignment, tells nothing; the generations' numbers still
+    /// hold.
+    private static func factsOfAssignment(
+        _ layout: StoreLayout, _ files: any FileSystem
+    ) -> (number: Int64?, issued: Timestamp?) {
         do {
+            guard let bytes = try files.contents(of: layout.assignment, limit: Limits.assignmentBytes) else {
+                return (nil, nil)
+            }
             let signed = try JSONValue(parsing: bytes)["signed"]
             return (signed?["number"]?.integer, try signed?["issued"]?.string.map { try Timestamp($0) })
         } catch {

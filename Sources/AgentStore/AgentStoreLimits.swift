@@ -18,6 +18,8 @@ package enum AgentStoreLimits {
     package static let historyTransitions: Int64 = 5_000
     /// Evaluations remembered.
     package static let rememberedEvaluations: Int64 = 1_000
+    /// Floors and withdrawn releases in mind: only what a publisher signed and this device had to do with counts.
+    package static let takenBack = 4_096
     /// Damaged journals and blobs that are kept aside.
     package static let keptAside = 3
 }

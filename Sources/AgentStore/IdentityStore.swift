@@ -16,7 +16,7 @@ package struct DeviceIdentity: Sendable, Hashable, Codable {
     package var notBefore: Timestamp
     package var notAfter: Timestamp
     package var labels: Labels
-    /// The name of the key's file in the identity folder.
+    /// The name of the key's file in the identity folder, or the path or URI of a key that is not the agent's.
     package var key: String
 
     package init(
@@ -34,6 +34,9 @@ package struct DeviceIdentity: Sendable, Hashable, Codable {
         self.labels = labels
         self.key = key
     }
+
+    /// Whether this device was enrolled without a registry: it has no certificate and is served by bundles alone.
+    package var isAirGapped: Bool { registry.isEmpty }
 
     /// When the certificate is to be renewed: at two thirds of its life.
     package var renewAt: Timestamp {
@@ -90,6 +93,18 @@ package struct IdentityStore: Sendable {
         return name
     }
 
+    /// The key of one attempt to enrol, made by `make` and kept at the first call: an attempt whose answer was lost is
+    /// known again by its key. `attempt` is hexadecimal and tells one attempt from another.
+    package func key(
+        ofAttempt attempt: String, make: () throws -> [UInt8]
+    ) throws -> (name: String, pem: [UInt8]) {
+        let name = "key-join-\(attempt.prefix(32)).pem"
+        if let bytes = try files.contents(of: path(name)) { return (name, bytes) }
+        let pem = try make()
+        try files.writeAtomically(pem, to: path(name), mode: 0o600)
+        return (name, pem)
+    }
+
     /// Makes an identity the device's own, with the root metadata it starts from, and removes other keys.
     ///
     /// A crash leaves the former identity with its key and root, or the new one with its own.
@@ -110,6 +125,9 @@ package struct IdentityStore: Sendable {
     private static func interimName(_ identity: DeviceIdentity) -> String { "root-\(identity.rootDigest.hex).json" }
 
     private static func isReplaced(_ name: String) -> Bool { name.hasPrefix("key-") || name.hasPrefix("root-") }
+
+    /// Whether an identity's key lies in this folder; any other is named by its path or URI.
+    package static func isOwnKey(_ name: String) -> Bool { keyName(name) != nil }
 
     private static func keyName(_ name: String) -> String? {
         name.hasPrefix("key-") && !name.utf8.contains(UInt8(ascii: "/")) ? name : nil

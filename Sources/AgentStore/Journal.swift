@@ -80,6 +80,9 @@ extension Journal {
         try setFact(mark.rawValue, Array(String(value).utf8))
     }
 
+    /// Sets the mark back to 0: what it counted is counted anew.
+    package func reset(_ mark: Mark) throws(AgentStoreError) { try setFact(mark.rawValue, Array("0".utf8)) }
+
     /// A number that no generation on this device has had.
     package func nextGeneration() throws(AgentStoreError) -> GenerationID {
         let number = try max(1, mark(.nextGeneration))

@@ -11,6 +11,8 @@ package struct StoreLayout: Sendable, Hashable {
     package var journal: String { root + "/journal.sqlite" }
     /// The last accepted assignment as it was signed, for an agent whose journal is lost.
     package var assignment: String { root + "/assignment.json" }
+    /// What publishers took back, beside the journal's own copy.
+    package var takenBack: String { root + "/taken-back.json" }
     package var blobs: String { root + "/blobs/sha256" }
     package var partial: String { root + "/partial" }
     package var quarantine: String { root + "/quarantine" }

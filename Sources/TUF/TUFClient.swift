@@ -88,16 +88,22 @@ package actor TUFClient {
     /// The target at `path`, searched through the delegations; nil where no role that is trusted for it names it.
     ///
     /// Loads the delegated roles on its way that were not loaded since the last refresh.
-    package func target(_ path: String) async throws -> TargetFile? {
+    package func target(_ path: String) async throws -> TargetFile? { try await search(path).file }
+
+    /// The target at `path`, and the version of each role in which it was looked for.
+    package func search(_ path: String) async throws -> (file: TargetFile?, versions: [String: Int]) {
         await enter()
         defer { leave() }
         guard var set = trusted else { throw TUFError(.outOfOrder, "There was no successful refresh.") }
         defer { trusted = set }
         var search = DelegationSearch(path: path, root: set.root, limit: limits.delegations)
+        var versions: [String: Int] = [:]
         while let step = try search.next() {
-            if case .found(let file) = search.visit(try await load(step, &set)) { return file }
+            let metadata = try await load(step, &set)
+            versions[step.role] = metadata.version
+            if case .found(let file) = search.visit(metadata) { return (file, versions) }
         }
-        return nil
+        return (nil, versions)
     }
 }
 

@@ -134,6 +134,20 @@ extension Assignment {
         return try SignedEnvelope.sign(document, by: director)
     }
 
+    /// Those of the director's keys whose signature on `bytes` holds.
+    package static func signers(of bytes: [UInt8], among keys: [String: PublicKey]) throws -> Set<String> {
+        let envelope = try SignedEnvelope(parsing: bytes, limit: Limits.assignmentBytes)
+        return Set(
+            keys.filter { key in
+                do {
+                    try envelope.verify(keys: [key.key: key.value], threshold: 1)
+                    return true
+                } catch {
+                    return false
+                }
+            }.keys)
+    }
+
     /// Why a received assignment is not accepted.
     package enum Refusal: Error, Sendable, Hashable {
         case malformed(String)

@@ -117,6 +117,20 @@ struct BlobUpkeepTests {
         #expect(try await store.blobs.scrub(digest))
     }
 
+    @Test("takes what the disk does not give back any more for damaged")
+    func badSector() async throws {
+        let files = FaultyFileSystem()
+        let scene = try Scene()
+        let store = try await scene.open(files: files)
+        let digest = try await store.blobs.bring(Sample.bytes(5_000, seed: 42))
+        files.spoil(scene.layout.blob(digest))
+        #expect(try await !store.blobs.scrub(digest))
+        #expect(!store.blobs.has(digest))
+        try await store.blobs.bring(Sample.bytes(5_000, seed: 42))
+        #expect(store.blobs.has(digest))
+        await store.close()
+    }
+
     @Test("finds a blob that lost or gained bytes")
     func lengths() async throws {
         let bytes = Sample.bytes(1000, seed: 41)

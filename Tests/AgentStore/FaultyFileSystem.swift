@@ -45,6 +45,7 @@ final class FaultyFileSystem: FileSystem {
         var fault: Fault
         var changes: [String] = []
         var isDead = false
+        var unreadable: String?
         var volatile: VolatileState
     }
 
@@ -68,6 +69,9 @@ final class FaultyFileSystem: FileSystem {
         }
     }
 
+    /// Makes every read of one file fail, as a bad sector does.
+    func spoil(_ path: String) { state.withLock { $0.unreadable = path } }
+
     /// Takes away what was not synchronised, and stops the world.
     func cutPower() {
         state.withLock {
@@ -81,6 +85,7 @@ final class FaultyFileSystem: FileSystem {
     func open(_ path: String, _ mode: OpenMode) throws(AgentStoreError) -> any StoredFile {
         if case .read = mode {
             try live()
+            if state.withLock({ $0.unreadable == path }) { return UnreadableFile(path: path) }
             return try real.open(path, mode)
         }
         if let status = real.status(path), status.kind == .file, status.mode & 0o200 == 0 {
@@ -236,4 +241,22 @@ private final class FaultyFile: StoredFile {
     }
 
     func close() { file.close() }
+}
+
+/// A file on a bad sector: it opens, and gives nothing back.
+private final class UnreadableFile: StoredFile {
+    private let path: String
+
+    init(path: String) { self.path = path }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError) {
+        throw AgentStoreError(errno: EIO, "write", path)
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws(AgentStoreError) -> Int {
+        throw AgentStoreError(errno: EIO, "read", path)
+    }
+
+    func synchronize() throws(AgentStoreError) {}
+    func close() {}
 }

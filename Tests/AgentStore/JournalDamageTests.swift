@@ -93,6 +93,23 @@ struct JournalDamageTests {
         try await Self.expectServing(store, "\(change)")
     }
 
+    @Test("is recovered beside an assignment that is longer than any", arguments: [true, false])
+    func longAssignment(isSpoiled: Bool) async throws {
+        let scene = try await Self.device()
+        for suffix in ["", "-wal", "-shm"] { try RealFileSystem().remove(scene.layout.journal + suffix) }
+        let files = FaultyFileSystem()
+        if isSpoiled {
+            files.spoil(scene.layout.assignment)
+        } else {
+            let long = Data(repeating: 0x20, count: Limits.assignmentBytes + 1)
+            try long.write(to: URL(fileURLWithPath: scene.layout.assignment))
+        }
+        let store = try await scene.open(files: files)
+        #expect(store.recovery?.slots.count == 2)
+        #expect(try await store.journal.slots().allSatisfy { $0.current?.id == GenerationID(2) })
+        await store.close()
+    }
+
     @Test("that is gone altogether costs no slot and no number")
     func missing() async throws {
         let scene = try await Self.device()

@@ -126,7 +126,8 @@ package actor SlotDriver {
         var next = machine
         let before = machine.record
         let now = tools.clock.now
-        let step = next.handle(event, now: now, random: .random(in: 0...1))
+        let step = next.handle(
+            event, now: now, random: .random(in: 0...1), takenBack: tools.store.takenBack.current)
         if next.record != before || !step.reports.isEmpty {
             let transition = Transition(
                 time: now, slot: slot, from: before.phase, to: next.record.phase, cause: event.name)

@@ -1,5 +1,6 @@
 package import AgentStore
 package import MartletTypes
+package import Trust
 
 /// Why a step of an installation did not succeed, and what that means for the next try.
 package struct SlotFailure: Sendable, Hashable {
@@ -41,8 +42,15 @@ package enum SlotEvent: Sendable, Hashable {
     case assigned(SlotTarget)
     /// An accepted assignment does not name the slot.
     case unassigned
+    /// The owner brought something on this box itself, without an assignment.
+    case installed(SlotTarget)
     /// The plan stands. `installed` where a generation on disk already has this content, checked and run before.
     case planned(blobs: [Digest], missing: ByteCount, installed: Bool)
+    /// Assignments are counted anew, because the owner named another director: what was decided against one of the
+    /// former series does not hold against any of the new one.
+    case renumbered
+    /// Publishers took back releases that slots have or are to have.
+    case tookBack([TakenBack.Refusal])
     /// All blobs are there.
     case fetched(bytes: ByteCount, milliseconds: Int64)
     /// Every blob was found as promised.
@@ -81,7 +89,10 @@ package enum SlotEvent: Sendable, Hashable {
         case .stopping: "agent stops"
         case .assigned: "assigned"
         case .unassigned: "no longer assigned"
+        case .installed: "brought to this device"
         case .planned(_, _, let installed): installed ? "planned: on disk" : "planned"
+        case .renumbered: "assignments counted anew"
+        case .tookBack: "taken back"
         case .fetched: "fetched"
         case .verified: "verified"
         case .checked: "checked"

@@ -1,5 +1,6 @@
 internal import AgentStore
 internal import MartletTypes
+internal import Trust
 
 extension SlotMachine {
     mutating func fail(
@@ -72,10 +73,15 @@ extension SlotMachine {
             return
         }
         let alreadyBack = record.override?.code == SlotFailure.crashLoop
-        guard !record.phase.isUnderWay, !alreadyBack, failure.kind == .final, let previous = record.previous else {
+        let refusal = record.previous.flatMap { takenBack.refusal(of: $0.releases) }
+        guard !record.phase.isUnderWay, !alreadyBack, failure.kind == .final, let previous = record.previous,
+            refusal?.isFinal != true
+        else {
             // There is nothing to go back to, or something else is on its way: it is started again and again.
             guard failure.kind == .final else { return }
-            step.reports.append(SlotReport(target: record.target, code: failure.code, message: failure.message))
+            let floor = refusal.map { $0.isFinal ? " \($0.message) It is not gone back to." : "" } ?? ""
+            step.reports.append(
+                SlotReport(target: record.target, code: failure.code, message: failure.message + floor))
             return
         }
         // What waits to be tried again is another release, which is not at fault.
@@ -85,6 +91,12 @@ extension SlotMachine {
                 target: record.target, state: isOther ? nil : .failed, code: SlotFailure.crashLoop,
                 message: "\(failure.message) Going back to \(previous.paths.map(\.reference).joined(separator: ", ")).",
                 figures: nil))
+        if let refusal {
+            step.reports.append(
+                SlotReport(
+                    target: record.target, code: "servesYanked",
+                    message: "\(refusal.message) Nothing else can serve in slot \(record.slot)."))
+        }
         record.previous = current
         record.current = previous
         step.actions += [.point(current: previous.id, previous: current.id), .serve(previous)]
@@ -93,6 +105,26 @@ extension SlotMachine {
             generation: record.target?.generation ?? current.assigned, code: SlotFailure.crashLoop,
             message: failure.message, time: now)
         move(to: .failed, [], &step)
+    }
+}
+
+extension SlotMachine {
+    /// An installation of what was taken back ends; what serves goes on and is told of.
+    mutating func tookBack(
+        _ refusals: [TakenBack.Refusal], _ now: Timestamp, _ random: Double, _ step: inout SlotStep
+    ) {
+        if let current = record.current {
+            for refusal in refusals where current.paths.contains(refusal.path) {
+                step.reports.append(
+                    SlotReport(
+                        target: record.target, code: refusal.isFinal ? "servesBelowFloor" : "servesYanked",
+                        message: "\(refusal.message) It goes on serving in slot \(record.slot) until another release "
+                            + "is assigned."))
+            }
+        }
+        if let target = record.target, let refusal = takenBack.refusal(of: target.assignment.releases) {
+            fail(SlotFailure(.final, code: refusal.code, message: refusal.message), now, random, &step)
+        }
     }
 }
 

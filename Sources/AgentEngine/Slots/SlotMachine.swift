@@ -1,6 +1,6 @@
 package import AgentStore
 package import MartletTypes
-internal import Trust
+package import Trust
 
 /// Bounds of one slot's life.
 package struct SlotLimits: Sendable, Hashable {
@@ -23,6 +23,8 @@ package struct SlotLimits: Sendable, Hashable {
 package struct SlotMachine: Sendable, Hashable {
     package internal(set) var record: SlotRecord
     let limits: SlotLimits
+    /// What publishers took back, as known at the event at hand.
+    private(set) var takenBack = TakenBack()
 
     package init(record: SlotRecord, limits: SlotLimits = SlotLimits()) {
         self.record = record
@@ -30,13 +32,19 @@ package struct SlotMachine: Sendable, Hashable {
     }
 
     /// The one way in. `random` is between 0 and 1 and spreads the pauses between tries.
-    package mutating func handle(_ event: SlotEvent, now: Timestamp, random: Double = 0.5) -> SlotStep {
+    package mutating func handle(
+        _ event: SlotEvent, now: Timestamp, random: Double = 0.5, takenBack: TakenBack = TakenBack()
+    ) -> SlotStep {
+        self.takenBack = takenBack
         var step = SlotStep()
         switch event {
         case .started: start(now, random, &step)
         case .stopping: record.wasStopped = record.phase.isUnderWay
         case .assigned(let target): assign(target, &step)
         case .unassigned: unassign(&step)
+        case .installed(let target): install(target, now, &step)
+        case .renumbered: record.override?.generation = 0
+        case .tookBack(let refusals): tookBack(refusals, now, random, &step)
         case .woke: wake(now, &step)
         case .served(let id): served(id, now, &step)
         case .serveFailed(let id, let failure): lost(id, failure, now, random, &step)
@@ -67,8 +75,8 @@ package struct SlotMachine: Sendable, Hashable {
             }
         case (.fetching, .fetched(let bytes, let milliseconds)):
             record.figures.bytesFetched += bytes.bytes
+            // Its failed tries still count: a disk on which nothing lasts must not be filled every few seconds.
             record.figures.fetchMilliseconds = milliseconds
-            record.attempts = 0
             move(to: .verifying, [.verify], report: .verifying, &step)
         case (.verifying, .verified):
             move(to: .checking, [.check], &step)
@@ -150,10 +158,20 @@ package struct SlotMachine: Sendable, Hashable {
 
     // MARK: Assignments
 
-    private mutating func assign(_ target: SlotTarget, _ step: inout SlotStep) {
+    mutating func assign(_ target: SlotTarget, _ step: inout SlotStep) {
         if let known = record.target, known.assignment == target.assignment {
             // Signed again, valid for longer; nothing changes for the slot.
             record.target = target
+            return
+        }
+        if let override = record.override, target.generation <= override.generation {
+            // Other content under the old number is not a new decision about the slot.
+            record.target = target
+            step.reports.append(
+                SlotReport(
+                    target: target, code: "overrideHolds",
+                    message: "Slot \(record.slot) was decided here (\(override.code)) for \(override.generation); an "
+                        + "assignment of \(target.generation) does not change that."))
             return
         }
         let isUnderWay = record.phase.isUnderWay
@@ -181,7 +199,8 @@ package struct SlotMachine: Sendable, Hashable {
     }
 
     private mutating func unassign(_ step: inout SlotStep) {
-        guard record.target != nil || record.current != nil else { return }
+        // What was brought to this box stays until an assignment names the slot.
+        guard record.target != nil || record.current != nil, !isLocal else { return }
         if record.phase.isUnderWay { step.reports.append(report(.superseded)) }
         let slot = record.slot
         step.reports.append(

@@ -4,6 +4,7 @@ internal import MartletAPI
 internal import MartletTypes
 internal import RegistryClient
 internal import ServiceLifecycle
+internal import TUF
 internal import Trust
 
 /// Follows the director: one parked call to the registry, whose answers are checked and handed to the slots.
@@ -12,11 +13,11 @@ internal import Trust
 package struct AssignmentSync: Service {
     private let store: AgentStore
     private let link: RegistryLink
-    private let trust: TrustKeeper
+    let trust: TrustKeeper
     private let clock: AgentClock
     private let agent: DeviceAgent
-    private let logger: Logger
-    private let refreshSignal = WakeSignal()
+    let logger: Logger
+    let refreshSignal = WakeSignal()
     /// Called when the registry answers again: what waits for it may go now.
     private let reached: @Sendable () -> Void
     private let changed: @Sendable () -> Void
@@ -57,6 +58,7 @@ package struct AssignmentSync: Service {
             let start = ContinuousClock.now
             do {
                 try await poll()
+                try await RegistryRefusal.keep(nil, in: store.journal)
                 if backoff.failures > 0 { reached() }
                 backoff.reset()
                 // An answer that comes at once and says nothing must not be asked for without pause.
@@ -66,35 +68,50 @@ package struct AssignmentSync: Service {
             } catch {
                 if Task.isCancelled { return }
                 let asked = (error as? ClientError)?.retryAfterSeconds.map { Duration.seconds($0) }
-                let pause = backoff.next(random: .random(in: 0...1), asked: asked)
                 let summary = ErrorSummary(error)
+                let isNew = await noteRefusal(summary)
+                // Whoever approves a device wants to see it come, so it does not ask ever more rarely.
+                if summary.code == RegistryRefusal.waiting { backoff.reset() }
+                let pause = backoff.next(random: .random(in: 0...1), asked: asked)
                 logger.log(
-                    level: backoff.failures == 1 ? .warning : .debug, "no assignment",
+                    level: backoff.failures == 1 && isNew ? .warning : .debug, "no assignment",
                     metadata: ["code": "\(summary.code)", "error": "\(summary.message)", "again": "\(pause)"])
+                await lookElsewhere(error, failures: backoff.failures)
                 do { try await Task.sleep(for: pause) } catch { return }
             }
         }
     }
 
+    /// Keeps that the registry gives this device nothing; returns whether that is worth saying: for another reason than
+    /// before, or the call failed otherwise.
+    private func noteRefusal(_ error: ErrorSummary) async -> Bool {
+        guard RegistryRefusal.codes.contains(error.code) else { return true }
+        do {
+            return try await RegistryRefusal.keep(error.message, in: store.journal)
+        } catch {
+            return true
+        }
+    }
+
     private func poll() async throws {
         let versions = await trust.versions()
-        let number = try await store.journal.mark(.assignmentNumber)
+        let number = try await acceptedNumber()
         let answer = try await link.device().assignment(
             above: number, wait: .seconds(Limits.longPollSeconds), snapshot: versions.snapshot,
             timestamp: versions.timestamp, journal: store.journal.identity)
-        if let answer { try await accept(answer, above: number) }
+        if let answer { try await accept(answer) }
     }
 
-    private func accept(_ bytes: [UInt8], above number: Int64) async throws {
+    func accept(_ bytes: [UInt8]) async throws {
         let assignment: Assignment
         do {
-            assignment = try await verified(bytes, above: number)
+            assignment = try await verified(bytes)
         } catch let refusal as Assignment.Refusal {
             let error = AssignmentRefusal(refusal)
             await tell(error)
             throw error
         }
-        try await store.accept(assignment: bytes, number: assignment.number)
+        try await keep(assignment, bytes)
         clock.vouch(assignment.issued)
         try await store.journal.raise(.signedTime, to: assignment.issued.milliseconds)
         logger.info(
@@ -105,13 +122,13 @@ package struct AssignmentSync: Service {
     }
 
     /// Checks against the director that is known; where its signature does not fit, the owner may have named another.
-    private func verified(_ bytes: [UInt8], above number: Int64) async throws -> Assignment {
+    func verified(_ bytes: [UInt8]) async throws -> Assignment {
         guard let device = try store.identity.load()?.device else { throw AgentError.notEnrolled }
         func check() async throws -> Assignment {
             let director = try await trust.director()
             return try Assignment.verify(
                 bytes, directorKeys: director.keys, threshold: director.threshold, device: device,
-                highestNumber: number, now: clock.now)
+                highestNumber: try await acceptedNumber(), now: clock.now)
         }
         do {
             return try await check()
@@ -121,13 +138,45 @@ package struct AssignmentSync: Service {
         }
     }
 
+    /// The highest number that was accepted, and 0 where the owner no longer names any of the directors that signed it:
+    /// whoever had the former key may have used numbers up.
+    private func acceptedNumber() async throws -> Int64 {
+        try await isNewSeries() ? 0 : try await store.journal.mark(.assignmentNumber)
+    }
+
+    private func isNewSeries() async throws -> Bool {
+        guard let bytes = try await store.journal.fact(Self.signersFact) else { return false }
+        let former = try JSONText.decode(Set<String>.self, from: bytes)
+        let keys: [String: PublicKey]
+        do {
+            keys = try await trust.director().keys
+        } catch {
+            // Without a director that is known nothing is accepted either.
+            return false
+        }
+        return former.isDisjoint(with: keys.keys)
+    }
+
+    /// Keeps an assignment that was checked, with those who signed it.
+    private func keep(_ assignment: Assignment, _ bytes: [UInt8]) async throws {
+        if try await isNewSeries() {
+            logger.notice("assignments are counted anew: the owner named another director")
+            try await store.journal.reset(.assignmentNumber)
+            await agent.renumber()
+        }
+        let signers = try Assignment.signers(of: bytes, among: await trust.director().keys)
+        try await store.accept(assignment: bytes, number: assignment.number)
+        try await store.journal.setFact(Self.signersFact, try JSONText.encode(signers.sorted()))
+    }
+
+    private static let signersFact = "assignmentSigners"
+
     /// A crash between accepting and applying must not lose an assignment: the registry will not send it again.
     private func takeUpLast() async {
         do {
             guard let bytes = try store.lastAssignment() else { return }
-            let number = try await store.journal.mark(.assignmentNumber)
-            let assignment = try await verified(bytes, above: number)
-            try await store.accept(assignment: bytes, number: assignment.number)
+            let assignment = try await verified(bytes)
+            try await keep(assignment, bytes)
             await agent.apply(assignment)
         } catch {
             // Expired, or nobody is there to vouch for it: what is journaled for each slot still holds.
@@ -151,6 +200,14 @@ package struct AssignmentSync: Service {
 
     // MARK: Metadata
 
+    /// What was taken back ends installations of it at once; what serves goes on.
+    func lookForTakenBack() async throws {
+        let refusals = try await trust.lookForTakenBack(try await store.journal.slots())
+        guard !refusals.isEmpty else { return }
+        for refusal in refusals { logger.warning("taken back", metadata: ["release": "\(refusal.message)"]) }
+        await agent.tookBack(refusals)
+    }
+
     /// Sees yanks, new keys and new addresses, also when nothing is assigned.
     private func refreshAgainAndAgain() async {
         var backoff = Backoff()
@@ -159,6 +216,7 @@ package struct AssignmentSync: Service {
                 let before = await trust.versions()
                 try await trust.refresh()
                 if await trust.versions() != before { refreshed() }
+                try await lookForTakenBack()
                 backoff.reset()
                 await refreshSignal.wait(for: AgentLimits.refreshInterval)
             } catch {

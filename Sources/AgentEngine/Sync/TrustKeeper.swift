@@ -2,15 +2,16 @@ package import AgentStore
 internal import MartletTypes
 internal import RegistryClient
 package import TUF
-package import Trust
+internal import Trust
 
 /// Whom this device believes: the owner's metadata, and by it the director.
 package actor TrustKeeper {
-    private let store: AgentStore
-    private let link: RegistryLink
-    private let clock: AgentClock
-    private let firstRoot: [UInt8]
-    private let tuf: TUFClient
+    let store: AgentStore
+    let link: RegistryLink
+    let clock: AgentClock
+    let firstRoot: [UInt8]
+    let tuf: TUFClient
+    nonisolated let source: MetadataSource
     private var document: TrustDocument?
 
     package init(store: AgentStore, link: RegistryLink, clock: AgentClock) throws {
@@ -18,8 +19,8 @@ package actor TrustKeeper {
         self.link = link
         self.clock = clock
         firstRoot = try store.identity.root()
-        tuf = try TUFClient(
-            trustedRoot: firstRoot, fetcher: LinkMetadataFetcher(link: link), store: store.metadata)
+        source = MetadataSource(link: link)
+        tuf = try TUFClient(trustedRoot: firstRoot, fetcher: source, store: store.metadata)
     }
 
     /// The highest versions of snapshot and timestamp that were accepted.
@@ -37,8 +38,7 @@ package actor TrustKeeper {
                 remedy: "The owner must run `martlet trust init`.", fault: .peer)
         }
         if document != nil, let bytes = try await store.journal.fact(Self.factName), Self.names(file, bytes) { return }
-        let bytes = try await HTTPMetadataFetcher(http: link.http()).target(TrustDocument.path, file)
-        try await follow(bytes)
+        try await follow(try await source.trustDocument(file))
     }
 
     /// The director's keys, from what is on the device where that is still valid, else from the registry.
@@ -49,49 +49,10 @@ package actor TrustKeeper {
         return (document.directorKeys, document.directorThreshold)
     }
 
-    /// Makes sure that publishers signed exactly this release: by the metadata on the device where that is valid and
-    /// names it, so that going back needs no network, else after a refresh. Throws `SlotFailure`.
-    package func check(_ release: AssignedRelease) async throws {
-        if let file = try await cachedTarget(release.path.text), file.names(release.indexDigest, length: release.length)
-        {
-            return
-        }
-        do {
-            try await refresh()
-        } catch {
-            throw SlotFailure.from(error, otherwise: Self.isTransport(error) ? .transport : .retry)
-        }
-        guard let file = try await tuf.target(release.path.text) else {
-            throw SlotFailure(
-                .retry, code: "notPublished",
-                message:
-                    "\(release.path.reference) is assigned, but its publisher's signature is not there, or withdrawn."
-            )
-        }
-        guard file.names(release.indexDigest, length: release.length) else {
-            throw SlotFailure(
-                .final, code: "targetMismatch",
-                message: "Director and publisher disagree about \(release.path.reference): the assignment says "
-                    + "\(release.indexDigest).")
-        }
-    }
-
-    /// What the metadata on this device says about a target; nil where it names none or is not valid any more.
-    private func cachedTarget(_ path: String) async throws -> TargetFile? {
-        do {
-            let view = ReadOnlyMetadataStore(base: store.metadata)
-            let client = try TUFClient(trustedRoot: firstRoot, fetcher: CachedMetadata(store: view), store: view)
-            try await client.refresh(now: clock.now)
-            return try await client.target(path)
-        } catch is TUFError {
-            return nil
-        }
-    }
-
     private func readCached() async {
         do {
             guard let bytes = try await store.journal.fact(Self.factName),
-                let file = try await cachedTarget(TrustDocument.path), Self.names(file, bytes)
+                let file = try await cachedClient()?.target(TrustDocument.path), Self.names(file, bytes)
             else { return }
             document = try TrustDocument(parsing: bytes)
         } catch {
@@ -104,7 +65,7 @@ package actor TrustKeeper {
         let followed = try TrustDocument(parsing: bytes)
         try await store.journal.setFact(Self.factName, bytes)
         document = followed
-        guard var identity = try store.identity.load() else { return }
+        guard var identity = try store.identity.load(), !identity.isAirGapped else { return }
         var changed = identity
         changed.authorities = followed.certificateAuthorities
         if !followed.addresses.contains(identity.registry), let address = followed.addresses.first {
@@ -116,7 +77,7 @@ package actor TrustKeeper {
         await link.renew()
     }
 
-    private static let factName = "trustDocument"
+    static let factName = "trustDocument"
 
     private static func names(_ file: TargetFile, _ bytes: [UInt8]) -> Bool {
         do {

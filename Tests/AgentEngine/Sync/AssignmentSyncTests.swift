@@ -102,6 +102,32 @@ struct AssignmentSyncTests {
         await device.close()
     }
 
+    @Test("Numbers that a former director used up do not bind the one that the owner names after it")
+    func newSeries() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        let highest: Int64 = 9_007_199_254_740_000
+        let stolen = device.registry.director
+        let poisoned = try device.assignment(number: highest, release).signed(by: [stolen]).encoded()
+        device.registry.offer(poisoned, number: highest)
+        try await syncing(device) { try await until { try await accepted(device) == highest } }
+        // A lower number of the same director is refused; with the next one counting begins anew.
+        let successor = try KeyPair.generate(.ed25519)
+        try device.registry.trust(successor)
+        device.registry.offer(
+            try device.assignment(number: 7, release).signed(by: [successor]).encoded(), number: 7)
+        try await syncing(device) {
+            try await until { try await accepted(device) == 7 }
+            try await device.eventually("the slot has its target") { $0.target?.number == 7 }
+        }
+        device.registry.offer(
+            try device.assignment(number: 6, release).signed(by: [successor]).encoded(), number: 8)
+        try await syncing(device) {
+            try await until { try await device.reports().contains { $0.code == "assignmentOutdated" } }
+        }
+        await device.close()
+    }
+
     @Test("An assignment that was accepted just before a crash is taken up at the next start, without the registry")
     func afterCrash() async throws {
         let device = try await DeviceFixture()
