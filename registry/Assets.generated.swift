@@ -85,12 +85,26 @@ CREATE TABLE tuf_targets (
     PRIMARY KEY (path, digest)
 );
 
+-- Changes of signed roles that still lack signatures.
+CREATE TABLE proposals (
+    id TEXT PRIMARY KEY,
+    namespace TEXT,
+    note TEXT NOT NULL,
+    document TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    created_by TEXT NOT NULL
+);
+
 -- Releases.
 
 CREATE TABLE repositories (
     name TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('model', 'adapter', 'engine', 'agent')),
-    created BIGINT NOT NULL
+    created BIGINT NOT NULL,
+    -- What the publisher signed last: below this version nothing is installed.
+    floor TEXT,
+    floor_number BIGINT,
+    floor_reason TEXT
 );
 
 CREATE TABLE releases (
@@ -103,7 +117,8 @@ CREATE TABLE releases (
     min_accuracy DOUBLE PRECISION CHECK (min_accuracy BETWEEN 0 AND 1),
     is_blocked BIGINT NOT NULL DEFAULT 0 CHECK (is_blocked IN (0, 1)),
     is_yanked BIGINT NOT NULL DEFAULT 0 CHECK (is_yanked IN (0, 1)),
-    state_reason TEXT,
+    block_reason TEXT,
+    yank_reason TEXT,
     published BIGINT NOT NULL,
     PRIMARY KEY (repository, version)
 );
@@ -190,10 +205,25 @@ CREATE TABLE join_tokens (
     secret_hash TEXT NOT NULL UNIQUE,
     uses_left BIGINT NOT NULL CHECK (uses_left >= 0),
     labels TEXT NOT NULL,
+    -- The only name that it may enrol, also in place of a box that has it; NULL is any free name.
+    device TEXT,
+    needs_approval BIGINT NOT NULL CHECK (needs_approval IN (0, 1)),
     created BIGINT NOT NULL,
     created_by TEXT NOT NULL,
     expires BIGINT NOT NULL
 );
+
+-- Answers to enrolments, given again to a device whose first answer was lost: same token, same key.
+CREATE TABLE enrolments (
+    token TEXT NOT NULL REFERENCES join_tokens (id) ON DELETE CASCADE,
+    key_digest TEXT NOT NULL,
+    device TEXT NOT NULL REFERENCES devices (device) ON DELETE CASCADE,
+    journal TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    certificate TEXT NOT NULL,
+    PRIMARY KEY (token, key_digest)
+);
+CREATE INDEX enrolments_device ON enrolments (device);
 
 -- Slots: what shall run (one row each, so that two rollouts on two slots never race) and what does.
 
@@ -242,6 +272,14 @@ CREATE TABLE slot_releases (
 );
 CREATE INDEX slot_releases_release ON slot_releases (repository, version, phase);
 CREATE INDEX slot_releases_device ON slot_releases (device, repository);
+
+-- Every release that a device was ever told to run: what it says of itself counts as far as it stands here.
+CREATE TABLE assigned_releases (
+    device TEXT NOT NULL REFERENCES devices (device) ON DELETE CASCADE,
+    repository TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (device, repository, version)
+);
 
 -- What was desired when, and why.
 CREATE TABLE slot_history (
@@ -336,7 +374,9 @@ CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     role TEXT NOT NULL CHECK (role IN ('viewer', 'publisher', 'operator', 'admin')),
-    namespace TEXT,
+    -- JSON lists of the only namespaces and fleets that the token concerns; NULL is all.
+    namespaces TEXT,
+    fleets TEXT,
     secret_hash TEXT NOT NULL UNIQUE,
     created BIGINT NOT NULL,
     expires BIGINT
@@ -353,7 +393,7 @@ CREATE TABLE idempotency (
     PRIMARY KEY (caller, key)
 );
 
--- Append-only; each row's hash covers the row before it.
+-- Append-only. The hash is that of the row as a leaf of the Merkle tree (RFC 9162).
 CREATE TABLE audit (
     number BIGINT PRIMARY KEY,
     time BIGINT NOT NULL,
@@ -361,8 +401,15 @@ CREATE TABLE audit (
     action TEXT NOT NULL,
     subject TEXT NOT NULL,
     detail TEXT NOT NULL,
-    previous_hash TEXT NOT NULL UNIQUE,
-    hash TEXT NOT NULL UNIQUE
+    hash TEXT NOT NULL
+);
+
+-- The tree's full nodes above the leaves: level 1 covers two rows, level 2 four.
+CREATE TABLE audit_nodes (
+    level BIGINT NOT NULL CHECK (level > 0),
+    position BIGINT NOT NULL CHECK (position >= 0),
+    hash TEXT NOT NULL,
+    PRIMARY KEY (level, position)
 );
 
 -- Telemetry: one row for each minute of a slot's generation; slot '' is the whole box.
@@ -417,6 +464,11 @@ info:
     certificates that the registry issued (`x-martlet-listener` says which one serves a path). `x-martlet-role` is the
     least role that may call: `open`, `viewer`, `publisher`, `operator`, `admin`, `device`, or `enrolling` (a join token
     or a signed nonce stands in the body).
+
+    A token may be limited to namespaces of releases and to fleets of devices. `x-martlet-limits` names the limits that
+    an operation holds: it shows and changes only what is within them. A token with a limit that an operation does not
+    name is refused there with 403. What is of another namespace, or another fleet by its name, is answered with 403
+    `outOfReach`; a device or rollout out of reach with 404, as if it were not there.
 
     Errors are problem documents (RFC 9457) with a stable `code` and, where something can be done, a `remedy`.
     Lists come in pages; `next` of one page is `cursor` of the following. Writes take `Idempotency-Key`: a repeated
@@ -487,12 +539,25 @@ paths:
         "200":
           description: OpenAPI 3.1
           content: { application/yaml: { schema: { type: string } } }
+  /api/v1/authority.pem:
+    get:
+      operationId: authority
+      tags: [trust]
+      summary: The certificate of the registry's own authority
+      description: For who knows its fingerprint (`martlet login --fingerprint`); without that it proves nothing.
+      x-martlet-role: open
+      security: []
+      responses:
+        "200":
+          description: PEM
+          content: { application/x-pem-file: { schema: { type: string } } }
   /api/v1/status:
     get:
       operationId: status
       tags: [state]
       summary: Counts, versions of metadata, readiness
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       responses:
         "200":
           description: The status
@@ -504,6 +569,7 @@ paths:
       tags: [state]
       summary: The token that calls
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       responses:
         "200":
           description: The caller
@@ -534,6 +600,129 @@ paths:
       responses:
         "204": { description: The registry is ready }
         default: { $ref: "#/components/responses/Problem" }
+  /api/v1/trust/online-keys/{name}:
+    post:
+      operationId: makeOnlineKey
+      tags: [trust]
+      summary: Make the next key of a kind that the registry holds
+      description: |
+        It is used once owners have signed for it (root for snapshot and timestamp, `martlet/trust.json` for director and
+        authority), and the former one is removed once they name it no more. Where there is a next key already, this
+        answers with it.
+      x-martlet-role: admin
+      parameters:
+        - name: name
+          in: path
+          required: true
+          schema: { enum: [snapshot, timestamp, director, authority] }
+      responses:
+        "200":
+          description: The keys
+          content: { application/json: { schema: { $ref: "#/components/schemas/OnlineKeys" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/trust/changes:
+    post:
+      operationId: changeTrust
+      tags: [trust]
+      summary: Put several signed roles at once, all of them or none
+      description: |
+        As `PUT /api/v1/tuf/roles/{role}` for each of them, and every role that devices can reach must verify afterwards:
+        422 `leavesUnverified` names the first that would not, unless its namespace is in `suspends`. Root and targets
+        need an admin's token without limits.
+      x-martlet-role: publisher
+      x-martlet-limits: [namespaces]
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/TrustChange" } } }
+      responses:
+        "200":
+          description: What is current now
+          content: { application/json: { schema: { $ref: "#/components/schemas/TrustReceipt" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/trust/proposals:
+    get:
+      operationId: proposals
+      tags: [trust]
+      summary: Changes that wait for signatures, oldest first
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces]
+      parameters:
+        - { $ref: "#/components/parameters/Limit" }
+        - { $ref: "#/components/parameters/Cursor" }
+      responses:
+        "200":
+          description: A page
+          content:
+            application/json:
+              schema:
+                type: object
+                required: [items]
+                properties:
+                  items: { type: array, items: { $ref: "#/components/schemas/Proposal" } }
+                  next: { type: string }
+        default: { $ref: "#/components/responses/Problem" }
+    post:
+      operationId: propose
+      tags: [trust]
+      summary: Keep a change until others have signed it
+      description: |
+        All but the number of signatures is checked; at least one must be valid (422 `unsigned`), those of strangers are
+        dropped. A change that lacks none takes effect at once.
+      x-martlet-role: publisher
+      x-martlet-limits: [namespaces]
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/ProposalRequest" } } }
+      responses:
+        "201":
+          description: What waits, or what it did
+          content: { application/json: { schema: { $ref: "#/components/schemas/ProposalAnswer" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/trust/proposals/{proposal}:
+    get:
+      operationId: proposal
+      tags: [trust]
+      summary: One change that waits for signatures
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces]
+      parameters:
+        - { $ref: "#/components/parameters/Proposal" }
+      responses:
+        "200":
+          description: The change
+          content: { application/json: { schema: { $ref: "#/components/schemas/Proposal" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    put:
+      operationId: signProposal
+      tags: [trust]
+      summary: Add signatures to a change that waits
+      description: |
+        The body is the change with the new signatures; with the last one that is needed it takes effect. Where another
+        change of the same bin came first, an edit is sent applied to what is current now, and its former signatures are
+        gone. 409 `proposalMoved` says that what waits is not what was signed.
+      x-martlet-role: publisher
+      x-martlet-limits: [namespaces]
+      parameters:
+        - { $ref: "#/components/parameters/Proposal" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/TrustChange" } } }
+      responses:
+        "200":
+          description: What waits, or what it did
+          content: { application/json: { schema: { $ref: "#/components/schemas/ProposalAnswer" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    delete:
+      operationId: deleteProposal
+      tags: [trust]
+      summary: Withdraw a change that waits
+      x-martlet-role: publisher
+      x-martlet-limits: [namespaces]
+      parameters:
+        - { $ref: "#/components/parameters/Proposal" }
+      responses:
+        "204": { description: It is forgotten }
+        default: { $ref: "#/components/responses/Problem" }
   /api/v1/tuf/roles/{role}:
     put:
       operationId: putRole
@@ -545,6 +734,7 @@ paths:
         in it are published (422 `contentMissing` names what was not pushed), those that vanished are yanked, and one
         whose content changed is refused with 409 `alreadyExists`.
       x-martlet-role: publisher
+      x-martlet-limits: [namespaces]
       parameters:
         - { $ref: "#/components/parameters/Role" }
       requestBody:
@@ -591,6 +781,7 @@ paths:
       tags: [releases]
       summary: Releases by repository and version
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Repository" }
         - { $ref: "#/components/parameters/Cursor" }
@@ -606,6 +797,7 @@ paths:
       tags: [releases]
       summary: One release
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       x-martlet-segments: several
       parameters:
         - { name: path, in: path, required: true, schema: { type: string }, example: clinic/triage/1.0.0 }
@@ -620,6 +812,7 @@ paths:
       tags: [releases]
       summary: Refuse a release online, at once, or take that back
       x-martlet-role: operator
+      x-martlet-limits: [namespaces]
       parameters:
         - { $ref: "#/components/parameters/IdempotencyKey" }
       requestBody:
@@ -636,6 +829,7 @@ paths:
       tags: [releases]
       summary: Movable names of releases
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Repository" }
         - { $ref: "#/components/parameters/Cursor" }
@@ -650,6 +844,7 @@ paths:
       tags: [releases]
       summary: Point an alias at a release
       x-martlet-role: operator
+      x-martlet-limits: [namespaces]
       parameters:
         - { $ref: "#/components/parameters/IdempotencyKey" }
       requestBody:
@@ -667,12 +862,17 @@ paths:
       tags: [devices]
       summary: Devices by name
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - name: selector
           in: query
           description: Only devices whose labels match
           schema: { type: string }
           example: site=berlin,tier!=lab
+        - name: state
+          in: query
+          description: Only devices in this state; without it all but the revoked
+          schema: { type: string, enum: [pending, active, held, revoked] }
         - { $ref: "#/components/parameters/Cursor" }
         - { $ref: "#/components/parameters/Limit" }
       responses:
@@ -688,6 +888,7 @@ paths:
       tags: [devices]
       summary: One device with its inventory
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       responses:
         "200":
           description: The device
@@ -698,6 +899,7 @@ paths:
       tags: [devices]
       summary: Change a device's labels
       x-martlet-role: operator
+      x-martlet-limits: [fleets]
       parameters:
         - { $ref: "#/components/parameters/IdempotencyKey" }
       requestBody:
@@ -713,10 +915,65 @@ paths:
       tags: [devices]
       summary: Refuse a device's certificates from now on and forget it
       x-martlet-role: operator
+      x-martlet-limits: [fleets]
       parameters:
         - { $ref: "#/components/parameters/IdempotencyKey" }
       responses:
         "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/approve:
+    post:
+      operationId: approveDevice
+      tags: [devices]
+      summary: Let a device that waits for approval have its assignments
+      x-martlet-role: operator
+      x-martlet-limits: [fleets]
+      parameters:
+        - { $ref: "#/components/parameters/Device" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/DeviceDecision" } } }
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/reject:
+    post:
+      operationId: rejectDevice
+      tags: [devices]
+      summary: Turn a device that waits for approval away
+      x-martlet-role: operator
+      x-martlet-limits: [fleets]
+      parameters:
+        - { $ref: "#/components/parameters/Device" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/DeviceDecision" } } }
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/revoke:
+    post:
+      operationId: revokeDevice
+      tags: [devices]
+      summary: Refuse a device's certificates from the next request on and cut its connections; its history stays
+      x-martlet-role: operator
+      x-martlet-limits: [fleets]
+      parameters:
+        - { $ref: "#/components/parameters/Device" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/DeviceDecision" } } }
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
         default: { $ref: "#/components/responses/Problem" }
   /api/v1/devices/{device}/history:
     get:
@@ -724,6 +981,7 @@ paths:
       tags: [devices]
       summary: What a device reported, newest first
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Device" }
         - { $ref: "#/components/parameters/Cursor" }
@@ -739,6 +997,7 @@ paths:
       tags: [devices]
       summary: Fleets by name, with how many devices each selects now
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Cursor" }
         - { $ref: "#/components/parameters/Limit" }
@@ -779,6 +1038,7 @@ paths:
       tags: [rollouts]
       summary: Rollouts, newest first
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Cursor" }
         - { $ref: "#/components/parameters/Limit" }
@@ -795,6 +1055,7 @@ paths:
         404 `unknownRelease` or `unknownFleet`, 409 `releaseNotPublished`, 422 `wrongKind`, `baseMismatch` or `noDevices`.
         Rollouts of the same slot that are still open lose the devices that this one selects.
       x-martlet-role: operator
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/IdempotencyKey" }
       requestBody:
@@ -811,6 +1072,7 @@ paths:
       tags: [rollouts]
       summary: The waves that a rollout would have
       x-martlet-role: operator
+      x-martlet-limits: [namespaces, fleets]
       requestBody:
         required: true
         content: { application/json: { schema: { $ref: "#/components/schemas/RolloutRequest" } } }
@@ -825,6 +1087,7 @@ paths:
       tags: [rollouts]
       summary: One rollout with its devices and decisions
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Rollout" }
       responses:
@@ -839,6 +1102,7 @@ paths:
       summary: Pause, resume, abort or roll back
       description: 409 `rolloutState` where the rollout's state does not permit it.
       x-martlet-role: operator
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Rollout" }
         - { name: action, in: path, required: true, schema: { enum: [pause, resume, abort, rollback] } }
@@ -854,6 +1118,7 @@ paths:
       tags: [rollouts]
       summary: Take devices back, each to what it had, in one transaction
       x-martlet-role: operator
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/IdempotencyKey" }
       requestBody:
@@ -871,6 +1136,7 @@ paths:
       tags: [observing]
       summary: Minutes of slots' and devices' lives
       x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
       parameters:
         - { name: device, in: query, schema: { $ref: "#/components/schemas/Name" } }
         - { name: slot, in: query, schema: { $ref: "#/components/schemas/Name" } }
@@ -905,6 +1171,33 @@ paths:
         "200":
           description: A page
           content: { application/json: { schema: { $ref: "#/components/schemas/AuditPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/audit/checkpoint:
+    get:
+      operationId: auditCheckpoint
+      tags: [observing]
+      summary: The log's size and the root of its Merkle tree, signed by the director's key
+      x-martlet-role: viewer
+      responses:
+        "200":
+          description: A signed checkpoint
+          content: { application/json: { schema: { $ref: "#/components/schemas/AuditCheckpoint" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/audit/proof:
+    get:
+      operationId: auditProof
+      tags: [observing]
+      summary: The proof that a row is in the log of `size` rows, or that this log continues a smaller one
+      description: Exactly one of `row` and `from` is given.
+      x-martlet-role: viewer
+      parameters:
+        - { name: size, in: query, required: true, schema: { type: integer, minimum: 0 } }
+        - { name: row, in: query, description: "For inclusion, from 1", schema: { type: integer, minimum: 1 } }
+        - { name: from, in: query, description: For consistency, schema: { type: integer, minimum: 0 } }
+      responses:
+        "200":
+          description: The hashes, as RFC 9162 orders them
+          content: { application/json: { schema: { $ref: "#/components/schemas/AuditProof" } } }
         default: { $ref: "#/components/responses/Problem" }
 
   /api/v1/tokens:
@@ -1121,6 +1414,7 @@ components:
     Device: { name: device, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
     Rollout: { name: rollout, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
     Token: { name: token, in: path, required: true, schema: { type: string } }
+    Proposal: { name: proposal, in: path, required: true, schema: { type: string }, example: p-4f20c1d2e3a4b5c6 }
     Role: { name: role, in: path, required: true, schema: { type: string }, example: clinic-bin-0a }
     IdempotencyKey: { name: Idempotency-Key, in: header, schema: { type: string, minLength: 1, maxLength: 128 } }
   responses:
@@ -1172,7 +1466,7 @@ components:
         field: { type: string, description: "The member that was wrong: a JSON pointer or a name" }
     RegistryStatus:
       type: object
-      required: [version, readiness, devices, devicesOnline, releases, openRollouts, metadataVersions, metadataExpiries]
+      required: [version, readiness, devices, devicesOnline, releases, openRollouts, metadataVersions, metadataExpiries, takenBack]
       properties:
         version: { type: string }
         readiness: { type: string, description: "`ready`, or why not" }
@@ -1182,13 +1476,32 @@ components:
         openRollouts: { type: integer }
         metadataVersions: { type: object, additionalProperties: { type: integer } }
         metadataExpiries: { type: object, additionalProperties: { $ref: "#/components/schemas/Time" } }
+        takenBack: { type: array, items: { $ref: "#/components/schemas/TakenBackRelease" } }
+    TakenBackRelease:
+      description: A release that devices run although it was blocked, yanked, or is below its repository's floor
+      type: object
+      required: [path, state, devices, fleets]
+      properties:
+        path: { $ref: "#/components/schemas/ReleasePath" }
+        state: { enum: [published, blocked, yanked] }
+        reason: { type: string }
+        floor: { type: string, description: The floor that it is below }
+        devices: { type: integer, description: Devices that run it }
+        fleets: { type: object, description: How many of them each fleet has, additionalProperties: { type: integer } }
+        instead: { $ref: "#/components/schemas/ReleasePath" }
+        suggestion: { type: string, description: The command that takes the devices off it }
     Caller:
       type: object
       required: [name, role]
       properties:
         name: { type: string }
         role: { $ref: "#/components/schemas/Role" }
-        namespace: { type: string }
+        namespaces: { type: array, minItems: 1, items: { type: string }, description: The only ones it concerns; absent is all }
+        fleets:
+          type: array
+          minItems: 1
+          items: { $ref: "#/components/schemas/Name" }
+          description: The only ones whose devices it concerns; absent is all devices
         expires: { $ref: "#/components/schemas/Time" }
     Role: { enum: [viewer, publisher, operator, admin] }
     OnlineKeys:
@@ -1200,6 +1513,9 @@ components:
         director: { type: object }
         authority: { type: string, description: PEM }
         addresses: { type: array, items: { type: string, format: uri } }
+        next:
+          description: Keys that owners have not signed for, or not alone, by kind; an authority is PEM.
+          type: object
     TrustInitialization:
       description: Signed documents as text, byte for byte
       type: object
@@ -1209,6 +1525,68 @@ components:
         targets: { type: string }
         delegated: { type: object, additionalProperties: { type: string } }
         trustDocument: { type: string }
+    TrustChange:
+      type: object
+      required: [roles]
+      properties:
+        roles:
+          description: Signed metadata, byte for byte as text, by role.
+          type: object
+          additionalProperties: { type: string }
+        trustDocument: { type: string, description: The bytes of `martlet/trust.json` that the targets among them name }
+        suspends:
+          description: Namespaces that may be left without valid signatures until their publishers sign again.
+          type: array
+          items: { type: string }
+    TrustReceipt:
+      type: object
+      required: [roles, snapshot]
+      properties:
+        roles: { type: object, additionalProperties: { type: integer } }
+        snapshot: { type: integer }
+    ProposalRequest:
+      type: object
+      required: [change, note]
+      properties:
+        change: { $ref: "#/components/schemas/TrustChange" }
+        edit:
+          description: What a publisher wants in a bin, so that it can be applied again when another change came first.
+          type: object
+          required: [path]
+          properties:
+            path: { $ref: "#/components/schemas/ReleasePath" }
+            target: { type: object, description: The target as TUF metadata has it; absent for a withdrawal }
+        note: { type: string, maxLength: 200 }
+    Proposal:
+      type: object
+      required: [id, note, created, createdBy, isOutdated, progress, change]
+      properties:
+        id: { type: string }
+        note: { type: string }
+        namespace: { type: string, description: Absent where it needs the owner }
+        created: { type: string, format: date-time }
+        createdBy: { type: string }
+        isOutdated: { type: boolean, description: Whether another change came first }
+        progress:
+          type: array
+          items:
+            type: object
+            required: [role, version, signed, unsigned, needed, isComplete]
+            properties:
+              role: { type: string }
+              version: { type: integer }
+              signed: { type: array, items: { type: string } }
+              unsigned: { type: array, items: { type: string } }
+              needed: { type: integer }
+              isComplete: { type: boolean }
+        change: { $ref: "#/components/schemas/TrustChange" }
+        edit: { type: object }
+    ProposalAnswer:
+      type: object
+      required: [proposal]
+      properties:
+        proposal: { $ref: "#/components/schemas/Proposal" }
+        receipt: { $ref: "#/components/schemas/TrustReceipt" }
     RoleReceipt:
       type: object
       required: [role, version, snapshot]
@@ -1225,6 +1603,9 @@ components:
         indexDigest: { $ref: "#/components/schemas/Digest" }
         length: { type: integer, description: Bytes of the index }
         state: { enum: [published, blocked, yanked] }
+        reason: { type: string, description: Why it was blocked or yanked }
+        floor: { type: string, description: The repository's floor; nothing below it is installed }
+        takenBack: { $ref: "#/components/schemas/TakenBackRelease" }
         published: { $ref: "#/components/schemas/Time" }
         aliases: { type: array, items: { type: string } }
         base: { $ref: "#/components/schemas/ReleasePath" }
@@ -1272,7 +1653,7 @@ components:
         version: { type: string }
     Device:
       type: object
-      required: [device, labels, online, enrolled, certificateExpires, assignment, slots]
+      required: [device, labels, online, enrolled, certificateExpires, assignment, slots, standing]
       properties:
         device: { $ref: "#/components/schemas/Name" }
         labels: { $ref: "#/components/schemas/Labels" }
@@ -1284,7 +1665,8 @@ components:
         agentVersion: { type: string }
         assignment: { type: integer }
         slots: { type: object, additionalProperties: { $ref: "#/components/schemas/DeviceSlot" } }
-        held: { type: string, description: Why an operator must look at it first }
+        standing: { enum: [pending, active, held, revoked] }
+        held: { type: string, description: Why it gets nothing; absent while it is active }
         inventory: { $ref: "#/components/schemas/Inventory" }
     DeviceSlot:
       type: object
@@ -1309,6 +1691,10 @@ components:
         failed: { type: integer }
         medianMilliseconds: { type: number }
         minAccuracy: { type: number }
+    DeviceDecision:
+      type: object
+      properties:
+        reason: { type: string, maxLength: 500 }
     DevicePatch:
       type: object
       properties:
@@ -1356,6 +1742,7 @@ components:
             parallelRequests: { type: integer, minimum: 1 }
             threads: { type: integer, minimum: 1 }
             adapterScalesPermille: { type: object, additionalProperties: { type: integer } }
+            pooling: { type: string, enum: [mean, cls, last], description: How embeddings are made }
         policy: { $ref: "#/components/schemas/RolloutPolicy" }
     RolloutPolicy:
       type: object
@@ -1456,6 +1843,34 @@ components:
         cpuPercent: { type: number }
         memoryUsed: { type: integer, description: Bytes }
         temperatureCelsius: { type: number }
+    AuditCheckpoint:
+      type: object
+      required: [signed, signatures]
+      properties:
+        signed:
+          type: object
+          required: [_type, size, root, time]
+          properties:
+            _type: { const: martlet-audit-checkpoint }
+            size: { type: integer, minimum: 0 }
+            root: { $ref: "#/components/schemas/Digest" }
+            time: { $ref: "#/components/schemas/Time" }
+        signatures:
+          type: array
+          items:
+            type: object
+            required: [keyid, sig]
+            properties:
+              keyid: { type: string }
+              sig: { $ref: "#/components/schemas/Hex" }
+    AuditProof:
+      type: object
+      required: [size, hashes]
+      properties:
+        size: { type: integer }
+        row: { type: integer }
+        from: { type: integer }
+        hashes: { type: array, items: { $ref: "#/components/schemas/Digest" } }
     AuditRow:
       type: object
       required: [number, time, actor, action, subject, detail, hash]
@@ -1473,7 +1888,12 @@ components:
       properties:
         name: { type: string, minLength: 1, maxLength: 63 }
         role: { $ref: "#/components/schemas/Role" }
-        namespace: { type: string }
+        namespaces: { type: array, minItems: 1, items: { type: string }, description: The only ones it concerns; absent is all }
+        fleets:
+          type: array
+          minItems: 1
+          items: { $ref: "#/components/schemas/Name" }
+          description: The only ones whose devices it concerns; absent is all devices
         validSeconds: { type: integer, minimum: 1 }
     Token:
       type: object
@@ -1482,7 +1902,12 @@ components:
         id: { type: string }
         name: { type: string }
         role: { $ref: "#/components/schemas/Role" }
-        namespace: { type: string }
+        namespaces: { type: array, minItems: 1, items: { type: string }, description: The only ones it concerns; absent is all }
+        fleets:
+          type: array
+          minItems: 1
+          items: { $ref: "#/components/schemas/Name" }
+          description: The only ones whose devices it concerns; absent is all devices
         created: { $ref: "#/components/schemas/Time" }
         expires: { $ref: "#/components/schemas/Time" }
         secret: { type: string }
@@ -1493,15 +1918,21 @@ components:
         uses: { type: integer, minimum: 1, maximum: 100000 }
         validSeconds: { type: integer, minimum: 1, maximum: 2592000 }
         labels: { $ref: "#/components/schemas/Labels" }
+        device:
+          allOf: [{ $ref: "#/components/schemas/Name" }]
+          description: The only name that it may enrol, in place of the box that has it; then `uses` is 1
+        needsApproval: { type: boolean, description: Whether what joins waits for approval; absent is as the registry is set }
     JoinToken:
       type: object
-      required: [id, usesLeft, created, expires, labels]
+      required: [id, usesLeft, created, expires, labels, needsApproval]
       properties:
         id: { type: string }
         usesLeft: { type: integer }
         created: { $ref: "#/components/schemas/Time" }
         expires: { $ref: "#/components/schemas/Time" }
         labels: { $ref: "#/components/schemas/Labels" }
+        device: { $ref: "#/components/schemas/Name" }
+        needsApproval: { type: boolean }
         token: { type: string }
     EnrolRequest:
       type: object
@@ -1520,6 +1951,7 @@ components:
         certificate: { type: string, description: PEM }
         authority: { type: string, description: PEM }
         notAfter: { $ref: "#/components/schemas/Time" }
+        waitsForApproval: { type: boolean, description: Whether an operator must approve the device before it gets anything }
     RenewRequest:
       type: object
       required: [certificate, nonce, signature, certificateRequest, journal]
@@ -1890,7 +2322,8 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 {{<layout}}{{$content}}
 <h1>Overview</h1>
 {{#notReady}}<p class="notice bad" role="status">Not ready: {{notReady}}. Run <code>martlet trust init</code> on your own machine.</p>{{/notReady}}
-<section class="tiles" aria-label="Key figures">
+{{#takenBack}}<p class="notice bad" role="status"><a href="/releases/{{path}}">{{reference}}</a> is {{words}}; {{devices}}.{{#suggestion}} <code>{{suggestion}}</code> takes them off it.{{/suggestion}}</p>
+{{/takenBack}}<section class="tiles" aria-label="Key figures">
 <a class="tile" href="/devices"><span class="figure">{{devicesOnline}}<small> / {{devices}}</small></span><span>devices online</span></a>
 <a class="tile" href="/rollouts"><span class="figure">{{openRollouts}}</span><span>open rollouts</span></a>
 <a class="tile" href="/releases"><span class="figure">{{releases}}</span><span>releases</span></a>

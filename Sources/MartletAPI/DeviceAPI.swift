@@ -34,8 +34,13 @@ package struct EnrolAnswer: Sendable, Codable {
     package var authority: String
     /// When the certificate ends; it is renewed at two thirds of its life.
     package var notAfter: Timestamp
+    /// Whether the device gets nothing yet, because an operator must approve it first; nil is no.
+    package var waitsForApproval: Bool?
 
-    package init(device: DeviceID, certificate: String, authority: String, notAfter: Timestamp) {
+    package init(
+        device: DeviceID, certificate: String, authority: String, notAfter: Timestamp, waitsForApproval: Bool? = nil
+    ) {
+        self.waitsForApproval = waitsForApproval
         self.device = device
         self.certificate = certificate
         self.authority = authority

@@ -13,10 +13,12 @@ package struct RegistryStatus: Sendable, Codable {
     package var metadataVersions: [String: Int64]
     /// When each role's metadata ends.
     package var metadataExpiries: [String: Timestamp]
+    /// What devices run although it was taken back, with how to take them off it.
+    package var takenBack: [TakenBackRelease]
 
     package init(
         version: String, readiness: String, devices: Int, devicesOnline: Int, releases: Int, openRollouts: Int,
-        metadataVersions: [String: Int64], metadataExpiries: [String: Timestamp]
+        metadataVersions: [String: Int64], metadataExpiries: [String: Timestamp], takenBack: [TakenBackRelease] = []
     ) {
         self.version = version
         self.readiness = readiness
@@ -26,26 +28,11 @@ package struct RegistryStatus: Sendable, Codable {
         self.openRollouts = openRollouts
         self.metadataVersions = metadataVersions
         self.metadataExpiries = metadataExpiries
+        self.takenBack = takenBack
     }
 }
 
-/// The token that called.
-package struct Caller: Sendable, Hashable, Codable {
-    package var name: String
-    package var role: Role
-    /// The only namespace it may publish into; nil is all.
-    package var namespace: String?
-    package var expires: Timestamp?
-
-    package init(name: String, role: Role, namespace: String? = nil, expires: Timestamp? = nil) {
-        self.name = name
-        self.role = role
-        self.namespace = namespace
-        self.expires = expires
-    }
-}
-
-/// The public halves of the registry's online keys, for the first root.
+/// The public halves of the registry's online keys, for owners to sign.
 package struct OnlineKeys: Sendable, Codable {
     package var snapshot: JSONValue
     package var timestamp: JSONValue
@@ -54,10 +41,15 @@ package struct OnlineKeys: Sendable, Codable {
     package var authority: String
     /// Origins of the device listener.
     package var addresses: [String]
+    /// Keys that the registry has made and does not use before owners have signed for them, by what they are for;
+    /// an authority is its certificate in PEM.
+    package var next: [String: JSONValue]?
 
     package init(
-        snapshot: JSONValue, timestamp: JSONValue, director: JSONValue, authority: String, addresses: [String]
+        snapshot: JSONValue, timestamp: JSONValue, director: JSONValue, authority: String, addresses: [String],
+        next: [String: JSONValue]? = nil
     ) {
+        self.next = next
         self.snapshot = snapshot
         self.timestamp = timestamp
         self.director = director
@@ -131,6 +123,10 @@ package struct ReleaseInfo: Sendable, Hashable, Codable {
     package var indexDigest: Digest
     package var length: Int64
     package var state: State
+    /// Why it was blocked or yanked.
+    package var reason: String?
+    /// The floor of its repository: below it nothing is installed.
+    package var floor: SemanticVersion?
     package var published: Timestamp
     package var aliases: [AliasName]
     package var base: ReleasePath?
@@ -138,11 +134,13 @@ package struct ReleaseInfo: Sendable, Hashable, Codable {
     package var minAccuracy: Double?
     /// Devices that run it now.
     package var devices: Int
+    /// Who runs it although it was taken back; told of a single release.
+    package var takenBack: TakenBackRelease?
 
     package init(
         path: ReleasePath, kind: ReleaseKind, indexDigest: Digest, length: Int64, state: State, published: Timestamp,
         aliases: [AliasName] = [], base: ReleasePath? = nil, variants: [Variant] = [], minAccuracy: Double? = nil,
-        devices: Int = 0
+        devices: Int = 0, reason: String? = nil, floor: SemanticVersion? = nil
     ) {
         self.path = path
         self.kind = kind
@@ -155,6 +153,8 @@ package struct ReleaseInfo: Sendable, Hashable, Codable {
         self.variants = variants
         self.minAccuracy = minAccuracy
         self.devices = devices
+        self.reason = reason
+        self.floor = floor
     }
 }
 
@@ -218,6 +218,17 @@ package struct DeviceInfo: Sendable, Codable {
         }
     }
 
+    /// Where a device stands with the registry.
+    package enum Standing: String, Sendable, Codable, CaseIterable {
+        /// It has enrolled and gets nothing before an operator approves it.
+        case pending
+        case active
+        /// It gets nothing before an operator has looked: its certificate is used by two boxes.
+        case held
+        /// Its certificates are refused.
+        case revoked
+    }
+
     package var device: DeviceID
     package var labels: Labels
     package var online: Bool
@@ -229,7 +240,9 @@ package struct DeviceInfo: Sendable, Codable {
     /// The number of its newest assignment.
     package var assignment: Int64
     package var slots: [SlotName: Slot]
-    /// Why an operator must look at it before it may do anything; nil while it may.
+    /// Where it stands with the registry.
+    package var standing: Standing
+    /// Why it may not do anything; nil while it may.
     package var held: String?
     /// Present in the answer for one device only.
     package var inventory: Inventory?
@@ -237,8 +250,9 @@ package struct DeviceInfo: Sendable, Codable {
     package init(
         device: DeviceID, labels: Labels, online: Bool, enrolled: Timestamp, lastSeen: Timestamp?,
         certificateExpires: Timestamp, profile: String? = nil, agentVersion: String? = nil, assignment: Int64,
-        slots: [SlotName: Slot], held: String? = nil, inventory: Inventory? = nil
+        slots: [SlotName: Slot], standing: Standing = .active, held: String? = nil, inventory: Inventory? = nil
     ) {
+        self.standing = standing
         self.device = device
         self.labels = labels
         self.online = online
@@ -261,6 +275,21 @@ package struct DevicePatch: Sendable, Codable {
     package init(labels: Labels? = nil) { self.labels = labels }
 }
 
+/// Why an operator approves, rejects or revokes a device.
+package struct DeviceDecision: Sendable, Codable {
+    /// In a sentence, for the audit log and for whoever looks at the device.
+    package var reason: String
+
+    package init(reason: String = "") { self.reason = reason }
+
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        reason = try container.decodeIfPresent(String.self, forKey: .reason) ?? ""
+    }
+
+    private enum CodingKeys: CodingKey { case reason }
+}
+
 /// A fleet: a stored selector.
 package struct Fleet: Sendable, Hashable, Codable {
     package var name: FleetName
@@ -274,107 +303,5 @@ package struct Fleet: Sendable, Hashable, Codable {
         self.selector = selector
         self.devices = devices
         self.online = online
-    }
-}
-
-/// One row of the audit log.
-package struct AuditRow: Sendable, Hashable, Codable {
-    package var number: Int64
-    package var time: Timestamp
-    /// Who: a token's name, a device, or `registry`.
-    package var actor: String
-    /// What, e.g. `release.publish`, `rollout.start`, `device.enrol`.
-    package var action: String
-    /// On what, e.g. `clinic/triage/1.0.0`.
-    package var subject: String
-    package var detail: JSONValue
-    /// SHA-256 over the previous row's hash and this row, in hexadecimal.
-    package var hash: String
-
-    package init(
-        number: Int64, time: Timestamp, actor: String, action: String, subject: String, detail: JSONValue, hash: String
-    ) {
-        self.number = number
-        self.time = time
-        self.actor = actor
-        self.action = action
-        self.subject = subject
-        self.detail = detail
-        self.hash = hash
-    }
-}
-
-/// A token to be made.
-package struct TokenRequest: Sendable, Codable {
-    package var name: String
-    package var role: Role
-    package var namespace: String?
-    package var validSeconds: Int64?
-
-    package init(name: String, role: Role, namespace: String? = nil, validSeconds: Int64? = nil) {
-        self.name = name
-        self.role = role
-        self.namespace = namespace
-        self.validSeconds = validSeconds
-    }
-}
-
-/// A token; `secret` stands only in the answer that made it.
-package struct TokenInfo: Sendable, Codable {
-    package var id: String
-    package var name: String
-    package var role: Role
-    package var namespace: String?
-    package var created: Timestamp
-    package var expires: Timestamp?
-    package var secret: String?
-
-    package init(
-        id: String, name: String, role: Role, namespace: String? = nil, created: Timestamp, expires: Timestamp? = nil,
-        secret: String? = nil
-    ) {
-        self.id = id
-        self.name = name
-        self.role = role
-        self.namespace = namespace
-        self.created = created
-        self.expires = expires
-        self.secret = secret
-    }
-}
-
-/// A join token to be made.
-package struct JoinTokenRequest: Sendable, Codable {
-    /// Devices it may enrol.
-    package var uses: Int
-    package var validSeconds: Int64
-    /// Labels that every device that joins by it gets.
-    package var labels: Labels
-
-    package init(uses: Int = 1, validSeconds: Int64 = 3600, labels: Labels = .none) {
-        self.uses = uses
-        self.validSeconds = validSeconds
-        self.labels = labels
-    }
-}
-
-/// A join token; `token` (the whole string) stands only in the answer that made it.
-package struct JoinTokenInfo: Sendable, Codable {
-    package var id: String
-    package var usesLeft: Int
-    package var created: Timestamp
-    package var expires: Timestamp
-    package var labels: Labels
-    package var token: String?
-
-    package init(
-        id: String, usesLeft: Int, created: Timestamp, expires: Timestamp, labels: Labels, token: String? = nil
-    ) {
-        self.id = id
-        self.usesLeft = usesLeft
-        self.created = created
-        self.expires = expires
-        self.labels = labels
-        self.token = token
     }
 }

@@ -9,11 +9,15 @@ package struct Route: Sendable, Hashable {
     package let path: String
     /// Who may call it.
     package let access: Access
+    /// Which limits of a token its handler holds. A token with any other limit is refused before the handler, so that
+    /// a route that says nothing is closed to every limited token.
+    package let limits: TokenLimits
 
-    package init(_ method: HTTPRequest.Method, _ path: String, _ access: Access) {
+    package init(_ method: HTTPRequest.Method, _ path: String, _ access: Access, limits: TokenLimits = []) {
         self.method = method
         self.path = path
         self.access = access
+        self.limits = limits
     }
 }
 
@@ -24,41 +28,73 @@ package enum OperatorRoutes {
     package static let ready = Route(.get, "/readyz", .open)
     package static let metrics = Route(.get, "/metrics", .open)
     package static let openAPI = Route(.get, "/api/v1/openapi.yaml", .open)
-    package static let status = Route(.get, "/api/v1/status", .atLeast(.viewer))
-    package static let whoAmI = Route(.get, "/api/v1/whoami", .atLeast(.viewer))
+    /// The certificate (PEM) of the registry's own authority, for who knows its fingerprint.
+    package static let authority = Route(.get, "/api/v1/authority.pem", .open)
+    package static let status = Route(.get, "/api/v1/status", .atLeast(.viewer), limits: .all)
+    package static let whoAmI = Route(.get, "/api/v1/whoami", .atLeast(.viewer), limits: .all)
 
     package static let onlineKeys = Route(.get, "/api/v1/trust/online-keys", .atLeast(.admin))
     package static let initializeTrust = Route(.post, "/api/v1/trust/init", .atLeast(.admin))
-    package static let putRole = Route(.put, "/api/v1/tuf/roles/{role}", .atLeast(.publisher))
+    /// Makes the next key of an `OnlineKeyName`, to be used once owners have signed for it.
+    package static let makeOnlineKey = Route(.post, "/api/v1/trust/online-keys/{name}", .atLeast(.admin))
+    /// Several signed roles at once: of a namespace by its publishers, of the owner by an admin.
+    package static let changeTrust = Route(.post, "/api/v1/trust/changes", .atLeast(.publisher), limits: .namespaces)
+    package static let proposals = Route(.get, "/api/v1/trust/proposals", .atLeast(.viewer), limits: .namespaces)
+    package static let proposal = Route(
+        .get, "/api/v1/trust/proposals/{proposal}", .atLeast(.viewer), limits: .namespaces)
+    package static let propose = Route(.post, "/api/v1/trust/proposals", .atLeast(.publisher), limits: .namespaces)
+    package static let signProposal = Route(
+        .put, "/api/v1/trust/proposals/{proposal}", .atLeast(.publisher), limits: .namespaces)
+    package static let deleteProposal = Route(
+        .delete, "/api/v1/trust/proposals/{proposal}", .atLeast(.publisher), limits: .namespaces)
+    package static let putRole = Route(.put, "/api/v1/tuf/roles/{role}", .atLeast(.publisher), limits: .namespaces)
+    /// Takes over what owner and publishers signed for another registry of theirs.
+    package static let importMetadata = Route(.post, "/api/v1/tuf/import", .atLeast(.admin))
+    /// Signs assignments, snapshot and timestamp for devices without a network.
+    package static let signOffline = Route(.post, "/api/v1/offline", .atLeast(.operator))
     package static let metadata = Route(.get, "/tuf/{file}", .open)
     /// Targets that are no releases, by their consistent-snapshot names: `martlet/HASH.trust.json`.
     package static let target = Route(.get, "/tuf/targets/{path+}", .open)
 
-    package static let releases = Route(.get, "/api/v1/releases", .atLeast(.viewer))
-    package static let release = Route(.get, "/api/v1/releases/{path+}", .atLeast(.viewer))
-    package static let block = Route(.post, "/api/v1/releases/block", .atLeast(.operator))
-    package static let aliases = Route(.get, "/api/v1/aliases", .atLeast(.viewer))
-    package static let putAlias = Route(.put, "/api/v1/aliases", .atLeast(.operator))
+    package static let releases = Route(.get, "/api/v1/releases", .atLeast(.viewer), limits: .all)
+    package static let release = Route(.get, "/api/v1/releases/{path+}", .atLeast(.viewer), limits: .all)
+    package static let block = Route(.post, "/api/v1/releases/block", .atLeast(.operator), limits: .namespaces)
+    package static let aliases = Route(.get, "/api/v1/aliases", .atLeast(.viewer), limits: .all)
+    package static let putAlias = Route(.put, "/api/v1/aliases", .atLeast(.operator), limits: .namespaces)
 
-    package static let devices = Route(.get, "/api/v1/devices", .atLeast(.viewer))
-    package static let device = Route(.get, "/api/v1/devices/{device}", .atLeast(.viewer))
-    package static let deviceHistory = Route(.get, "/api/v1/devices/{device}/history", .atLeast(.viewer))
-    package static let patchDevice = Route(.patch, "/api/v1/devices/{device}", .atLeast(.operator))
-    package static let deleteDevice = Route(.delete, "/api/v1/devices/{device}", .atLeast(.operator))
+    package static let devices = Route(.get, "/api/v1/devices", .atLeast(.viewer), limits: .all)
+    package static let device = Route(.get, "/api/v1/devices/{device}", .atLeast(.viewer), limits: .all)
+    package static let deviceHistory = Route(.get, "/api/v1/devices/{device}/history", .atLeast(.viewer), limits: .all)
+    package static let patchDevice = Route(.patch, "/api/v1/devices/{device}", .atLeast(.operator), limits: .fleets)
+    /// Lets a device that waits have its assignments.
+    package static let approveDevice = Route(
+        .post, "/api/v1/devices/{device}/approve", .atLeast(.operator), limits: .fleets)
+    /// Turns a device that waits away.
+    package static let rejectDevice = Route(
+        .post, "/api/v1/devices/{device}/reject", .atLeast(.operator), limits: .fleets)
+    /// Refuses a device's certificates from the next request on; its history stays.
+    package static let revokeDevice = Route(
+        .post, "/api/v1/devices/{device}/revoke", .atLeast(.operator), limits: .fleets)
+    package static let deleteDevice = Route(.delete, "/api/v1/devices/{device}", .atLeast(.operator), limits: .fleets)
 
-    package static let fleets = Route(.get, "/api/v1/fleets", .atLeast(.viewer))
+    package static let fleets = Route(.get, "/api/v1/fleets", .atLeast(.viewer), limits: .all)
     package static let putFleet = Route(.put, "/api/v1/fleets/{fleet}", .atLeast(.operator))
     package static let deleteFleet = Route(.delete, "/api/v1/fleets/{fleet}", .atLeast(.operator))
 
-    package static let rollouts = Route(.get, "/api/v1/rollouts", .atLeast(.viewer))
-    package static let startRollout = Route(.post, "/api/v1/rollouts", .atLeast(.operator))
-    package static let planRollout = Route(.post, "/api/v1/rollouts/plan", .atLeast(.operator))
-    package static let rollout = Route(.get, "/api/v1/rollouts/{rollout}", .atLeast(.viewer))
-    package static let changeRollout = Route(.post, "/api/v1/rollouts/{rollout}/{action}", .atLeast(.operator))
-    package static let rollback = Route(.post, "/api/v1/rollbacks", .atLeast(.operator))
+    package static let rollouts = Route(.get, "/api/v1/rollouts", .atLeast(.viewer), limits: .all)
+    package static let startRollout = Route(.post, "/api/v1/rollouts", .atLeast(.operator), limits: .all)
+    package static let planRollout = Route(.post, "/api/v1/rollouts/plan", .atLeast(.operator), limits: .all)
+    package static let rollout = Route(.get, "/api/v1/rollouts/{rollout}", .atLeast(.viewer), limits: .all)
+    package static let changeRollout = Route(
+        .post, "/api/v1/rollouts/{rollout}/{action}", .atLeast(.operator), limits: .all)
+    package static let rollback = Route(.post, "/api/v1/rollbacks", .atLeast(.operator), limits: .all)
 
-    package static let telemetry = Route(.get, "/api/v1/telemetry", .atLeast(.viewer))
+    package static let telemetry = Route(.get, "/api/v1/telemetry", .atLeast(.viewer), limits: .all)
     package static let audit = Route(.get, "/api/v1/audit", .atLeast(.viewer))
+    /// A `SignedEnvelope` of an `AuditCheckpoint`.
+    package static let auditCheckpoint = Route(.get, "/api/v1/audit/checkpoint", .atLeast(.viewer))
+    /// Query `size` with `row` (inclusion) or `from` (consistency).
+    package static let auditProof = Route(.get, "/api/v1/audit/proof", .atLeast(.viewer))
     package static let tokens = Route(.get, "/api/v1/tokens", .atLeast(.admin))
     package static let createToken = Route(.post, "/api/v1/tokens", .atLeast(.admin))
     package static let deleteToken = Route(.delete, "/api/v1/tokens/{token}", .atLeast(.admin))
@@ -68,10 +104,14 @@ package enum OperatorRoutes {
 
     /// Every route above.
     package static let all: [Route] = [
-        health, ready, metrics, openAPI, status, whoAmI, onlineKeys, initializeTrust, putRole, metadata, target,
+        health, ready, metrics, openAPI, authority, status, whoAmI, onlineKeys, initializeTrust, makeOnlineKey,
+        changeTrust, proposals, proposal, propose, signProposal, deleteProposal, putRole, importMetadata, signOffline,
+        metadata, target,
         releases,
-        release, block, aliases, putAlias, devices, device, deviceHistory, patchDevice, deleteDevice, fleets, putFleet,
-        deleteFleet, rollouts, startRollout, planRollout, rollout, changeRollout, rollback, telemetry, audit, tokens,
+        release, block, aliases, putAlias, devices, device, deviceHistory, patchDevice, approveDevice,
+        rejectDevice, revokeDevice, deleteDevice, fleets, putFleet,
+        deleteFleet, rollouts, startRollout, planRollout, rollout, changeRollout, rollback, telemetry, audit,
+        auditCheckpoint, auditProof, tokens,
         createToken, deleteToken, createJoinToken, joinTokens, deleteJoinToken,
     ]
 }

@@ -31,15 +31,23 @@ package final class RegistryApp: Sendable {
             folder.remove(folder.addresses)
             lock.release()
         }
+        guard try folder.read(folder.restoring) == nil else {
+            throw ServerError(
+                503, "restoreUnfinished", "The restore into \(folder.path) was not finished.",
+                remedy: "Run `martlet-registry restore` again.", fault: .environment)
+        }
         let database = try SQLiteDatabase(path: folder.database)
         _ = try await Migrator(try Migration.shipped()).run(on: database, now: configuration.clock())
         let core = RegistryCore(
             database: database, blobs: try FileBlobStore(folder: folder.path),
             keyring: try OnlineKeyring.open(folder, now: configuration.clock()), clock: configuration.clock,
             logger: configuration.logger, changes: ChangeHub(), presence: Presence(clock: configuration.clock),
-            metrics: RequestMetrics())
+            metrics: RequestMetrics(), deviceCertificateLife: configuration.deviceCertificateLife,
+            requiresApproval: configuration.requiresApproval)
         try await FirstToken(core: core, folder: folder, configuration: configuration).makeIfNeeded()
         let metadata = MetadataService(core: core)
+        // A crash may have come between what owners signed and the keys that follow from it.
+        try await metadata.settleKeys()
         try await metadata.renew()
         let services = try services(core, folder, metadata)
         var groupConfiguration = ServiceGroupConfiguration(
@@ -68,19 +76,15 @@ package final class RegistryApp: Sendable {
         let assets = Assets(folder: configuration.assetsFolder)
         let bound = BoundAddresses(configuration: configuration, core: core, folder: folder)
 
-        let certificate = DeviceListenerCertificate(
-            folder: folder, keyring: core.keyring, hosts: try configuration.deviceHosts(), clock: core.clock)
-        let deviceContexts = try TLSContextBox(try certificate.configuration())
+        let tls = try ListenerTLS(configuration, folder, core)
         let operatorAuthorizer = OperatorAuthorizer(
-            core: core, sessions: sessions,
-            wrongTokens: RateLimit(limit: ServerLimits.wrongTokens, window: ServerLimits.loginWindow, clock: core.clock)
-        )
+            core: core, sessions: sessions, attempts: AuthenticationLimit(clock: core.clock))
         let renderer = try PageRenderer(assets: assets)
         let dashboard = Dashboard(
             service: operators, renderer: renderer, live: LiveStreams(changes: core.changes),
             login: LoginForm(
                 renderer: renderer, authorizer: operatorAuthorizer, sessions: sessions,
-                isSecure: configuration.operatorTLS != nil))
+                isSecure: configuration.security != .plain))
         let operatorTable = RouteTable(
             OperatorEndpoints(service: operators, assets: assets, idempotency: Idempotency(core: core)).all()
                 + OCIService(core: core, listener: "operator").operatorEndpoints() + dashboard.endpoints())
@@ -92,20 +96,19 @@ package final class RegistryApp: Sendable {
 
         return [
             Upkeep(core: core, metadata: metadata),
-            CertificateRenewal(certificate: certificate, contexts: deviceContexts, logger: core.logger),
             RolloutTicker(rollouts: rollouts, owner: try OperatorService.newID("registry")),
             Listener(
                 name: "operator", address: configuration.operatorAddress,
-                contexts: try configuration.operatorTLS.map { try TLSContextBox(try $0.configuration()) },
+                contexts: tls.operators,
                 dispatcher: Dispatcher(
                     table: operatorTable, authorizer: operatorAuthorizer, metrics: core.metrics, listener: "operator"),
                 logger: core.logger, onBound: { try await bound.set(.operator, $0) }),
             Listener(
-                name: "device", address: configuration.deviceAddress, contexts: deviceContexts,
+                name: "device", address: configuration.deviceAddress, contexts: tls.devices,
                 dispatcher: Dispatcher(
                     table: deviceTable, authorizer: DeviceAuthorizer(core: core), metrics: core.metrics,
                     listener: "device"),
                 logger: core.logger, onBound: { try await bound.set(.device, $0) }),
-        ]
+        ] + tls.renewals
     }
 }

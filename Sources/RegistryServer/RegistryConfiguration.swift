@@ -38,17 +38,14 @@ package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
 
 /// All that decides how a registry runs. Time and logging come in here, so that tests set them.
 package struct RegistryConfiguration: Sendable {
-    /// Certificate chain and key of the operators' listener, as paths of PEM files.
-    package struct OperatorTLS: Sendable, Hashable {
-        /// The chain, leaf first.
-        package var certificate: String
-        /// The leaf's private key.
-        package var key: String
-
-        package init(certificate: String, key: String) {
-            self.certificate = certificate
-            self.key = key
-        }
+    /// How operators' tokens are kept from whoever listens on the way.
+    package enum OperatorSecurity: Sendable, Hashable {
+        /// TLS with a certificate of the registry's own authority, by whose fingerprint `martlet login` knows it.
+        case own
+        /// TLS with a certificate chain (leaf first) and its key, as paths of PEM files.
+        case files(certificate: String, key: String)
+        /// Plain HTTP: on loopback, or where a proxy in front has the TLS.
+        case plain
     }
 
     /// Where keys, database and blobs live.
@@ -59,8 +56,14 @@ package struct RegistryConfiguration: Sendable {
     package var deviceAddress: ListenAddress
     /// The origin under which devices reach their listener; nil is the bound address.
     package var publicDeviceURL: String?
-    /// Nil serves plain HTTP, which is refused outside loopback.
-    package var operatorTLS: OperatorTLS?
+    /// Nil is plain HTTP on loopback and a certificate of the registry's own everywhere else.
+    package var operatorSecurity: OperatorSecurity?
+    /// The names by which operators reach their listener, in its own certificate.
+    package var operatorHosts: [String]
+    /// Whether devices wait for an operator's approval where their join token does not say.
+    package var requiresApproval: Bool
+    /// How long a device's certificate is good; it is renewed at two thirds of that.
+    package var deviceCertificateLife: Duration
     /// Reads templates, styles and the OpenAPI document from here instead of the executable, while editing.
     package var assetsFolder: String?
     /// Where the first admin token is written besides being printed.
@@ -75,7 +78,9 @@ package struct RegistryConfiguration: Sendable {
     package init(
         dataFolder: String, operatorAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8080),
         deviceAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8443), publicDeviceURL: String? = nil,
-        operatorTLS: OperatorTLS? = nil, assetsFolder: String? = nil, adminTokenFile: String? = nil,
+        operatorSecurity: OperatorSecurity? = nil, operatorHosts: [String] = [], requiresApproval: Bool = false,
+        deviceCertificateLife: Duration = .seconds(90 * 86_400), assetsFolder: String? = nil,
+        adminTokenFile: String? = nil,
         clock: @escaping Clock,
         logger: Logger = Logger(label: "martlet-registry") { _ in SwiftLogNoOpLogHandler() },
         announce: @escaping @Sendable (String) -> Void
@@ -84,7 +89,10 @@ package struct RegistryConfiguration: Sendable {
         self.operatorAddress = operatorAddress
         self.deviceAddress = deviceAddress
         self.publicDeviceURL = publicDeviceURL
-        self.operatorTLS = operatorTLS
+        self.operatorSecurity = operatorSecurity
+        self.operatorHosts = operatorHosts
+        self.requiresApproval = requiresApproval
+        self.deviceCertificateLife = deviceCertificateLife
         self.assetsFolder = assetsFolder
         self.adminTokenFile = adminTokenFile
         self.clock = clock
@@ -92,13 +100,19 @@ package struct RegistryConfiguration: Sendable {
         self.announce = announce
     }
 
+    /// What operators' listener does: without an order plain HTTP never leaves this machine.
+    var security: OperatorSecurity { operatorSecurity ?? (operatorAddress.isLoopback ? .plain : .own) }
+
     /// Refuses what cannot be served safely or at all; throws `badConfiguration`.
     func validate() throws {
-        if operatorTLS == nil, !operatorAddress.isLoopback {
+        guard ServerLimits.deviceCertificateLives.contains(deviceCertificateLife) else {
+            let bounds = ServerLimits.deviceCertificateLives
             throw ServerError(
-                500, "badConfiguration", "Operators' tokens would travel in the clear to \(operatorAddress).",
-                remedy: "Give --operator-tls-cert and --operator-tls-key, or listen on 127.0.0.1 behind a TLS proxy.",
-                field: "operator-address")
+                500, "badConfiguration",
+                "A device's certificate cannot be good for \(deviceCertificateLife.components.seconds) s.",
+                remedy: "Choose from \(bounds.lowerBound.components.seconds) s to "
+                    + "\(bounds.upperBound.components.seconds / 86_400) days.",
+                field: "device-certificate-life")
         }
         if let url = publicDeviceURL {
             let authority = url.hasPrefix("https://") ? url.dropFirst("https://".count) : ""

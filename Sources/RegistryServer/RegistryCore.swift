@@ -13,6 +13,11 @@ struct RegistryCore: Sendable {
     let changes: any ChangeFeed
     let presence: Presence
     let metrics: RequestMetrics
+    /// How long a device's certificate is good.
+    let deviceCertificateLife: Duration
+    /// Whether devices wait for an operator's approval where their join token does not say.
+    let requiresApproval: Bool
+    let connections = DeviceConnections()
     /// The origin of the device listener as devices reach it; set once it is bound.
     let deviceOrigin = DeviceOrigin()
 }

@@ -74,9 +74,11 @@ package struct CertificateAuthority: Sendable {
         to name: String, _ purpose: CertificateBuilder.Purpose, publicKeyDER: [UInt8], now: Timestamp,
         valid: Duration, serial: [UInt8]
     ) throws -> [UInt8] {
+        // Of a short life only a little: two thirds of it must lie ahead.
         let builder = CertificateBuilder(
             commonName: name, purpose: purpose, serial: serial,
-            notBefore: max(now - Self.backdating, facts.notBefore), notAfter: min(now + valid, facts.notAfter),
+            notBefore: max(now - min(Self.backdating, valid / 10), facts.notBefore),
+            notAfter: min(now + valid, facts.notAfter),
             publicKeyDER: publicKeyDER)
         guard builder.notAfter > now else {
             throw TrustError(.badCertificate, "The authority's own certificate ended at \(facts.notAfter).")

@@ -35,11 +35,27 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "The origin under which devices reach their listener, e.g. https://registry.example:8443.")
     var publicDeviceUrl: String?
 
-    @Option(help: "Certificate chain (PEM) of the operators' listener; needed outside loopback.")
+    @Option(help: "Certificate chain (PEM) of the operators' listener.")
     var operatorTlsCert: String?
 
     @Option(help: "Private key (PEM) of the operators' listener.")
     var operatorTlsKey: String?
+
+    @Option(
+        help: """
+            How operators connect without --operator-tls-cert: `own` is TLS by the registry's own authority (the \
+            default outside loopback), `plain` is HTTP (the default on loopback; elsewhere for a proxy in front).
+            """)
+    var operatorTls: String?
+
+    @Option(help: "A name in the operators' own certificate; several are separated by commas.")
+    var operatorHosts: String?
+
+    @Option(help: "How long devices' certificates are good, e.g. 90d (the default) or 12h.")
+    var deviceCertificateLife: String?
+
+    @Flag(help: "Devices that join get nothing before `martlet devices approve`, unless their token says otherwise.")
+    var requireApproval = false
 
     @Option(help: "Read templates, styles and the OpenAPI document from this folder, while editing them.")
     var assetsDir: String?
@@ -73,17 +89,19 @@ struct Serve: AsyncParsableCommand {
             }
             logger.logLevel = known
         }
-        var tls: RegistryConfiguration.OperatorTLS?
-        switch (value(operatorTlsCert, "OPERATOR_TLS_CERT"), value(operatorTlsKey, "OPERATOR_TLS_KEY")) {
-        case (let certificate?, let key?): tls = .init(certificate: certificate, key: key)
-        case (nil, nil): tls = nil
-        default: throw ValidationError("--operator-tls-cert and --operator-tls-key are given together.")
-        }
+        let hosts = (value(operatorHosts, "OPERATOR_HOSTS") ?? "").split(separator: ",").map(String.init)
+        let approval = value(requireApproval ? "true" : nil, "REQUIRE_APPROVAL") == "true"
+        let life = try value(deviceCertificateLife, "DEVICE_CERTIFICATE_LIFE").map(Self.duration)
         return RegistryConfiguration(
             dataFolder: folder,
             operatorAddress: try ListenAddress(value(operatorAddress, "OPERATOR_ADDRESS") ?? "127.0.0.1:8080"),
             deviceAddress: try ListenAddress(value(deviceAddress, "DEVICE_ADDRESS") ?? "127.0.0.1:8443"),
-            publicDeviceURL: value(publicDeviceUrl, "PUBLIC_DEVICE_URL"), operatorTLS: tls,
+            publicDeviceURL: value(publicDeviceUrl, "PUBLIC_DEVICE_URL"),
+            operatorSecurity: try security(
+                value(operatorTlsCert, "OPERATOR_TLS_CERT"), value(operatorTlsKey, "OPERATOR_TLS_KEY"),
+                value(operatorTls, "OPERATOR_TLS")),
+            operatorHosts: hosts, requiresApproval: approval,
+            deviceCertificateLife: life ?? .seconds(90 * 86_400),
             assetsFolder: value(assetsDir, "ASSETS_DIR"), adminTokenFile: value(adminTokenFile, "ADMIN_TOKEN_FILE"),
             clock: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }, logger: logger,
             announce: { line in
@@ -92,13 +110,43 @@ struct Serve: AsyncParsableCommand {
             })
     }
 
+    private func security(
+        _ certificate: String?, _ key: String?, _ kind: String?
+    ) throws -> RegistryConfiguration.OperatorSecurity? {
+        switch (certificate, key, kind) {
+        case (let certificate?, let key?, nil): return .files(certificate: certificate, key: key)
+        case (nil, nil, "own"): return .own
+        case (nil, nil, "plain"): return .plain
+        case (nil, nil, nil): return nil
+        case (nil, nil, let kind?):
+            throw InvalidValue(kind: "way to connect (--operator-tls)", value: kind, rule: "own or plain")
+        case (_, _, .some):
+            throw ValidationError("--operator-tls is for registries without --operator-tls-cert.")
+        default: throw ValidationError("--operator-tls-cert and --operator-tls-key are given together.")
+        }
+    }
+
+    /// `90d`, `12h`, `30m`, `45s`.
+    private static func duration(_ text: String) throws -> Duration {
+        let units: [Character: Int64] = ["d": 86_400, "h": 3600, "m": 60, "s": 1]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()),
+            (1...1_000_000).contains(count)
+        else {
+            throw InvalidValue(kind: "length of time", value: text, rule: "a whole number and s, m, h or d, e.g. 90d")
+        }
+        return .seconds(count * unit)
+    }
+
     /// Exit codes of sysexits.h.
-    private static func status(of error: any MartletError) -> Int32 {
+    static func status(of error: any MartletError) -> Int32 {
         switch error.code {
         case "badConfiguration", "invalidValue": 78
         case "addressInUse", "addressNotHere", "dataFolderInUse": 69
         case "addressForbidden": 77
-        case "diskFull", "dataFolderFailed", "ioFailed": 74
+        case "diskFull", "dataFolderFailed", "ioFailed", "backupFailed", "backupDamaged", "blobDamaged": 74
+        case "notADataFolder", "backupIncomplete": 66
+        case "dataFolderNotEmpty", "backupTooNew": 73
+        case "backupUnsteady": 75
         default: 70
         }
     }

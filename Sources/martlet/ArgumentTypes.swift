@@ -6,8 +6,10 @@ import MartletTypes
 // these are the closed sets, whose values the help lists.
 
 extension Role: ExpressibleByArgument {}
+extension DeviceInfo.Standing: ExpressibleByArgument {}
 extension RolloutAction: ExpressibleByArgument {}
 extension RolloutPolicy.OnFailure: ExpressibleByArgument {}
+extension Pooling: ExpressibleByArgument {}
 
 /// `KEY=VALUE` options as labels.
 func labels(from options: [String]) throws -> Labels {

@@ -25,6 +25,11 @@ struct GlobalOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "How results, and errors, are printed ($MARTLET_OUTPUT).")
     var output: OutputFormat?
 
+    /// PEM that `martlet login --fingerprint` has found.
+    var pinned: String?
+
+    private enum CodingKeys: CodingKey { case server, token, tokenFile, caFile, config, output }
+
     func validate() throws {
         if output == nil, let value = ProcessInfo.processInfo.environment[OutputFormat.variable],
             OutputFormat(rawValue: value) == nil
@@ -63,10 +68,12 @@ struct GlobalOptions: ParsableArguments {
         }
         // A stored token belongs to the stored server and is sent nowhere else.
         if secret == nil, server == stored.server { secret = stored.token }
-        var authority = stored.authority
+        // As is its authority: another registry has another, or one that the system knows.
+        var authority = server == stored.server ? stored.authority : nil
         if let file = caFile ?? environment["MARTLET_CA_FILE"] {
             authority = String(decoding: try LocalText.read(file), as: UTF8.self)
         }
+        authority = pinned ?? authority
         return try Session(server: server, token: secret, authority: authority, stored: stored)
     }
 

@@ -13,10 +13,10 @@ struct RoutesTests {
         }
     }
 
-    @Test("every operators' route but health, metrics, the document and public metadata needs a role")
+    @Test("every operators' route but health, metrics, the document, the authority, public metadata needs a role")
     func denyByDefault() {
         let open = Set(OperatorRoutes.all.filter { $0.access == .open }.map(\.path))
-        let expected: Set = ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.yaml"]
+        let expected: Set = ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.yaml", "/api/v1/authority.pem"]
         #expect(open.filter { !$0.hasPrefix("/tuf/") } == expected)
         for route in OperatorRoutes.all where route.access != .open {
             guard case .atLeast = route.access else {

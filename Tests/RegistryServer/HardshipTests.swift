@@ -84,7 +84,7 @@ import Trust
         var configuration = RegistryConfiguration(
             dataFolder: folder.file("data"), operatorAddress: ListenAddress(host: "127.0.0.1", port: 0),
             deviceAddress: ListenAddress(host: "127.0.0.1", port: 0),
-            operatorTLS: .init(certificate: folder.file("cert.pem"), key: folder.file("key.pem")),
+            operatorSecurity: .files(certificate: folder.file("cert.pem"), key: folder.file("key.pem")),
             clock: { clock.now }, announce: { _ in })
         let app = RegistryApp(configuration: configuration)
         let running = Task { try await app.run(handlingSignals: false) }
@@ -101,7 +101,8 @@ import Trust
         }
         await app.stop()
         try await running.value
-        configuration.operatorTLS?.key = folder.file("nothing.pem")
+        configuration.operatorSecurity = .files(
+            certificate: folder.file("cert.pem"), key: folder.file("nothing.pem"))
         let wrong = configuration
         let error = await #expect(throws: ServerError.self) {
             try await RegistryApp(configuration: wrong).run(handlingSignals: false)

@@ -174,7 +174,7 @@ import Testing
     func permissions() async throws {
         let registry = try await RegistryFixture.start()
         let publisher = try await registry.admin.createToken(
-            TokenRequest(name: "p", role: .publisher, namespace: "clinic"))
+            TokenRequest(name: "p", role: .publisher, namespaces: ["clinic"]))
         let viewer = try await registry.admin.createToken(TokenRequest(name: "v", role: .viewer))
         func post(_ repository: String, _ token: String?) async throws -> Int {
             try await registry.call(.post, "/v2/\(repository)/blobs/uploads/", token: token).status

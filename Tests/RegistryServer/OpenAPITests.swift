@@ -5,41 +5,9 @@ import MartletTypes
 import RegistryClient
 import TestSupport
 import Testing
-import Yams
 
 /// The document against the routes and against the running registry: neither says what the other does not.
 @Suite struct OpenAPITests {
-    private struct Operation {
-        let method: String
-        let path: String
-        let listeners: Set<String>
-        let role: String
-        let isDocumented: Bool
-    }
-
-    private static func document() throws -> [String: Any] {
-        let text = try String(contentsOfFile: Checkout.root + "/registry/openapi/openapi.yaml", encoding: .utf8)
-        return try #require(try Yams.load(yaml: text) as? [String: Any])
-    }
-
-    private static func operations() throws -> [Operation] {
-        let paths = try #require(try document()["paths"] as? [String: [String: Any]])
-        let methods: Set = ["get", "put", "post", "patch", "delete"]
-        return paths.flatMap { path, item in
-            item.compactMap { method, value -> Operation? in
-                guard methods.contains(method), let operation = value as? [String: Any] else { return nil }
-                let several = operation["x-martlet-segments"] as? String == "several"
-                let listener = operation["x-martlet-listener"] as? String ?? "operator"
-                return Operation(
-                    method: method.uppercased(), path: several ? path.replacing("{path}", with: "{path+}") : path,
-                    listeners: listener == "both" ? ["operator", "device"] : [listener],
-                    role: operation["x-martlet-role"] as? String ?? "none",
-                    isDocumented: operation["summary"] is String && operation["operationId"] is String
-                        && operation["responses"] is [String: Any])
-            }
-        }
-    }
-
     private static func role(_ access: Access) -> String {
         switch access {
         case .open: "open"
@@ -49,13 +17,18 @@ import Yams
         }
     }
 
-    @Test("Every route stands in the document with its role, and nothing else does")
+    @Test("Every route stands in the document with its role and its limits, and nothing else does")
     func routes() throws {
-        let operations = try Self.operations()
+        let operations = try APIDocument.operations()
         for (listener, routes) in [("operator", OperatorRoutes.all), ("device", DeviceRoutes.all)] {
             let documented = Set(
-                operations.filter { $0.listeners.contains(listener) }.map { "\($0.method) \($0.path) \($0.role)" })
-            let served = Set(routes.map { "\($0.method.rawValue) \($0.path) \(Self.role($0.access))" })
+                operations.filter { $0.listeners.contains(listener) }.map {
+                    "\($0.method.rawValue) \($0.path) \($0.role) \($0.limits.sorted())"
+                })
+            let served = Set(
+                routes.map {
+                    "\($0.method.rawValue) \($0.path) \(Self.role($0.access)) \($0.limits.names.sorted())"
+                })
             #expect(documented == served, "\(listener): \(documented.symmetricDifference(served).sorted())")
         }
         for operation in operations { #expect(operation.isDocumented, "\(operation.path)") }
@@ -63,7 +36,7 @@ import Yams
 
     @Test("Every reference in the document leads somewhere")
     func references() throws {
-        let document = try Self.document()
+        let document = try APIDocument.document()
         func walk(_ value: Any) {
             if let members = value as? [String: Any] {
                 if let reference = members["$ref"] as? String {
@@ -89,12 +62,8 @@ import Yams
         try await registry.initializeTrust()
         _ = try await registry.publish("clinic/triage/1.0.0")
         _ = try await SimulatedDevice("box-1", at: registry)
-        let parameters = [
-            "role": "clinic", "file": "timestamp.json", "path": "clinic/triage/1.0.0", "device": "box-1",
-            "fleet": "wards", "rollout": "r-1", "action": "pause", "token": "t-1",
-        ]
         for route in OperatorRoutes.all where route != OperatorRoutes.target {
-            let target = route.path(parameters)
+            let target = route.path(ScopeWalkTests.parameters)
             let reply = try await registry.call(
                 route.method, target, fields: [.contentType: "application/json"],
                 body: route.method == .get ? .none : .bytes(Array("{}".utf8)))

@@ -44,16 +44,18 @@ final class RegistryFixture: Sendable {
 
     /// Starts a registry on `folder` (a fresh one where nil) and waits until it listens.
     static func start(
-        on folder: TemporaryFolder? = nil, dataFolder: String? = nil, clock: TestClock = TestClock()
+        on folder: TemporaryFolder? = nil, dataFolder: String? = nil, clock: TestClock = TestClock(),
+        adjusting: (inout RegistryConfiguration) -> Void = { _ in }
     ) async throws -> RegistryFixture {
         let folder = try folder ?? TemporaryFolder("registry")
         let lines = Lines()
         let data = dataFolder ?? folder.file("data")
-        let configuration = RegistryConfiguration(
+        var configuration = RegistryConfiguration(
             dataFolder: data, operatorAddress: ListenAddress(host: "127.0.0.1", port: 0),
             deviceAddress: ListenAddress(host: "127.0.0.1", port: 0), adminTokenFile: folder.file("admin.token"),
             clock: { clock.now },
             announce: { lines.add($0) })
+        adjusting(&configuration)
         let app = RegistryApp(configuration: configuration)
         let running = Task { try await app.run(handlingSignals: false) }
         let addresses = data + "/run/addresses.json"
@@ -68,11 +70,11 @@ final class RegistryFixture: Sendable {
         _ = watch
         let bound = try JSONText.decode(
             [String: String].self, from: try Data(contentsOf: URL(fileURLWithPath: addresses)))
-        return try RegistryFixture(folder, clock, app, lines, running, bound)
+        return try RegistryFixture(folder, data, clock, app, lines, running, bound)
     }
 
     private init(
-        _ folder: TemporaryFolder, _ clock: TestClock, _ app: RegistryApp, _ lines: Lines,
+        _ folder: TemporaryFolder, _ dataFolder: String, _ clock: TestClock, _ app: RegistryApp, _ lines: Lines,
         _ running: Task<Void, any Error>, _ bound: [String: String]
     ) throws {
         self.folder = folder
@@ -80,12 +82,17 @@ final class RegistryFixture: Sendable {
         self.app = app
         self.lines = lines
         self.running = running
-        operatorOrigin = try Origin("http://" + (bound["operator"] ?? ""))
+        let isPlain = lines.all.contains { $0.hasPrefix("Operators: http://") }
+        let port = (bound["operator"] ?? "").split(separator: ":").last ?? ""
+        operatorOrigin = try Origin((isPlain ? "http" : "https") + "://127.0.0.1:\(port)")
         deviceOrigin = try Origin("https://" + (bound["device"] ?? ""))
         adminToken = try String(contentsOfFile: folder.file("admin.token"), encoding: .utf8)
             .trimmingCharacters(in: .whitespacesAndNewlines)
+        let authority = FileManager.default.contents(atPath: dataFolder + "/keys/authority.crt")
+        let ownAuthority = isPlain ? nil : authority.map { Array($0) }
         admin = OperatorClient(
-            http: try HTTPClient(origin: operatorOrigin, configuration: .init(bearerToken: adminToken)))
+            http: try HTTPClient(
+                origin: operatorOrigin, configuration: .init(authorityPEM: ownAuthority, bearerToken: adminToken)))
         var keys: [String: KeyPair] = [:]
         for name in ["root", "targets", "clinic"] {
             let file = folder.file(name + ".pem")
@@ -114,11 +121,12 @@ final class RegistryFixture: Sendable {
         try HTTPClient(origin: operatorOrigin, configuration: .init(bearerToken: token))
     }
 
-    func operatorClient(role: Role, namespace: String? = nil, validSeconds: Int64? = nil) async throws -> OperatorClient
-    {
+    func operatorClient(
+        role: Role, namespaces: [String]? = nil, validSeconds: Int64? = nil
+    ) async throws -> OperatorClient {
         let name = "t\(UInt32.random(in: 0...UInt32.max))"
         let info = try await admin.createToken(
-            TokenRequest(name: name, role: role, namespace: namespace, validSeconds: validSeconds))
+            TokenRequest(name: name, role: role, namespaces: namespaces, validSeconds: validSeconds))
         return OperatorClient(http: try client(token: info.secret))
     }
 

@@ -74,18 +74,6 @@ import Testing
         try await registry.stop()
     }
 
-    @Test("Operators' tokens never cross a network in the clear")
-    func plainText() async throws {
-        let folder = try TemporaryFolder("registry")
-        let configuration = RegistryConfiguration(
-            dataFolder: folder.file("data"), operatorAddress: ListenAddress(host: "0.0.0.0", port: 0),
-            clock: { Timestamp(seconds: 0) }, announce: { _ in })
-        await #expect(throws: ServerError(500, "badConfiguration", "", field: "operator-address")) {
-            try await RegistryApp(configuration: configuration).run(handlingSignals: false)
-        }
-        #expect(!FileManager.default.fileExists(atPath: folder.file("data")))
-    }
-
     @Test("A registry that slept past its timestamp signs a new one before it serves")
     func slept() async throws {
         let first = try await RegistryFixture.start()

@@ -170,7 +170,7 @@ import Trust
         await expectProblem(422, "badSignature") {
             _ = try await registry.admin.putRole(forged.role, bytes: forged.bytes)
         }
-        let stranger = try await registry.operatorClient(role: .publisher, namespace: "ward")
+        let stranger = try await registry.operatorClient(role: .publisher, namespaces: ["ward"])
         await expectProblem(403, "forbidden") { _ = try await stranger.putRole(good.role, bytes: good.bytes) }
         await expectProblem(403, "forbidden") { _ = try await stranger.putRole("targets", bytes: good.bytes) }
         await expectProblem(404, "unknownRole") { _ = try await registry.admin.putRole("nobody", bytes: good.bytes) }
@@ -178,7 +178,7 @@ import Trust
         let bin = try NamespaceLayout("clinic").bin(for: release.path.text)
         let wrong = try #require(try NamespaceLayout("clinic").bins.first { $0 != bin })
         await expectProblem(422, "notDelegated") { _ = try await registry.admin.putRole(wrong, bytes: good.bytes) }
-        let publisher = try await registry.operatorClient(role: .publisher, namespace: "clinic")
+        let publisher = try await registry.operatorClient(role: .publisher, namespaces: ["clinic"])
         _ = try await publisher.putRole(good.role, bytes: good.bytes)
         try await registry.stop()
     }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Devices")
 struct DeviceStoreTests {
-    @Test("enrol once; the same box may come again, another with its name may not until the first is revoked")
+    @Test("enrol once; the same box may come again, another only in its place")
     func enrolment() async throws {
         let fixture = try await StoreFixture()
         let device = try await fixture.enrol("pi-1", labels: ["site": "berlin"])
@@ -13,7 +13,11 @@ struct DeviceStoreTests {
         try await fixture.enrol("pi-1", labels: ["site": "bonn"])
         #expect(await code { try await fixture.enrol("pi-1", journal: "b") } == .alreadyExists)
         try await fixture.database.write { try DeviceStore($0).revoke(device, reason: "lost", now: fixture.now) }
-        try await fixture.enrol("pi-1", journal: "b")
+        // A revoked name is not free: whoever takes it over is meant to.
+        for journal in ["a", "b"] {
+            #expect(await code { try await fixture.enrol("pi-1", journal: journal) } == .alreadyExists)
+        }
+        try await fixture.enrol("pi-1", journal: "b", replaces: true)
         let row = try await fixture.database.read { try DeviceStore($0).find(device) }
         #expect(row?.state == .active)
         #expect(row?.journal == (try StoreFixture.journal("b")))
@@ -26,7 +30,7 @@ struct DeviceStoreTests {
         let release = try await fixture.publish("a/b/1.0.0")
         try await fixture.assign([try fixture.move(device, "s", [release])])
         try await fixture.database.write { try DeviceStore($0).revoke(device, reason: "", now: fixture.now) }
-        try await fixture.enrol("pi-1", journal: "b")
+        try await fixture.enrol("pi-1", journal: "b", replaces: true)
         #expect(try await fixture.database.read { try AssignmentStore($0).number(of: device) } == 1)
     }
 

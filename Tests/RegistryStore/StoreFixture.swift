@@ -46,13 +46,16 @@ struct StoreFixture: Sendable {
 
     /// Enrols a device.
     @discardableResult
-    func enrol(_ name: String, labels: [String: String] = [:], journal: String = "a") async throws -> DeviceID {
+    func enrol(
+        _ name: String, labels: [String: String] = [:], journal: String = "a", replaces: Bool = false
+    ) async throws -> DeviceID {
         let device = try DeviceID(name)
         let labels = try Labels(labels)
         let certificate = certificate("\(name)-\(journal)")
         let journal = try Self.journal(journal)
         try await database.write { [now] in
-            try DeviceStore($0).enrol(device, labels: labels, certificate: certificate, journal: journal, now: now)
+            try DeviceStore($0).enrol(
+                device, labels: labels, certificate: certificate, journal: journal, replaces: replaces, now: now)
         }
         return device
     }

@@ -78,12 +78,26 @@ CREATE TABLE tuf_targets (
     PRIMARY KEY (path, digest)
 );
 
+-- Changes of signed roles that still lack signatures.
+CREATE TABLE proposals (
+    id TEXT PRIMARY KEY,
+    namespace TEXT,
+    note TEXT NOT NULL,
+    document TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    created_by TEXT NOT NULL
+);
+
 -- Releases.
 
 CREATE TABLE repositories (
     name TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('model', 'adapter', 'engine', 'agent')),
-    created BIGINT NOT NULL
+    created BIGINT NOT NULL,
+    -- What the publisher signed last: below this version nothing is installed.
+    floor TEXT,
+    floor_number BIGINT,
+    floor_reason TEXT
 );
 
 CREATE TABLE releases (
@@ -96,7 +110,8 @@ CREATE TABLE releases (
     min_accuracy DOUBLE PRECISION CHECK (min_accuracy BETWEEN 0 AND 1),
     is_blocked BIGINT NOT NULL DEFAULT 0 CHECK (is_blocked IN (0, 1)),
     is_yanked BIGINT NOT NULL DEFAULT 0 CHECK (is_yanked IN (0, 1)),
-    state_reason TEXT,
+    block_reason TEXT,
+    yank_reason TEXT,
     published BIGINT NOT NULL,
     PRIMARY KEY (repository, version)
 );
@@ -183,10 +198,25 @@ CREATE TABLE join_tokens (
     secret_hash TEXT NOT NULL UNIQUE,
     uses_left BIGINT NOT NULL CHECK (uses_left >= 0),
     labels TEXT NOT NULL,
+    -- The only name that it may enrol, also in place of a box that has it; NULL is any free name.
+    device TEXT,
+    needs_approval BIGINT NOT NULL CHECK (needs_approval IN (0, 1)),
     created BIGINT NOT NULL,
     created_by TEXT NOT NULL,
     expires BIGINT NOT NULL
 );
+
+-- Answers to enrolments, given again to a device whose first answer was lost: same token, same key.
+CREATE TABLE enrolments (
+    token TEXT NOT NULL REFERENCES join_tokens (id) ON DELETE CASCADE,
+    key_digest TEXT NOT NULL,
+    device TEXT NOT NULL REFERENCES devices (device) ON DELETE CASCADE,
+    journal TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    certificate TEXT NOT NULL,
+    PRIMARY KEY (token, key_digest)
+);
+CREATE INDEX enrolments_device ON enrolments (device);
 
 -- Slots: what shall run (one row each, so that two rollouts on two slots never race) and what does.
 
@@ -235,6 +265,14 @@ CREATE TABLE slot_releases (
 );
 CREATE INDEX slot_releases_release ON slot_releases (repository, version, phase);
 CREATE INDEX slot_releases_device ON slot_releases (device, repository);
+
+-- Every release that a device was ever told to run: what it says of itself counts as far as it stands here.
+CREATE TABLE assigned_releases (
+    device TEXT NOT NULL REFERENCES devices (device) ON DELETE CASCADE,
+    repository TEXT NOT NULL,
+    version TEXT NOT NULL,
+    PRIMARY KEY (device, repository, version)
+);
 
 -- What was desired when, and why.
 CREATE TABLE slot_history (
@@ -329,7 +367,9 @@ CREATE TABLE tokens (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
     role TEXT NOT NULL CHECK (role IN ('viewer', 'publisher', 'operator', 'admin')),
-    namespace TEXT,
+    -- JSON lists of the only namespaces and fleets that the token concerns; NULL is all.
+    namespaces TEXT,
+    fleets TEXT,
     secret_hash TEXT NOT NULL UNIQUE,
     created BIGINT NOT NULL,
     expires BIGINT
@@ -346,7 +386,7 @@ CREATE TABLE idempotency (
     PRIMARY KEY (caller, key)
 );
 
--- Append-only; each row's hash covers the row before it.
+-- Append-only. The hash is that of the row as a leaf of the Merkle tree (RFC 9162).
 CREATE TABLE audit (
     number BIGINT PRIMARY KEY,
     time BIGINT NOT NULL,
@@ -354,8 +394,15 @@ CREATE TABLE audit (
     action TEXT NOT NULL,
     subject TEXT NOT NULL,
     detail TEXT NOT NULL,
-    previous_hash TEXT NOT NULL UNIQUE,
-    hash TEXT NOT NULL UNIQUE
+    hash TEXT NOT NULL
+);
+
+-- The tree's full nodes above the leaves: level 1 covers two rows, level 2 four.
+CREATE TABLE audit_nodes (
+    level BIGINT NOT NULL CHECK (level > 0),
+    position BIGINT NOT NULL CHECK (position >= 0),
+    hash TEXT NOT NULL,
+    PRIMARY KEY (level, position)
 );
 
 -- Telemetry: one row for each minute of a slot's generation; slot '' is the whole box.

@@ -6,14 +6,14 @@ import RegistryStore
 
 /// The routes of the dashboard, which stand in the one table like all others.
 enum DashboardRoutes {
-    static let overview = Route(.get, "/", .atLeast(.viewer))
-    static let devices = Route(.get, "/devices", .atLeast(.viewer))
-    static let device = Route(.get, "/devices/{device}", .atLeast(.viewer))
-    static let rollouts = Route(.get, "/rollouts", .atLeast(.viewer))
-    static let rollout = Route(.get, "/rollouts/{rollout}", .atLeast(.viewer))
-    static let releases = Route(.get, "/releases", .atLeast(.viewer))
-    static let release = Route(.get, "/releases/{path+}", .atLeast(.viewer))
-    static let live = Route(.get, "/live", .atLeast(.viewer))
+    static let overview = Route(.get, "/", .atLeast(.viewer), limits: .all)
+    static let devices = Route(.get, "/devices", .atLeast(.viewer), limits: .all)
+    static let device = Route(.get, "/devices/{device}", .atLeast(.viewer), limits: .all)
+    static let rollouts = Route(.get, "/rollouts", .atLeast(.viewer), limits: .all)
+    static let rollout = Route(.get, "/rollouts/{rollout}", .atLeast(.viewer), limits: .all)
+    static let releases = Route(.get, "/releases", .atLeast(.viewer), limits: .all)
+    static let release = Route(.get, "/releases/{path+}", .atLeast(.viewer), limits: .all)
+    static let live = Route(.get, "/live", .atLeast(.viewer), limits: .all)
     static let loginForm = Route(.get, "/login", .open)
     static let login = Route(.post, "/login", .open)
     static let logout = Route(.post, "/logout", .open)
@@ -44,7 +44,7 @@ struct Dashboard: Sendable {
             page(DashboardRoutes.rollouts, "rollouts", "Rollouts") { exchange in
                 let page = try await service.rollouts.rollouts(
                     before: try exchange.query("cursor", as: RolloutID.self),
-                    limit: try OperatorService.pageLimit(exchange))
+                    limit: try OperatorService.pageLimit(exchange), within: try exchange.reach)
                 let rows = page.items.map(RolloutRowView.init)
                 return ["hasRollouts": !rows.isEmpty, "rollouts": rows].merging(Self.next(page.next)) { $1 }
             },

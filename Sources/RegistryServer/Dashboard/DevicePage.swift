@@ -71,13 +71,15 @@ extension Dashboard {
     func device(_ exchange: Exchange) async throws -> [String: Any] {
         let name: DeviceID = try exchange.parameter("device")
         let now = service.core.clock()
-        let info = try await service.device(name)
+        let reach = try exchange.reach
+        let info = try await service.device(name, reach)
         let (points, reports) = try await service.core.database.read { sql in
             (
                 try TelemetryStore(sql).minutes(
                     device: name, from: now - .seconds(3600), to: now, limit: ServerLimits.telemetryPoints
-                ).map(TelemetryPoint.init),
+                ).map(TelemetryPoint.init).filter { $0.release.map { reach.contains($0) } ?? true },
                 try ReportStore(sql).list(name, limit: 40).map { try DeviceReport($0.report) }
+                    .filter { reach.contains($0.releases) }
             )
         }
         return [
@@ -98,7 +100,10 @@ extension Dashboard {
             Fact(name: "Assignment", value: "number \(info.assignment)"),
             Fact(name: "Profile", value: info.profile ?? "–"), Fact(name: "Agent", value: info.agentVersion ?? "–"),
         ]
-        if let held = info.held { facts.insert(Fact(name: "Held", value: held), at: 0) }
+        if let held = info.held {
+            let name = info.standing == .pending ? "Waiting" : info.standing == .revoked ? "Revoked" : "Held"
+            facts.insert(Fact(name: name, value: held), at: 0)
+        }
         if let inventory = info.inventory {
             let engines = inventory.engines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             facts.append(Fact(name: "Engines", value: engines.isEmpty ? "–" : engines.joined(separator: ", ")))

@@ -20,10 +20,11 @@ struct LoginForm: Sendable {
         let fields = body.split(separator: "&").map { $0.split(separator: "=", maxSplits: 1) }
         let raw = fields.first { $0.first == "token" && $0.count == 2 }?[1] ?? ""
         let secret = PercentDecoding.decode(raw, plusIsSpace: true)?.filter { !$0.isWhitespace } ?? ""
-        guard try await authorizer.caller(secret) != nil else {
-            guard authorizer.wrongTokens.add(exchange.context.peerAddress) <= ServerLimits.wrongTokens else {
-                return try form("Too many attempts. Wait a minute, then try again.", status: .tooManyRequests)
-            }
+        do {
+            _ = try await authorizer.caller(secret, from: exchange.context.peerAddress)
+        } catch let error as ServerError where error.status == 429 {
+            return try form("Too many attempts. Wait a minute, then try again.", status: .tooManyRequests)
+        } catch let error as ServerError where error.status == 401 {
             return try form("This token is unknown or has expired.", status: .unauthorized)
         }
         var response = Response.redirect(to: "/", type: .normal)

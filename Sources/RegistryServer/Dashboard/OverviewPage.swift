@@ -11,6 +11,22 @@ extension Dashboard {
         let why: String
     }
 
+    private struct TakenBackView {
+        let path: String
+        let reference: String
+        let words: String
+        let devices: String
+        let suggestion: String?
+
+        init(_ release: TakenBackRelease) {
+            path = release.path.text
+            reference = release.path.reference
+            words = release.words
+            devices = release.devices == 1 ? "1 device still runs it" : "\(release.devices) devices still run it"
+            suggestion = release.suggestion
+        }
+    }
+
     private struct FleetView {
         struct Running {
             let slot: String
@@ -29,22 +45,25 @@ extension Dashboard {
     /// Fleets, devices, releases and open rollouts at a glance.
     func overview(_ exchange: Exchange) async throws -> [String: Any] {
         let (service, now) = (service, service.core.clock())
+        let reach = try exchange.reach
         let status = try await service.status()
-        let devices = try await allDevices()
-        let fleets = try await service.fleets()
-        let rollouts = try await service.rollouts.rollouts(before: nil, limit: Limits.pageRows).items
+        let devices = try await allDevices(reach)
+        let fleets = try await service.fleets(reach)
+        let rollouts = try await service.rollouts.rollouts(before: nil, limit: Limits.pageRows, within: reach).items
             .filter { !$0.state.isFinal }
         let attention = Self.attention(devices)
+        let seen = Set(devices.map(\.device))
         let hour = try await service.core.database.read {
             try TelemetryStore($0).minutes(from: now - .seconds(3600), to: now, limit: ServerLimits.telemetryPoints)
-        }
-        let newest = try await newestReleases()
+        }.filter { reach.fleets == nil || seen.contains($0.device) }
+        let newest = try await newestReleases(reach)
         let content: [String: Any?] = [
             "notReady": status.readiness == "ready" ? nil : status.readiness,
             "devices": status.devices, "devicesOnline": status.devicesOnline, "releases": status.releases,
             "openRollouts": status.openRollouts,
             "requestsLastHour": hour.map(TelemetryPoint.init).reduce(0) { $0 + $1.requests },
             "attention": attention, "attentionCount": attention.count, "troubled": !attention.isEmpty,
+            "takenBack": status.takenBack.map(TakenBackView.init),
             "hasRollouts": !rollouts.isEmpty, "rollouts": rollouts.map(RolloutRowView.init),
             "hasFleets": !fleets.isEmpty, "fleets": fleets.map { Self.view($0, devices) },
             "hasDevices": !devices.isEmpty,
@@ -56,15 +75,18 @@ extension Dashboard {
 
     private static let overviewRows = 25
 
-    private func allDevices() async throws -> [DeviceInfo] {
+    private func allDevices(_ reach: Reach) async throws -> [DeviceInfo] {
         let core = service.core
         return try await core.database.read { sql in
-            try DeviceStore(sql).list().filter { $0.state != .revoked }.map { try OperatorService.info($0, sql, core) }
+            let within = try DeviceReach(reach, sql)
+            return try DeviceStore(sql).list().filter { $0.state != .revoked && within.contains($0.labels) }
+                .map { try OperatorService.info($0, sql, core, reach) }
         }
     }
 
-    private func newestReleases() async throws -> [ReleaseInfo] {
+    private func newestReleases(_ reach: Reach) async throws -> [ReleaseInfo] {
         let rows = try await service.core.database.read { try ReleaseStore($0).list() }
+            .filter { reach.contains($0.path) }
         return rows.sorted { $0.published > $1.published }.prefix(10).map(ReleaseInfo.init)
     }
 
@@ -72,7 +94,13 @@ extension Dashboard {
     private static func attention(_ devices: [DeviceInfo]) -> [Attention] {
         devices.flatMap { device in
             if let held = device.held {
-                return [Attention(device: device.device.text, slot: "–", state: "held", tone: "bad", why: held)]
+                let isWaiting = device.standing == .pending
+                return [
+                    Attention(
+                        device: device.device.text, slot: "–", state: DeviceRowView.status(device),
+                        tone: isWaiting ? "warn" : "bad",
+                        why: isWaiting ? "\(held); run martlet devices approve \(device.device)" : held)
+                ]
             }
             return device.slots.sorted { $0.key < $1.key }.compactMap { name, slot -> Attention? in
                 let isSilent = !slot.serving && !slot.desired.isEmpty && slot.state?.isInFlight != true

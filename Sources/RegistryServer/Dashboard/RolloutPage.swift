@@ -27,7 +27,8 @@ extension Dashboard {
 
     /// A rollout as it advances, with why it is where it is.
     func rollout(_ exchange: Exchange) async throws -> [String: Any] {
-        let info = try await service.rollouts.rollout(try exchange.parameter("rollout"))
+        let info = try await service.rollouts.rollout(
+            try exchange.parameter("rollout"), within: try exchange.reach)
         let counts = DeviceRolloutState.allCases.compactMap { state -> Count? in
             guard let count = info.counts[state.rawValue], count > 0 else { return nil }
             return Count(state: PageWords.words(state.rawValue), tone: PageWords.tone(state), count: count)
@@ -70,9 +71,12 @@ extension Dashboard {
     /// A release: what it is, and where it runs.
     func release(_ exchange: Exchange) async throws -> [String: Any] {
         let path: ReleasePath = try exchange.parameter("path")
-        let info = try await service.release(path)
+        let reach = try exchange.reach
+        let info = try await service.release(path, reach)
         let places = try await service.core.database.read { sql in
-            try ReleaseStore(sql).users(of: path, phase: .current).map { device, slot in
+            let within = try DeviceReach(reach, sql).names(sql)
+            let users = try ReleaseStore(sql).users(of: path, phase: .current)
+            return try users.filter { within?.contains($0.device) ?? true }.map { device, slot in
                 let row = try SlotStore(sql).slots(of: device)[slot]
                 let isServing = row?.reported?.serving ?? false
                 return Place(

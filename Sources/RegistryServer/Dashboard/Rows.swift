@@ -32,11 +32,20 @@ struct DeviceRowView {
     }
 
     static func status(_ info: DeviceInfo) -> String {
-        info.held == nil ? (info.online ? "online" : "offline") : "held"
+        switch info.standing {
+        case .active: info.online ? "online" : "offline"
+        case .pending: "waits for approval"
+        case .held: "held"
+        case .revoked: "revoked"
+        }
     }
 
     static func tone(_ info: DeviceInfo) -> String {
-        info.held == nil ? (info.online ? "good" : "idle") : "bad"
+        switch info.standing {
+        case .active: info.online ? "good" : "idle"
+        case .pending: "warn"
+        case .held, .revoked: "bad"
+        }
     }
 
     static func labels(_ labels: Labels) -> [String] {

@@ -63,7 +63,7 @@ extension DeviceService {
             let isItsOwn = try await core.database.write {
                 try DeviceStore($0).noteJournal(device, journal, now: core.clock())
             }
-            guard isItsOwn else { throw Self.held(device.text) }
+            guard isItsOwn else { throw foundClone(device.text) }
         }
         if poll.number > number {
             _ = try await core.database.write { try AssignmentStore($0).continueAbove(poll.number, device: device) }
@@ -74,12 +74,15 @@ extension DeviceService {
     private func compose(_ device: DeviceID, above number: Int64) async throws -> [UInt8]? {
         let core = core
         return try await core.database.read { sql in
-            guard let current = try AssignmentStore(sql).number(of: device) else { throw ServerError.unknownDevice }
+            guard let row = try DeviceStore(sql).find(device) else { throw ServerError.unknownDevice }
+            // It may have been revoked or held while its poll was parked.
+            try DeviceAuthorizer.requireActive(row)
+            let current = row.assignment
             guard current > number else { return nil }
             let now = core.clock()
             return try AssignmentStore(sql)
                 .compose(device, issued: now, expires: now + ServerLimits.assignmentLife)
-                .signed(by: [core.keyring.director]).encoded()
+                .signed(by: core.keyring.directors).encoded()
         }
     }
 }

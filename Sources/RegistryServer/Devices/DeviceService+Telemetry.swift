@@ -1,3 +1,4 @@
+import BundleFormat
 import HTTPTypes
 import Hummingbird
 import MartletAPI
@@ -11,10 +12,10 @@ extension DeviceService {
         let device = try exchange.device
         let headers = exchange.request.headers
         let coding = headers[.contentEncoding]?.lowercased() ?? "identity"
-        guard ["identity", CompressedExport.contentCoding].contains(coding) else {
+        guard ["identity", "gzip", CompressedExport.contentCoding].contains(coding) else {
             throw ServerError(
-                415, "unsupportedMediaType", "Exports are taken plain or in zstd.",
-                remedy: "Send it with Content-Encoding: zstd, or without one.",
+                415, "unsupportedMediaType", "Exports are taken plain, in gzip or in zstd.",
+                remedy: "Send it with Content-Encoding: gzip or zstd, or without one.",
                 field: "Content-Encoding")
         }
         guard let text = headers[.martletJournal], let journal = try? JournalID(text) else {
@@ -28,6 +29,8 @@ extension DeviceService {
         var body = try await exchange.body(limit: Limits.telemetryBodyBytes)
         if coding == CompressedExport.contentCoding {
             body = try CompressedExport.expanding(body, limit: Limits.telemetryBodyBytes)
+        } else if coding == "gzip" {
+            body = try Self.gunzip(body, limit: Limits.telemetryBodyBytes)
         }
         let rows = TelemetryRollup.rows(of: try OTLP.MetricsRequest(json: body))
         let core = core
@@ -36,7 +39,17 @@ extension DeviceService {
             _ = try TelemetryStore(sql).add(rows, from: device, journal, sequence: sequence)
             return true
         }
-        guard isTaken else { throw Self.held(device.text) }
+        guard isTaken else { throw foundClone(device.text) }
         core.changes.announce(.device, CollectionOfOne(device.text))
+    }
+
+    /// What collectors of OpenTelemetry send by default.
+    private static func gunzip(_ body: [UInt8], limit: Int) throws -> [UInt8] {
+        do throws(BundleError) {
+            return try GzipBody.decompress(body, limit: limit)
+        } catch {
+            guard error.reason != .tooLarge else { throw ServerError.tooLarge(limit: Int64(limit)) }
+            throw ServerError.badRequest("The body is not whole gzip: \(error.detail).", field: "Content-Encoding")
+        }
     }
 }

@@ -3,10 +3,11 @@ import Hummingbird
 import Logging
 import MartletAPI
 import MartletTypes
+import NIOCore
 
-/// Proves who calls, for one listener. Throws where the proof is missing or not good enough for `access`.
+/// Proves who calls, for one listener. Throws where the proof is missing or not good enough for the route.
 protocol Authorizer: Sendable {
-    func principal(for access: Access, style: RouteStyle, request: Request, context: ServerContext) async throws
+    func principal(for route: Route, style: RouteStyle, request: Request, context: ServerContext) async throws
         -> Principal
 }
 
@@ -20,7 +21,8 @@ struct Dispatcher: HTTPResponder {
 
     func respond(to request: Request, context: ServerContext) async throws -> Response {
         let start = ContinuousClock.now
-        let (route, response) = await answer(request, context)
+        var (route, response) = await answer(request, context)
+        if request.expectsContinue, !response.status.isSuccess { leaveUnread(&response, context) }
         let duration = ContinuousClock.now - start
         metrics.record(listener: listener, route: route, status: response.status.code, duration: duration)
         context.logger.debug(
@@ -32,6 +34,14 @@ struct Dispatcher: HTTPResponder {
             ])
         // Errors have bodies too, and a body after HEAD would be read as the next answer.
         return request.method == .head ? response.createHeadResponse() : response
+    }
+
+    /// Whoever waits to be told to go on may send its body after a refusal or not, so what comes next on the connection
+    /// could be either: it is closed once the answer is out (RFC 9110 section 10.1.1).
+    private func leaveUnread(_ response: inout Response, _ context: ServerContext) {
+        response.headers[.connection] = "close"
+        let channel = context.channel
+        channel.eventLoop.scheduleTask(in: TimeAmount(ServerLimits.cutDelay)) { channel.close(promise: nil) }
     }
 
     private func answer(_ request: Request, _ context: ServerContext) async -> (String, Response) {
@@ -52,7 +62,8 @@ struct Dispatcher: HTTPResponder {
         case .found(let endpoint, let parameters):
             do {
                 let principal = try await authorizer.principal(
-                    for: endpoint.route.access, style: endpoint.style, request: request, context: context)
+                    for: endpoint.route, style: endpoint.style, request: request, context: context)
+                if request.expectsContinue { try await context.channel.sendContinue() }
                 let exchange = Exchange(
                     request: request, context: context, principal: principal, parameters: parameters)
                 return (endpoint.route.path, try await endpoint.handler(exchange))
@@ -67,6 +78,16 @@ struct Dispatcher: HTTPResponder {
             }
         }
     }
+}
+
+extension Request {
+    /// Whether the client waits for a word before it sends the body.
+    var expectsContinue: Bool { headers[.expect]?.lowercased() == "100-continue" }
+}
+
+extension HTTPResponse.Status {
+    /// 2xx.
+    var isSuccess: Bool { kind == .successful }
 }
 
 extension Duration {

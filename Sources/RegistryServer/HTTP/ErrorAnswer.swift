@@ -51,6 +51,7 @@ enum ErrorAnswer {
                 status: .init(code: error.status))
         }
         if error.status == 429 || error.status == 503 { response.headers[.retryAfter] = "5" }
+        if error.code == "pendingDevice" { response.headers[.retryAfter] = String(ServerLimits.approvalPauseSeconds) }
         return response
     }
 

@@ -27,11 +27,25 @@ struct Exchange: Sendable {
         }
     }
 
+    /// What the caller's token leaves within reach.
+    var reach: Reach {
+        get throws { try caller.reach }
+    }
+
     /// The device that called.
     var device: DeviceID {
         get throws {
             guard case .device(let device) = principal else { throw ServerError.unknownDevice }
             return device
+        }
+    }
+
+    /// Who called, by what no other can have: a token's name may be given again once it is revoked.
+    var callerID: String {
+        switch principal {
+        case .anonymous: "anonymous"
+        case .token(_, let id): "token:\(id)"
+        case .device(let device): "device:\(device)"
         }
     }
 

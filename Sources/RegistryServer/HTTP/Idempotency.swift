@@ -36,7 +36,7 @@ final class Idempotency: Sendable {
                 throw ServerError.badRequest(
                     "An idempotency key has 1 to \(ServerLimits.idempotencyKeyBytes) bytes.", field: "Idempotency-Key")
             }
-            let caller = exchange.actor
+            let caller = exchange.callerID
             let body = try await exchange.body()
             let request = exchange.request
             let digest = Digest.of(Array("\(request.method) \(request.head.path ?? "")\n".utf8) + body)

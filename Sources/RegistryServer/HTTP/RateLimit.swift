@@ -1,3 +1,4 @@
+import Glibc
 import MartletTypes
 import Synchronization
 
@@ -32,7 +33,7 @@ final class RateLimit: Sendable {
         let now = clock()
         let count = state.withLock { state in
             roll(&state, now)
-            return state.counts[address] ?? 0
+            return state.counts[Self.source(address)] ?? 0
         }
         guard count < limit else {
             throw ServerError(
@@ -47,9 +48,20 @@ final class RateLimit: Sendable {
         return state.withLock { state in
             roll(&state, now)
             if state.counts.count >= ServerLimits.rateLimitedAddresses { state.counts.removeAll() }
-            state.counts[address, default: 0] += 1
-            return state.counts[address] ?? 0
+            let source = Self.source(address)
+            state.counts[source, default: 0] += 1
+            return state.counts[source] ?? 0
         }
+    }
+
+    /// Who counts as one: an IPv4 address, or the /64 of an IPv6 address, of which each subscriber has one at least.
+    static func source(_ address: String) -> String {
+        var bytes = in6_addr()
+        guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
+        let all = withUnsafeBytes(of: bytes) { Array($0) }
+        // An IPv4 address as a listener for both sees it.
+        let isMapped = all.prefix(10).allSatisfy { $0 == 0 } && all[10] == 0xff && all[11] == 0xff
+        return Hex.encode(isMapped ? all : Array(all.prefix(8)))
     }
 
     private func roll(_ state: inout State, _ now: Timestamp) {

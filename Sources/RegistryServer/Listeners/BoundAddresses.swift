@@ -32,8 +32,12 @@ actor BoundAddresses {
             "operator": ListenAddress.authority(configuration.operatorAddress.host, operatorPort),
             "device": ListenAddress.authority(configuration.deviceAddress.host, devicePort),
         ]
-        let scheme = configuration.operatorTLS == nil ? "http" : "https"
+        let scheme = configuration.security == .plain ? "http" : "https"
         configuration.announce("Operators: \(scheme)://\(addresses["operator"] ?? "")")
+        if configuration.security == .own {
+            configuration.announce(
+                "Log in with: --fingerprint \(core.keyring.authority.facts.sha256Fingerprint)")
+        }
         configuration.announce("Devices:   \(core.deviceOrigin.value)")
         let isReady = try await core.database.read {
             try RoleStore($0).currentVersion(of: TopLevelRole.root.rawValue) != nil
@@ -64,12 +68,18 @@ extension RegistryConfiguration {
             }
             hosts.append(authority)
         }
-        if Self.isWildcard(deviceAddress.host) {
-            hosts += [Self.hostName(), "localhost", "127.0.0.1", "::1"]
-        } else {
-            hosts.append(deviceAddress.host)
-            if deviceAddress.isLoopback { hosts += ["localhost", "127.0.0.1", "::1"] }
-        }
+        return Self.unique(hosts + Self.hosts(of: deviceAddress))
+    }
+
+    /// The names and addresses that the operators' listener's own certificate holds.
+    func operatorHostsOfCertificate() -> [String] { Self.unique(operatorHosts + Self.hosts(of: operatorAddress)) }
+
+    private static func hosts(of address: ListenAddress) -> [String] {
+        if isWildcard(address.host) { return [hostName(), "localhost", "127.0.0.1", "::1"] }
+        return [address.host] + (address.isLoopback ? ["localhost", "127.0.0.1", "::1"] : [])
+    }
+
+    private static func unique(_ hosts: [String]) -> [String] {
         var seen: Set<String> = []
         return hosts.filter { seen.insert($0).inserted }
     }

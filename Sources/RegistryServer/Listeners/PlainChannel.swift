@@ -46,4 +46,24 @@ extension Channel {
             return written.futureResult.always { _ in _ = try? handle.takeDescriptorOwnership() }.map { true }
         }.get()
     }
+
+    /// Tells a client that waits with its body to send it: an interim answer before the one of the handler, written
+    /// below the encoder, which counts answers.
+    func sendContinue() async throws {
+        try await eventLoop.flatSubmit { [self] in
+            let buffer = ByteBuffer(string: "HTTP/1.1 100 Continue\r\n\r\n")
+            let written = eventLoop.makePromise(of: Void.self)
+            if let context = try? pipeline.syncOperations.context(handlerType: FileRegionHandler.self) {
+                context.writeAndFlush(NIOAny(IOData.byteBuffer(buffer)), promise: written)
+            } else {
+                do {
+                    let context = try pipeline.syncOperations.context(handlerType: DeviceConnectionHandler.self)
+                    context.writeAndFlush(NIOAny(buffer), promise: written)
+                } catch {
+                    written.fail(error)
+                }
+            }
+            return written.futureResult
+        }.get()
+    }
 }

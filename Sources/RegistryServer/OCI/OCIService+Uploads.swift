@@ -11,6 +11,7 @@ extension OCIService {
         if let text = try exchange.query("mount") {
             let digest = try Self.digest(text)
             if let source = try exchange.query("from", as: RepositoryName.self) {
+                try Self.requireReach(exchange, source)
                 let mounted = try await core.database.write { sql in
                     try ManifestStore(sql).mount(digest, from: source, to: repository, now: core.clock())
                 }

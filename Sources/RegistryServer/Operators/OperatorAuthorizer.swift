@@ -9,38 +9,51 @@ import RegistryStore
 struct OperatorAuthorizer: Authorizer {
     let core: RegistryCore
     let sessions: Sessions
-    let wrongTokens: RateLimit
+    let attempts: AuthenticationLimit
 
     func principal(
-        for access: Access, style: RouteStyle, request: Request, context: ServerContext
+        for route: Route, style: RouteStyle, request: Request, context: ServerContext
     ) async throws -> Principal {
-        switch access {
+        switch route.access {
         case .open: return .anonymous
         case .device, .enrolling: throw ServerError.noRoute
         case .atLeast(let role):
             guard let secret = Self.secret(style, request, sessions) else { throw ServerError.unauthorized }
-            guard let (caller, id) = try await caller(secret) else {
-                // Whoever has the secret of a token that ended may know that: nothing else is told of tokens.
-                let core = core
-                if let end = try await core.database.read({
-                    try TokenStore($0).end(ofSecret: secret, now: core.clock())
-                }) {
-                    throw ServerError.tokenExpired(end)
-                }
-                try wrongTokens.spend(context.peerAddress)
-                throw ServerError.unauthorized
-            }
+            let (caller, id) = try await caller(secret, from: context.peerAddress)
             guard caller.role >= role else { throw ServerError.forbidden("the role \(role.rawValue)") }
+            let limits = caller.reach.limits
+            guard route.limits.isSuperset(of: limits) else {
+                throw ServerError.forbidden(
+                    "a token that is not limited to \(limits.subtracting(route.limits).names.joined(separator: " or "))"
+                )
+            }
             return .token(caller, id: id)
         }
     }
 
-    /// The token with this secret; nil where there is none, or its time is over.
-    func caller(_ secret: String) async throws -> (Caller, String)? {
+    /// The token with this secret. Throws 401 `unauthorized` or `tokenExpired`, and 429 `tooManyRequests` where the
+    /// address has offered too many wrong ones.
+    func caller(_ secret: String, from address: String) async throws -> (Caller, String) {
+        let digest = Digest.of(Array(secret.utf8))
+        // Before the look-up, so that an address that guesses learns nothing more, not even of a right guess.
+        try attempts.check(address, digest)
         let core = core
-        let row = try await core.database.read { try TokenStore($0).find(secret: secret, now: core.clock()) }
-        guard let row, let role = Role(rawValue: row.role) else { return nil }
-        return (Caller(name: row.name, role: role, namespace: row.namespace, expires: row.expires), row.id)
+        let found = try await core.database.read { sql -> (row: TokenRow, isOver: Bool)? in
+            try TokenStore(sql).find(secret: secret).map { row in
+                (row, row.expires.map { $0 <= core.clock() } ?? false)
+            }
+        }
+        guard let found, let role = Role(rawValue: found.row.role) else {
+            attempts.failed(address, digest)
+            throw ServerError.unauthorized
+        }
+        // Whoever has the secret of a token that ended may know that: nothing else is told of tokens.
+        if found.isOver, let end = found.row.expires { throw ServerError.tokenExpired(end) }
+        attempts.succeeded(digest)
+        let row = found.row
+        let caller = Caller(
+            name: row.name, role: role, namespaces: row.namespaces, fleets: row.fleets, expires: row.expires)
+        return (caller, row.id)
     }
 
     private static func secret(_ style: RouteStyle, _ request: Request, _ sessions: Sessions) -> String? {

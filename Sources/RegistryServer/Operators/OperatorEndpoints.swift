@@ -3,6 +3,7 @@ import Hummingbird
 import MartletAPI
 import MartletTypes
 import RegistryStore
+import Trust
 
 /// The operators' API as a table: one line for each route, what it does behind it.
 struct OperatorEndpoints {
@@ -39,7 +40,12 @@ struct OperatorEndpoints {
                 guard let text = try assets.text("openapi/openapi.yaml") else { throw ServerError.noRoute }
                 return StoredAnswer(status: 200, mediaType: "application/yaml", body: Array(text.utf8))
             },
-            endpoint(OperatorRoutes.status) { _ in try .json(try await service.status()) },
+            endpoint(OperatorRoutes.authority) { _ in
+                StoredAnswer(
+                    status: 200, mediaType: "application/x-pem-file",
+                    body: service.core.keyring.authority.certificatePEM)
+            },
+            endpoint(OperatorRoutes.status) { try .json(try await service.status(try $0.reach)) },
             endpoint(OperatorRoutes.whoAmI) { try .json(try $0.caller) },
         ]
     }
@@ -57,23 +63,65 @@ struct OperatorEndpoints {
                 let bytes = try await exchange.body(limit: Limits.tufMetadataBytes)
                 return try .json(try await metadata.put(exchange.text("role"), bytes, by: try exchange.caller))
             },
-        ] + MetadataEndpoints(metadata: metadata).operatorEndpoints()
+            endpoint(OperatorRoutes.makeOnlineKey) { exchange in
+                guard let name = OnlineKeyName(rawValue: exchange.text("name")) else {
+                    throw ServerError.badRequest(
+                        "There is no such online key.",
+                        remedy: "Use \(OnlineKeyName.allCases.map(\.rawValue).joined(separator: ", ")).", field: "name")
+                }
+                try await metadata.makeOnlineKey(name, actor: exchange.actor)
+                return try .json(service.onlineKeys())
+            },
+        ] + changes() + MetadataEndpoints(metadata: metadata).operatorEndpoints()
+            + OfflineEndpoints(metadata: metadata).all()
+    }
+
+    private func changes() -> [Endpoint] {
+        let metadata = service.metadata
+        let limit = ServerLimits.changeBytes
+        return [
+            endpoint(OperatorRoutes.changeTrust) {
+                let change = try await $0.json(TrustChange.self, limit: limit)
+                return try .json(try await metadata.apply(change, by: try $0.caller))
+            },
+            endpoint(OperatorRoutes.proposals) {
+                try .json(try OperatorService.page(try await metadata.proposals(try $0.reach), $0))
+            },
+            endpoint(OperatorRoutes.proposal) {
+                try .json(try await metadata.proposal($0.text("proposal"), try $0.reach))
+            },
+            endpoint(OperatorRoutes.propose) {
+                let request = try await $0.json(ProposalRequest.self, limit: limit)
+                return try .json(try await metadata.propose(request, by: try $0.caller), status: 201)
+            },
+            endpoint(OperatorRoutes.signProposal) {
+                let copy = try await $0.json(TrustChange.self, limit: limit)
+                return try .json(try await metadata.sign($0.text("proposal"), copy, by: try $0.caller))
+            },
+            endpoint(OperatorRoutes.deleteProposal) {
+                try await metadata.withdraw($0.text("proposal"), by: try $0.caller)
+                return .noContent
+            },
+        ]
     }
 
     private func releases() -> [Endpoint] {
         let service = service
         return [
             endpoint(OperatorRoutes.releases) { try .json(try await service.releases($0)) },
-            endpoint(OperatorRoutes.release) { try .json(try await service.release(try $0.parameter("path"))) },
+            endpoint(OperatorRoutes.release) {
+                try .json(try await service.release(try $0.parameter("path"), try $0.reach))
+            },
             write(OperatorRoutes.block) {
-                try .json(try await service.block(try await $0.json(BlockRequest.self), actor: $0.actor))
+                try .json(try await service.block(try await $0.json(BlockRequest.self), by: try $0.caller))
             },
             endpoint(OperatorRoutes.aliases) { exchange in
-                let all = try await service.aliases(try exchange.query("repository", as: RepositoryName.self))
+                let all = try await service.aliases(
+                    try exchange.query("repository", as: RepositoryName.self), try exchange.reach)
                 return try .json(try OperatorService.page(all, exchange))
             },
             write(OperatorRoutes.putAlias) {
-                try .json(try await service.putAlias(try await $0.json(Alias.self), actor: $0.actor))
+                try .json(try await service.putAlias(try await $0.json(Alias.self), by: try $0.caller))
             },
         ]
     }
@@ -82,19 +130,35 @@ struct OperatorEndpoints {
         let service = service
         return [
             endpoint(OperatorRoutes.devices) { try .json(try await service.devices($0)) },
-            endpoint(OperatorRoutes.device) { try .json(try await service.device(try $0.parameter("device"))) },
+            endpoint(OperatorRoutes.device) {
+                try .json(try await service.device(try $0.parameter("device"), try $0.reach))
+            },
             endpoint(OperatorRoutes.deviceHistory) {
                 try .json(try await service.history(try $0.parameter("device"), $0))
             },
             write(OperatorRoutes.patchDevice) {
                 let patch = try await $0.json(DevicePatch.self)
-                return try .json(try await service.patch(try $0.parameter("device"), patch, actor: $0.actor))
+                return try .json(try await service.patch(try $0.parameter("device"), patch, by: try $0.caller))
+            },
+            write(OperatorRoutes.approveDevice) {
+                let decision = try await $0.json(DeviceDecision.self)
+                return try .json(try await service.approve(try $0.parameter("device"), decision, by: try $0.caller))
+            },
+            write(OperatorRoutes.rejectDevice) {
+                let decision = try await $0.json(DeviceDecision.self)
+                return try .json(try await service.reject(try $0.parameter("device"), decision, by: try $0.caller))
+            },
+            write(OperatorRoutes.revokeDevice) {
+                let decision = try await $0.json(DeviceDecision.self)
+                return try .json(try await service.revoke(try $0.parameter("device"), decision, by: try $0.caller))
             },
             write(OperatorRoutes.deleteDevice) {
-                try await service.delete(try $0.parameter("device"), actor: $0.actor)
+                try await service.delete(try $0.parameter("device"), by: try $0.caller)
                 return .noContent
             },
-            endpoint(OperatorRoutes.fleets) { try .json(try OperatorService.page(try await service.fleets(), $0)) },
+            endpoint(OperatorRoutes.fleets) {
+                try .json(try OperatorService.page(try await service.fleets(try $0.reach), $0))
+            },
             write(OperatorRoutes.putFleet) {
                 let fleet = try await $0.json(Fleet.self)
                 return try .json(try await service.put(fleet, named: try $0.parameter("fleet"), actor: $0.actor))
@@ -112,16 +176,19 @@ struct OperatorEndpoints {
             endpoint(OperatorRoutes.rollouts) {
                 try .json(
                     try await rollouts.rollouts(
-                        before: try $0.query("cursor", as: RolloutID.self), limit: try OperatorService.pageLimit($0)))
+                        before: try $0.query("cursor", as: RolloutID.self), limit: try OperatorService.pageLimit($0),
+                        within: try $0.reach))
             },
             write(OperatorRoutes.startRollout) {
                 let request = try await $0.json(RolloutRequest.self)
-                return try .json(try await rollouts.start(request, by: $0.actor), status: 201)
+                return try .json(try await rollouts.start(request, by: $0.actor, within: try $0.reach), status: 201)
             },
             endpoint(OperatorRoutes.planRollout) {
-                try .json(try await rollouts.plan(try await $0.json(RolloutRequest.self)))
+                try .json(try await rollouts.plan(try await $0.json(RolloutRequest.self), within: try $0.reach))
             },
-            endpoint(OperatorRoutes.rollout) { try .json(try await rollouts.rollout(try $0.parameter("rollout"))) },
+            endpoint(OperatorRoutes.rollout) {
+                try .json(try await rollouts.rollout(try $0.parameter("rollout"), within: try $0.reach))
+            },
             write(OperatorRoutes.changeRollout) {
                 guard let action = RolloutAction(rawValue: $0.text("action")) else {
                     throw ServerError.badRequest(
@@ -129,10 +196,13 @@ struct OperatorEndpoints {
                         remedy: "Use \(RolloutAction.allCases.map(\.rawValue).joined(separator: ", ")).",
                         field: "action")
                 }
-                return try .json(try await rollouts.change(try $0.parameter("rollout"), action, by: $0.actor))
+                return try .json(
+                    try await rollouts.change(
+                        try $0.parameter("rollout"), action, by: $0.actor, within: try $0.reach))
             },
             write(OperatorRoutes.rollback) {
-                try .json(try await rollouts.rollback(try await $0.json(RollbackRequest.self), by: $0.actor))
+                let request = try await $0.json(RollbackRequest.self)
+                return try .json(try await rollouts.rollback(request, by: $0.actor, within: try $0.reach))
             },
         ]
     }
@@ -142,6 +212,10 @@ struct OperatorEndpoints {
         return [
             endpoint(OperatorRoutes.telemetry) { try .json(try await service.telemetry($0)) },
             endpoint(OperatorRoutes.audit) { try .json(try await service.audit($0)) },
+            endpoint(OperatorRoutes.auditCheckpoint) { _ in
+                StoredAnswer(status: 200, mediaType: "application/json", body: try await service.auditCheckpoint())
+            },
+            endpoint(OperatorRoutes.auditProof) { try .json(try await service.auditProof($0)) },
             endpoint(OperatorRoutes.tokens) { try .json(try OperatorService.page(try await service.tokens(), $0)) },
             // Answers with a secret in them are kept nowhere, so these two have no idempotency key.
             endpoint(OperatorRoutes.createToken) {

@@ -3,10 +3,10 @@ import MartletTypes
 import RegistryStore
 
 extension OperatorService {
-    func fleets() async throws -> [Fleet] {
+    func fleets(_ reach: Reach) async throws -> [Fleet] {
         let core = core
         return try await core.database.read { sql in
-            try FleetStore(sql).list().map { try Self.fleet($0, sql, core) }
+            try FleetStore(sql).list().filter { reach.contains(fleet: $0.name) }.map { try Self.fleet($0, sql, core) }
         }
     }
 

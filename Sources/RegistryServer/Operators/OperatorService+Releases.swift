@@ -8,15 +8,45 @@ extension OperatorService {
         let repository = try exchange.query("repository", as: RepositoryName.self)
         let last = try exchange.query("cursor", as: ReleasePath.self)
         let limit = try Self.pageLimit(exchange)
-        let rows = try await core.database.read {
-            try ReleaseStore($0).list(repository: repository, after: last, limit: limit + 1)
+        let reach = try exchange.reach
+        if let repository { try reach.require(namespace: repository.namespace) }
+        return try await core.database.read { sql in
+            let within = try DeviceReach(reach, sql).names(sql)
+            var items: [ReleaseInfo] = []
+            var last = last
+            // Other namespaces are left out here, so pages are read until one is full or the end is reached.
+            while true {
+                let rows = try ReleaseStore(sql).list(repository: repository, after: last, limit: limit + 1)
+                for row in rows where reach.contains(row.path) {
+                    guard items.count < limit else { return Page(items: items, next: items.last?.path.text) }
+                    items.append(try Self.info(row, within, sql))
+                }
+                guard rows.count > limit else { return Page(items: items) }
+                last = rows.last?.path
+            }
         }
-        let items = rows.prefix(limit).map(ReleaseInfo.init)
-        return Page(items: items, next: rows.count > limit ? items.last?.path.text : nil)
     }
 
-    func release(_ path: ReleasePath) async throws -> ReleaseInfo {
-        try await core.database.read { ReleaseInfo(try Self.release(path, $0)) }
+    func release(_ path: ReleasePath, _ reach: Reach) async throws -> ReleaseInfo {
+        try reach.require(path)
+        return try await core.database.read { sql in
+            let row = try Self.release(path, sql)
+            var info = try Self.info(row, try DeviceReach(reach, sql).names(sql), sql)
+            info.takenBack = try Self.takenBack(row, reach, sql)
+            return info
+        }
+    }
+
+    /// A release; of devices that run it only those within reach are counted (nil: all).
+    private static func info(
+        _ row: ReleaseRow, _ within: Set<DeviceID>?, _ sql: any SQLConnection
+    ) throws -> ReleaseInfo {
+        var info = ReleaseInfo(row)
+        if let within {
+            let users = try ReleaseStore(sql).users(of: row.path, phase: .current).map(\.device)
+            info.devices = Set(users).intersection(within).count
+        }
+        return info
     }
 
     /// The row of a release; throws 404 `unknownRelease` with the remedy.
@@ -29,28 +59,41 @@ extension OperatorService {
         return row
     }
 
-    /// Blocks a release at once, or takes that back.
-    func block(_ request: BlockRequest, actor: String) async throws -> ReleaseInfo {
+    /// Blocks a release at once, or takes that back. Devices that do not run it yet are offered what they had.
+    func block(_ request: BlockRequest, by caller: Caller) async throws -> ReleaseInfo {
+        try caller.reach.require(request.path)
         let core = core
-        return try await core.database.write { sql in
+        return try await rollouts.drive { driver in
+            let sql = driver.sql
             _ = try Self.release(request.path, sql)
             try ReleaseStore(sql).setBlocked(request.path, request.blocked, reason: request.reason)
+            var detail: [String: JSONValue] = ["reason": .string(request.reason)]
+            if request.blocked {
+                let why = "\(request.path.reference) was blocked: \(request.reason)"
+                let count = try RolloutService.withdrawOffers(of: request.path, because: why, &driver)
+                detail["offersWithdrawn"] = .integer(Int64(count))
+            }
             try AuditLog(sql).append(
-                actor: actor, action: request.blocked ? "release.block" : "release.unblock", subject: request.path.text,
-                detail: .object(["reason": .string(request.reason)]), now: core.clock())
-            return ReleaseInfo(try Self.release(request.path, sql))
+                actor: caller.name, action: request.blocked ? "release.block" : "release.unblock",
+                subject: request.path.text, detail: .object(detail), now: core.clock())
+            let row = try Self.release(request.path, sql)
+            var info = ReleaseInfo(row)
+            info.takenBack = try Self.takenBack(row, caller.reach, sql)
+            return info
         }
     }
 
-    func aliases(_ repository: RepositoryName?) async throws -> [Alias] {
-        try await core.database.read {
-            try AliasStore($0).list(repository).map {
+    func aliases(_ repository: RepositoryName?, _ reach: Reach) async throws -> [Alias] {
+        if let repository { try reach.require(namespace: repository.namespace) }
+        return try await core.database.read {
+            try AliasStore($0).list(repository).filter { reach.contains(namespace: $0.repository.namespace) }.map {
                 Alias(repository: $0.repository, name: $0.name, version: $0.version)
             }
         }
     }
 
-    func putAlias(_ alias: Alias, actor: String) async throws -> Alias {
+    func putAlias(_ alias: Alias, by caller: Caller) async throws -> Alias {
+        try caller.reach.require(namespace: alias.repository.namespace)
         let core = core
         try await core.database.write { sql in
             let path = ReleasePath(repository: alias.repository, version: alias.version)
@@ -59,7 +102,7 @@ extension OperatorService {
             try AliasStore(sql).set(
                 AliasRow(repository: alias.repository, name: alias.name, version: alias.version), now: now)
             try AuditLog(sql).append(
-                actor: actor, action: "alias.set", subject: "\(alias.repository)@\(alias.name)",
+                actor: caller.name, action: "alias.set", subject: "\(alias.repository)@\(alias.name)",
                 detail: .object(["version": .string(alias.version.text)]), now: now)
         }
         return alias
@@ -81,6 +124,6 @@ extension ReleaseInfo {
                 Variant(
                     digest: $0.digest, architecture: $0.architecture, quantization: $0.quantization, size: $0.size,
                     minMemory: $0.minMemory)
-            }, minAccuracy: row.minAccuracy, devices: row.devices)
+            }, minAccuracy: row.minAccuracy, devices: row.devices, reason: row.stateReason, floor: row.floor)
     }
 }

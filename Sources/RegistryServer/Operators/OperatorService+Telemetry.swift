@@ -16,11 +16,18 @@ extension OperatorService {
         let limit = try Self.pageLimit(exchange)
         let start = Int(try exchange.number("cursor", in: 0...Int64(ServerLimits.telemetryPoints)) ?? 0)
         let end = min(start + limit, ServerLimits.telemetryPoints)
-        let rows = try await core.database.read {
-            try TelemetryStore($0).minutes(device: device, slot: slot, from: since, to: until, limit: end + 1)
+        let reach = try exchange.reach
+        if let release { try reach.require(release) }
+        let (rows, within) = try await core.database.read { sql in
+            let within = try DeviceReach(reach, sql)
+            if let device { _ = try within.device(device, sql) }
+            let rows = try TelemetryStore(sql).minutes(
+                device: device, slot: slot, from: since, to: until, limit: end + 1)
+            return (rows, try within.names(sql))
         }
-        let items = rows.prefix(end).dropFirst(start).map(TelemetryPoint.init).filter {
-            release == nil || $0.release == release
+        let items = rows.prefix(end).dropFirst(start).map(TelemetryPoint.init).filter { point in
+            (release == nil || point.release == release) && (within?.contains(point.device) ?? true)
+                && (point.release.map { reach.contains($0) } ?? true)
         }
         let isMore = rows.count > end && end < ServerLimits.telemetryPoints
         return Page(items: Array(items), next: isMore ? String(end) : nil)

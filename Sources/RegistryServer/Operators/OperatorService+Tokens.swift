@@ -20,13 +20,7 @@ extension OperatorService {
                 "A token's name has 1 to \(Limits.nameBytes) printable ASCII characters without spaces.", field: "/name"
             )
         }
-        if let namespace = request.namespace {
-            do {
-                _ = try NamespaceLayout(namespace)
-            } catch {
-                throw ServerError(400, error.code, error.message, remedy: error.remedy, field: "/namespace")
-            }
-        }
+        try Self.check(request.namespaces, request.fleets)
         if let seconds = request.validSeconds, !(1...Int64(10 * 366 * 86_400)).contains(seconds) {
             throw ServerError.badRequest("validSeconds is not between a second and ten years.", field: "/validSeconds")
         }
@@ -34,17 +28,37 @@ extension OperatorService {
         let secret = try Self.newSecret("martlet_")
         let now = core.clock()
         let row = TokenRow(
-            id: try Self.newID("t"), name: request.name, role: request.role.rawValue, namespace: request.namespace,
-            created: now, expires: request.validSeconds.map { now + .seconds($0) })
+            id: try Self.newID("t"), name: request.name, role: request.role.rawValue,
+            namespaces: request.namespaces, fleets: request.fleets, created: now,
+            expires: request.validSeconds.map { now + .seconds($0) })
         try await core.database.write { sql in
             try TokenStore(sql).create(row, secret: secret)
             var detail: [String: JSONValue] = ["id": .string(row.id), "role": .string(row.role)]
-            if let namespace = row.namespace { detail["namespace"] = .string(namespace) }
+            if let namespaces = row.namespaces { detail["namespaces"] = .array(namespaces.map { .string($0) }) }
+            if let fleets = row.fleets { detail["fleets"] = .array(fleets.map { .string($0.text) }) }
             try AuditLog(sql).append(
                 actor: actor, action: "token.create", subject: row.name, detail: .object(detail), now: now)
         }
         guard let info = TokenInfo(row, secret: secret) else { throw ServerError.internalError }
         return info
+    }
+
+    /// A limit names one thing at least: an empty list would be a token for nothing.
+    private static func check(_ namespaces: [String]?, _ fleets: [FleetName]?) throws {
+        let bounds = 1...ServerLimits.tokenLimitNames
+        guard namespaces.map({ bounds.contains($0.count) }) ?? true else {
+            throw ServerError.badRequest("A limit names \(bounds) namespaces.", field: "/namespaces")
+        }
+        guard fleets.map({ bounds.contains($0.count) }) ?? true else {
+            throw ServerError.badRequest("A limit names \(bounds) fleets.", field: "/fleets")
+        }
+        for namespace in namespaces ?? [] {
+            do {
+                _ = try NamespaceLayout(namespace)
+            } catch {
+                throw ServerError(400, error.code, error.message, remedy: error.remedy, field: "/namespaces")
+            }
+        }
     }
 
     func deleteToken(_ id: String, actor: String) async throws {
@@ -70,6 +84,9 @@ extension OperatorService {
 
     /// Makes a join token; there is none before there is a root, since it carries the root's hash.
     func createJoinToken(_ request: JoinTokenRequest, actor: String) async throws -> JoinTokenInfo {
+        guard request.device == nil || request.uses == 1 else {
+            throw ServerError.badRequest("A token that replaces a device has one use.", field: "/uses")
+        }
         guard (1...ServerLimits.joinTokenUses).contains(request.uses) else {
             throw ServerError.badRequest("uses is not between 1 and \(ServerLimits.joinTokenUses).", field: "/uses")
         }
@@ -82,16 +99,21 @@ extension OperatorService {
         let now = core.clock()
         let row = JoinTokenRow(
             id: try Self.newID("j"), usesLeft: request.uses, created: now, createdBy: actor,
-            expires: now + .seconds(request.validSeconds), labels: request.labels)
+            expires: now + .seconds(request.validSeconds), labels: request.labels, device: request.device,
+            needsApproval: request.needsApproval ?? core.requiresApproval)
         let root = try await core.database.write { sql -> Digest in
             guard let root = try RoleStore(sql).find(TopLevelRole.root.rawValue, version: 1) else {
                 throw ServerError.noRoot
             }
+            // A misspelt name would make a token that replaces nothing and looks as if it did.
+            if let device = request.device { _ = try Self.device(device, sql) }
             try JoinTokenStore(sql).create(row, secret: secret)
             try AuditLog(sql).append(
                 actor: actor, action: "joinToken.create", subject: row.id,
-                detail: .object(["uses": .integer(Int64(row.usesLeft)), "expires": .string(row.expires.description)]),
-                now: now)
+                detail: .object([
+                    "uses": .integer(Int64(row.usesLeft)), "expires": .string(row.expires.description),
+                    "device": .string(row.device?.text ?? ""), "needsApproval": .bool(row.needsApproval),
+                ]), now: now)
             return Digest.of(root.bytes)
         }
         let token = JoinToken(
@@ -109,33 +131,14 @@ extension OperatorService {
             try AuditLog(sql).append(actor: actor, action: "joinToken.delete", subject: id, now: core.clock())
         }
     }
-
-    /// One page of the audit log, newest first, or in rising order after a number.
-    func audit(_ exchange: Exchange) async throws -> Page<AuditRow> {
-        let limit = try Self.pageLimit(exchange)
-        let after = try exchange.number("after", in: 0...Int64.max)
-        let cursor = try exchange.number("cursor", in: 0...Int64.max)
-        let rows = try await core.database.read { sql in
-            after == nil
-                ? try AuditLog(sql).rows(before: cursor, limit: limit + 1)
-                : try AuditLog(sql).rows(after: max(after ?? 0, cursor ?? 0), limit: limit + 1)
-        }
-        let items = rows.prefix(limit).map {
-            AuditRow(
-                number: $0.sequence, time: $0.time, actor: $0.actor, action: $0.action, subject: $0.subject,
-                detail: $0.detail, hash: $0.hash)
-        }
-        return Page(items: items, next: rows.count > limit ? items.last.map { String($0.number) } : nil)
-    }
 }
 
 extension TokenInfo {
     init?(_ row: TokenRow, secret: String?) {
         guard let role = Role(rawValue: row.role) else { return nil }
         self.init(
-            id: row.id, name: row.name, role: role, namespace: row.namespace, created: row.created,
-            expires: row.expires,
-            secret: secret)
+            id: row.id, name: row.name, role: role, namespaces: row.namespaces, fleets: row.fleets,
+            created: row.created, expires: row.expires, secret: secret)
     }
 }
 
@@ -143,6 +146,6 @@ extension JoinTokenInfo {
     init(_ row: JoinTokenRow, token: String?) {
         self.init(
             id: row.id, usesLeft: row.usesLeft, created: row.created, expires: row.expires, labels: row.labels,
-            token: token)
+            device: row.device, needsApproval: row.needsApproval, token: token)
     }
 }

@@ -5,28 +5,41 @@ import RolloutEngine
 
 extension RolloutService {
     /// Takes devices back to what each had, or to a named release, in one transaction.
-    func rollback(_ request: RollbackRequest, by actor: String) async throws -> RollbackAnswer {
+    ///
+    /// Throws 403 `outOfReach` and 404 where the caller's token is not for what is named; of what runs a release, only
+    /// what is within reach is moved.
+    func rollback(
+        _ request: RollbackRequest, by actor: String, within reach: Reach
+    ) async throws -> RollbackAnswer {
         let given = [request.device != nil, request.fleet != nil, request.release != nil, request.rollout != nil]
         guard given.filter(\.self).count == 1 else {
             throw ServerError.badRequest(
                 "Exactly one of device, fleet, release and rollout is needed.", remedy: "Say which devices go back.")
         }
+        for release in [request.release, request.to].compactMap(\.self) { try reach.require(release) }
+        if let fleet = request.fleet { try reach.require(fleet: fleet) }
         return try await drive { driver in
-            try AuditLog(driver.sql).append(
-                actor: actor, action: "rollback", subject: Self.subject(request),
-                detail: .object([
-                    "reason": .string(request.reason), "to": .string(request.to?.text ?? "previous"),
-                    "slot": .string(request.slot?.text ?? ""),
-                ]), now: driver.now)
+            let within = try RolloutReach(reach, driver.sql)
+            if let device = request.device { _ = try DeviceReach(reach, driver.sql).device(device, driver.sql) }
+            if let id = request.rollout { _ = try within.find(id) }
             if let id = request.rollout, request.to == nil {
                 try Self.steer(id, .rollback, by: actor, reason: request.reason, &driver)
+                try Self.note(request, by: actor, driver)
                 return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init))
             }
             if let to = request.to { try Self.checkTarget(to, driver.sql) }
             var moves: [DesiredMove] = []
             var skipped: [DeviceID: String] = [:]
             for (device, slot) in try Self.places(request, driver.sql) {
+                let running = try SlotStore(driver.sql).slots(of: device)[slot]?.desired?.releases ?? []
+                guard try within.contains(device, running: running) else {
+                    // By a release it may be found on devices of others; else it was named.
+                    if request.release == nil { skipped[device] = "slot \(slot) is not within reach of this token" }
+                    continue
+                }
                 switch try Self.way(device, slot, request.to, driver.sql) {
+                case .to(let desired) where !reach.contains(desired.releases):
+                    skipped[device] = "what slot \(slot) had before is not within reach of this token"
                 case .to(var desired):
                     desired.rollout = nil
                     moves.append(
@@ -37,8 +50,20 @@ extension RolloutService {
                 }
             }
             try driver.move(moves, by: actor)
+            try Self.note(request, by: actor, driver)
             return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init), skipped: skipped)
         }
+    }
+
+    /// What moved nobody changed nothing, and is no row of the audit log.
+    private static func note(_ request: RollbackRequest, by actor: String, _ driver: RolloutDriver) throws {
+        guard !driver.changes.isEmpty else { return }
+        try AuditLog(driver.sql).append(
+            actor: actor, action: "rollback", subject: subject(request),
+            detail: .object([
+                "reason": .string(request.reason), "to": .string(request.to?.text ?? "previous"),
+                "slot": .string(request.slot?.text ?? ""),
+            ]), now: driver.now)
     }
 
     private static func subject(_ request: RollbackRequest) -> String {
@@ -52,6 +77,14 @@ extension RolloutService {
                 "releaseNotPublished", "\(to.reference) was withdrawn by its publisher; no device installs it.",
                 remedy: "Choose another release.", field: "/to")
         }
+        if let floor = row.floor, row.isBelowFloor { throw belowFloor(to, floor, field: "/to") }
+    }
+
+    /// A release that no device installs, whoever assigns it.
+    static func belowFloor(_ path: ReleasePath, _ floor: SemanticVersion, field: String) -> ServerError {
+        .conflict(
+            "belowFloor", "\(path.reference) is below \(floor), the floor that its publisher set; no device installs it.",
+            remedy: "Choose a release from \(floor) on.", field: field)
     }
 
     /// The slots that a request means.
@@ -98,7 +131,7 @@ extension RolloutService {
         return name
     }
 
-    private enum Way {
+    enum Way {
         case to(DesiredSlot)
         case none(String)
     }
@@ -108,7 +141,7 @@ extension RolloutService {
     /// Where it does not yet run what is desired (the installation failed or is under way), going back is what it runs;
     /// else it is its previous generation, which is on its disk. Without an inventory the history of assignments says
     /// it.
-    private static func way(
+    static func way(
         _ device: DeviceID, _ slot: SlotName, _ to: ReleasePath?, _ sql: any SQLConnection
     ) throws -> Way {
         guard let row = try SlotStore(sql).slots(of: device)[slot], var desired = row.desired else {

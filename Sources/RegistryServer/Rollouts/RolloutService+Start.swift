@@ -5,9 +5,9 @@ import RolloutEngine
 
 extension RolloutService {
     /// The waves that a rollout would have; the same request started gives the same waves while the fleet stays.
-    func plan(_ request: RolloutRequest) async throws -> RolloutPlan {
+    func plan(_ request: RolloutRequest, within reach: Reach) async throws -> RolloutPlan {
         try await core.database.read { sql in
-            let draft = try Self.draft(request, sql)
+            let draft = try Self.draft(request, reach, sql)
             return RolloutPlan(
                 waves: WavePlan.waves(of: draft.members, by: request.policy.waves, seed: Self.seed(request)))
         }
@@ -16,11 +16,11 @@ extension RolloutService {
     /// Starts a rollout; it takes over the slot of its devices from every rollout that is still open.
     ///
     /// Throws 404 `unknownRelease` or `unknownFleet`, 409 `releaseNotPublished`, 422 `wrongKind` or `noDevices`, each
-    /// naming what and the remedy.
-    func start(_ request: RolloutRequest, by actor: String) async throws -> RolloutInfo {
+    /// naming what and the remedy, and 403 `outOfReach` where the caller's token is not for all that it would move.
+    func start(_ request: RolloutRequest, by actor: String, within reach: Reach) async throws -> RolloutInfo {
         let id = try RolloutID(try OperatorService.newID("r"))
         return try await drive { driver in
-            let draft = try Self.draft(request, driver.sql)
+            let draft = try Self.draft(request, reach, driver.sql)
             let run = RolloutRun(
                 id: id, target: request.releases, policy: request.policy, members: draft.members,
                 seed: Self.seed(request), now: driver.now)
@@ -49,9 +49,12 @@ extension RolloutService {
         request.slot.text + "\n" + request.releases.map(\.text).joined(separator: "\n")
     }
 
-    private static func draft(_ request: RolloutRequest, _ sql: any SQLConnection) throws -> Draft {
+    private static func draft(_ request: RolloutRequest, _ reach: Reach, _ sql: any SQLConnection) throws -> Draft {
         try check(request.policy)
         try check(request.settings)
+        // Before anything is looked up, so that a refusal tells nothing of what is there.
+        let within = try RolloutReach(reach, sql)
+        try within.require(request.releases, request.fleet, [], request.slot)
         let selector: LabelSelector
         switch (request.fleet, request.selector) {
         case (let fleet?, nil): selector = try OperatorService.fleet(fleet, sql).selector
@@ -61,6 +64,7 @@ extension RolloutService {
         }
         try checkReleases(request.releases, sql)
         let members = try DeviceStore(sql).members(of: selector).map(\.device)
+        try within.require(request.releases, request.fleet, members, request.slot)
         guard !members.isEmpty else {
             throw ServerError.unprocessable(
                 "noDevices",
@@ -91,6 +95,7 @@ extension RolloutService {
                     remedy: "Choose a published release; `martlet releases list` shows them.",
                     field: "/releases/\(index)")
             }
+            if let floor = row.floor, row.isBelowFloor { throw belowFloor(path, floor, field: "/releases/\(index)") }
             rows.append(row)
         }
         guard rows.count == 1 || rows.allSatisfy({ $0.kind == .adapter }) else {

@@ -4,11 +4,13 @@ import RegistryStore
 import RolloutEngine
 
 extension RolloutService {
-    /// Pauses, resumes, aborts or rolls back; throws 409 where the rollout's state does not permit it.
-    func change(_ id: RolloutID, _ action: RolloutAction, by actor: String, reason: String = "") async throws
-        -> RolloutInfo
-    {
+    /// Pauses, resumes, aborts or rolls back; throws 409 where the rollout's state does not permit it, 404 where the
+    /// caller does not reach it.
+    func change(
+        _ id: RolloutID, _ action: RolloutAction, by actor: String, within reach: Reach, reason: String = ""
+    ) async throws -> RolloutInfo {
         try await drive { driver in
+            _ = try RolloutReach(reach, driver.sql).find(id)
             let row = try Self.steer(id, action, by: actor, reason: reason, &driver)
             return try Self.info(row, driver.sql, isWhole: true)
         }
@@ -40,23 +42,37 @@ extension RolloutService {
     }
 
     static func find(_ id: RolloutID, _ sql: any SQLConnection) throws -> RolloutRow {
-        guard let row = try RolloutStore(sql).find(id) else {
-            throw ServerError.notFound(
-                "unknownRollout", "There is no rollout \(id).", remedy: "`martlet rollout list` shows those that are.")
-        }
+        guard let row = try RolloutStore(sql).find(id) else { throw unknown(id) }
         return row
     }
 
-    func rollout(_ id: RolloutID) async throws -> RolloutInfo {
-        try await core.database.read { try Self.info(try Self.find(id, $0), $0, isWhole: true) }
+    static func unknown(_ id: RolloutID) -> ServerError {
+        .notFound(
+            "unknownRollout", "There is no rollout \(id).", remedy: "`martlet rollout list` shows those that are.")
     }
 
-    /// One page of rollouts, newest first.
-    func rollouts(before last: RolloutID?, limit: Int) async throws -> Page<RolloutInfo> {
+    func rollout(_ id: RolloutID, within reach: Reach) async throws -> RolloutInfo {
+        try await core.database.read {
+            try Self.info(try RolloutReach(reach, $0).find(id), $0, isWhole: true)
+        }
+    }
+
+    /// One page of rollouts within reach, newest first.
+    func rollouts(before last: RolloutID?, limit: Int, within reach: Reach) async throws -> Page<RolloutInfo> {
         try await core.database.read { sql in
-            let rows = try RolloutStore(sql).list(before: last, limit: limit + 1)
-            let items = rows.prefix(limit).map { Self.info($0.rollout, counts: $0.counts) }
-            return Page(items: items, next: rows.count > limit ? items.last?.id.text : nil)
+            let within = try RolloutReach(reach, sql)
+            var items: [RolloutInfo] = []
+            var last = last
+            // Others are left out here, so pages are read until one is full or the end is reached.
+            while true {
+                let rows = try RolloutStore(sql).list(before: last, limit: limit + 1)
+                for row in rows where try within.contains(row.rollout) {
+                    guard items.count < limit else { return Page(items: items, next: items.last?.id.text) }
+                    items.append(Self.info(row.rollout, counts: row.counts))
+                }
+                guard rows.count > limit else { return Page(items: items) }
+                last = rows.last?.rollout.id
+            }
         }
     }
 

@@ -8,13 +8,23 @@ package struct DeviceStore {
 
     /// Takes a device in, or the same box again; its assignment number goes on.
     ///
-    /// Throws `alreadyExists` where another box (another journal) holds the name and is not revoked.
+    /// With `replaces` another box takes the name over: the former one's certificates are refused from now on. Throws
+    /// `alreadyExists` where a box has the name and this is neither a replacement nor that box, active or waiting.
     package func enrol(
         _ device: DeviceID, labels: Labels, certificate: DeviceCertificate, journal: JournalID,
-        state: DeviceState = .active, now: Timestamp
+        state: DeviceState = .active, replaces: Bool = false, now: Timestamp
     ) throws {
-        if let known = try find(device), known.state != .revoked, known.journal != journal {
-            throw StoreError(.alreadyExists, "The name \(device) belongs to another box; revoke that one first.")
+        var state = state
+        if let known = try find(device) {
+            if replaces {
+                try refuseCertificates(of: device, now: now)
+            } else {
+                guard known.journal == journal, known.state == .active || known.state == .pending else {
+                    throw StoreError(.alreadyExists, "The name \(device) belongs to another box.")
+                }
+                // Asking again does not spare the approval.
+                if known.state == .pending { state = .pending }
+            }
         }
         try sql.execute(
             """
@@ -60,7 +70,7 @@ package struct DeviceStore {
         }
     }
 
-    /// Devices by name after `last`.
+    /// Devices by name after `last`, those that were revoked too.
     package func list(after last: DeviceID? = nil, limit: Int = Limits.pageRows) throws -> [DeviceRow] {
         try sql.query(
             "SELECT * FROM devices WHERE device > ? ORDER BY device LIMIT ?",
@@ -101,6 +111,10 @@ package struct DeviceStore {
     /// Refuses all of a device's certificates from the next request on; throws `notFound`.
     package func revoke(_ device: DeviceID, reason: String, now: Timestamp) throws {
         try setState(device, .revoked, reason: reason)
+        try refuseCertificates(of: device, now: now)
+    }
+
+    private func refuseCertificates(of device: DeviceID, now: Timestamp) throws {
         try sql.execute(
             "UPDATE device_certificates SET revoked = ? WHERE device = ? AND revoked IS NULL",
             [.time(now), .text(device)])
@@ -138,7 +152,12 @@ package struct DeviceStore {
                 """, [.text(device), .text(journal), .time(now)])
         }
         if row.state == .active {
-            try setState(device, .held, reason: "its certificate is used by two journals: was the card cloned?")
+            let reason = "its certificate is used by two journals: was the card cloned?"
+            try setState(device, .held, reason: reason)
+            try AuditLog(sql).append(
+                actor: "registry", action: "device.hold", subject: device.text,
+                detail: .object(["reason": .string(reason), "journal": .string(journal.text)]), now: now)
+            try ChangeLog(sql).append(topic: .device, [device.text])
         }
         return false
     }

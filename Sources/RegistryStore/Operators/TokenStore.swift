@@ -7,18 +7,22 @@ package struct TokenRow: Sendable, Hashable {
     package var name: String
     /// `viewer`, `publisher`, `operator` or `admin`.
     package var role: String
-    /// The only namespace it may publish into; nil is all.
-    package var namespace: String?
+    /// The only namespaces that it concerns; nil is all.
+    package var namespaces: [String]?
+    /// The only fleets that it concerns; nil is all devices.
+    package var fleets: [FleetName]?
     package var created: Timestamp
     package var expires: Timestamp?
 
     package init(
-        id: String, name: String, role: String, namespace: String? = nil, created: Timestamp, expires: Timestamp? = nil
+        id: String, name: String, role: String, namespaces: [String]? = nil, fleets: [FleetName]? = nil,
+        created: Timestamp, expires: Timestamp? = nil
     ) {
         self.id = id
         self.name = name
         self.role = role
-        self.namespace = namespace
+        self.namespaces = namespaces
+        self.fleets = fleets
         self.created = created
         self.expires = expires
     }
@@ -52,25 +56,18 @@ package struct TokenStore {
         }
         try sql.execute(
             """
-            INSERT INTO tokens (id, name, role, namespace, secret_hash, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO tokens (id, name, role, namespaces, fleets, secret_hash, created, expires)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """,
             [
-                .text(token.id), .text(token.name), .text(token.role), .optional(token.namespace),
+                .text(token.id), .text(token.name), .text(token.role),
+                try token.namespaces.map { try .json($0) } ?? .null, try token.fleets.map { try .json($0) } ?? .null,
                 .text(SecretHash.of(secret)), .time(token.created), .time(token.expires),
             ])
     }
 
-    /// The unexpired token that has this secret; nil for any other.
-    package func find(secret: String, now: Timestamp) throws -> TokenRow? {
-        try find(secret).flatMap { token in token.expires.map { $0 > now } ?? true ? token : nil }
-    }
-
-    /// When the token that has this secret ended; nil for one that is still good, and for any other secret.
-    package func end(ofSecret secret: String, now: Timestamp) throws -> Timestamp? {
-        try find(secret)?.expires.flatMap { $0 > now ? nil : $0 }
-    }
-
-    private func find(_ secret: String) throws -> TokenRow? {
+    /// The token that has this secret, also where its time is over; nil for any other secret.
+    package func find(secret: String) throws -> TokenRow? {
         let hash = SecretHash.of(secret)
         guard let row = try sql.first("SELECT * FROM tokens WHERE secret_hash = ?", [.text(hash)]),
             SecretHash.equal(try row.text("secret_hash"), hash)
@@ -96,7 +93,7 @@ package struct TokenStore {
     private static func token(_ row: SQLRow) throws -> TokenRow {
         TokenRow(
             id: try row.text("id"), name: try row.text("name"), role: try row.text("role"),
-            namespace: try row.optionalText("namespace"), created: try row.time("created"),
-            expires: try row.optionalTime("expires"))
+            namespaces: try row.optionalJSON("namespaces"), fleets: try row.optionalJSON("fleets"),
+            created: try row.time("created"), expires: try row.optionalTime("expires"))
     }
 }

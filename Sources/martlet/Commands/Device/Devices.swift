@@ -7,7 +7,11 @@ struct Devices: AsyncParsableCommand {
             Examples:
               martlet devices --selector site=berlin
               martlet devices show pi-1
+              martlet devices approve pi-2
             """,
-        subcommands: [DevicesList.self, DevicesShow.self, DevicesHistory.self, DevicesLabel.self, DevicesRemove.self],
+        subcommands: [
+            DevicesList.self, DevicesShow.self, DevicesHistory.self, DevicesLabel.self, DevicesApprove.self,
+            DevicesReject.self, DevicesReplace.self, DevicesRevoke.self, DevicesRemove.self,
+        ],
         defaultSubcommand: DevicesList.self)
 }

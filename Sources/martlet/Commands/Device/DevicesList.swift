@@ -9,18 +9,21 @@ struct DevicesList: AsyncParsableCommand {
             Examples:
               martlet devices list
               martlet devices list --selector 'site=berlin,tier!=lab' --output json
+              martlet devices list --state pending
             """)
     @Option(help: "Only devices with these labels.", transform: LabelSelector.init) var selector: LabelSelector?
+    @Option(help: "Only devices in this state (default: all but revoked).") var state: DeviceInfo.Standing?
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
-        let query = selector.map { ["selector": $0.text] } ?? [:]
+        let query = ["selector": selector?.text, "state": state?.rawValue].compactMapValues(\.self)
         let devices = try await options.session().list(OperatorRoutes.devices, of: DeviceInfo.self, query: query)
         try options.printer.show(devices) { devices in
             var table = Table(heads: ["device", "online", "slot", "serves", "desired", "state", "labels"])
             for device in devices {
                 let labels = Self.text(device.labels)
-                let online = device.online ? "yes" : "no"
+                let online =
+                    device.standing == .active ? (device.online ? "yes" : "no") : device.standing.rawValue
                 if device.slots.isEmpty { table.rows.append([device.device.text, online, "-", "-", "-", "-", labels]) }
                 for (name, slot) in device.slots.sorted(by: { $0.key < $1.key }) {
                     table.rows.append([
@@ -32,8 +35,8 @@ struct DevicesList: AsyncParsableCommand {
                 }
             }
             table.whenEmpty =
-                selector == nil
-                ? "no device has joined yet; make a join token with `martlet token join`" : "no device has these labels"
+                query.isEmpty
+                ? "no device has joined yet; make a join token with `martlet token join`" : "no device is like that"
             return table
         }
     }

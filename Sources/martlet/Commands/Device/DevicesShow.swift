@@ -15,11 +15,13 @@ struct DevicesShow: AsyncParsableCommand {
         try options.printer.show(info) { info in
             var pairs = [
                 ("device", info.device.text), ("labels", DevicesList.text(info.labels)),
-                ("online", info.online ? "yes" : "no"), ("enrolled", info.enrolled.description),
+                ("state", info.standing.rawValue), ("online", info.online ? "yes" : "no"),
+                ("enrolled", info.enrolled.description),
                 ("last seen", info.lastSeen?.description ?? "never"),
                 ("certificate until", info.certificateExpires.description), ("profile", info.profile ?? "-"),
                 ("agent", info.agentVersion ?? "-"), ("assignment", String(info.assignment)),
             ]
+            if let held = info.held { pairs.insert(("why", held), at: 3) }
             for (name, slot) in info.slots.sorted(by: { $0.key < $1.key }) {
                 pairs.append(("\(name): serves", slot.serving ? references(slot.current) : "nothing"))
                 pairs.append(("\(name): desired", references(slot.desired)))

@@ -11,10 +11,11 @@ struct TokenJoins: AsyncParsableCommand {
     func run() async throws {
         let tokens = try await options.session().list(OperatorRoutes.joinTokens, of: JoinTokenInfo.self)
         try options.printer.show(tokens) { tokens in
-            var table = Table(heads: ["id", "uses left", "created", "expires", "labels"])
+            var table = Table(heads: ["id", "uses left", "for", "approval", "created", "expires", "labels"])
             table.rows = tokens.map {
                 [
-                    $0.id, String($0.usesLeft), $0.created.description, $0.expires.description,
+                    $0.id, String($0.usesLeft), $0.device?.text ?? "any", $0.needsApproval ? "needed" : "no",
+                    $0.created.description, $0.expires.description,
                     DevicesList.text($0.labels),
                 ]
             }
