@@ -2,7 +2,7 @@ internal import CLibcrypto
 
 /// A P-256 key in the TPM, which signs digests for a key that libcrypto's common providers can use.
 ///
-/// `@unchecked Sendable`: the key is touched within `TPMConnection` alone.
+/// `@unchecked Sendable`: the key is touched within `TPMConnection` alone, which keeps it for as long as the process lives.
 final class TPMSigner: @unchecked Sendable {
     private let key: OpaquePointer
     /// The public half as SubjectPublicKeyInfo in DER.
@@ -19,11 +19,6 @@ final class TPMSigner: @unchecked Sendable {
         }
     }
 
-    deinit {
-        let key = UncheckedKey(pointer: key)
-        TPMConnection.lock { EVP_PKEY_free(key.pointer) }
-    }
-
     /// Signs a SHA-256 digest; the signature is ECDSA's in DER.
     func sign(digest: [UInt8]) throws -> [UInt8] {
         try TPMConnection.exclusively { library in
@@ -38,10 +33,6 @@ final class TPMSigner: @unchecked Sendable {
             try Libcrypto.check(EVP_PKEY_sign(context, &signature, &length, digest, digest.count), "EVP_PKEY_sign")
             return Array(signature.prefix(length))
         }
-    }
-
-    private struct UncheckedKey: @unchecked Sendable {
-        let pointer: OpaquePointer
     }
 }
 

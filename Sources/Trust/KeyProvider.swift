@@ -22,8 +22,9 @@ enum TPMConnection {
     /// Lives as long as the process: keys refer to it. The pointer is guarded by the lock.
     fileprivate struct Context: @unchecked Sendable {
         var pointer: OpaquePointer?
-        /// Keys that the TPM itself keeps, by URI. The TPM's software stack knows each under one number, and whoever
-        /// lets go of it takes it from all others: they are opened once and never let go of.
+        /// Keys by URI, or by their wrapped text. The TPM's software stack knows a key that the TPM keeps under one
+        /// number, and whoever lets go of it takes it from all others; of wrapped ones a TPM without a resource manager
+        /// has room for three. So each is opened once and never let go of.
         var keys: [String: TPMSigner] = [:]
         var failed: [TPMSigner] = []
     }
@@ -37,12 +38,12 @@ enum TPMConnection {
         try context.withLock { try body(try $0.opened()) }
     }
 
-    /// The key that the TPM keeps under `uri`: opened by `open`, or known from before.
-    static func key(_ uri: String, open: (OpaquePointer) throws -> TPMSigner) throws -> TPMSigner {
+    /// The key of this name: opened by `open`, or known from before.
+    static func key(_ name: String, open: (OpaquePointer) throws -> TPMSigner) throws -> TPMSigner {
         try context.withLock { context in
-            if let known = context.keys[uri] { return known }
+            if let known = context.keys[name] { return known }
             let key = try open(try context.opened())
-            context.keys[uri] = key
+            context.keys[name] = key
             return key
         }
     }
@@ -50,14 +51,11 @@ enum TPMConnection {
     /// Opens a key anew next time, with a passphrase that may be right.
     static func forget(_ key: TPMSigner) {
         context.withLock { context in
-            guard let uri = context.keys.first(where: { $0.value === key })?.key else { return }
-            context.keys[uri] = nil
+            guard let name = context.keys.first(where: { $0.value === key })?.key else { return }
+            context.keys[name] = nil
             context.failed.append(key)
         }
     }
-
-    /// Runs `body` alone, where there is no need of a context.
-    static func lock(_ body: () -> Void) { context.withLock { _ in body() } }
 }
 
 extension TPMConnection.Context {

@@ -14,18 +14,23 @@ struct FileKeySource: KeySource {
         }
         // An absolute path cannot be mistaken for a URI by the store.
         let location = path.hasPrefix("/") ? path : "./" + path
-        let provider: CryptoProvider = isWrappedByTPM ? .tpm : .standard
-        return try StoreKeySource(uri: location, provider: provider).open(passphrase: passphrase)
+        guard let wrapped = wrappedByTPM() else {
+            return try StoreKeySource(uri: location, provider: .standard).open(passphrase: passphrase)
+        }
+        return try StoreKeySource(uri: location, provider: .tpm, identity: wrapped).open(passphrase: passphrase)
     }
 
-    /// Only the TPM's provider reads these, and it must be asked for by name.
-    private var isWrappedByTPM: Bool {
+    /// The text of a key that a TPM has wrapped; nil for any other file. Only the TPM's provider reads these, and it
+    /// must be asked for by name.
+    private func wrappedByTPM() -> String? {
         let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { return false }
+        guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        let label = Array("-----BEGIN TSS2 PRIVATE KEY-----".utf8)
-        var start = [UInt8](repeating: 0, count: label.count)
-        return read(descriptor, &start, start.count) == start.count && start == label
+        var bytes = [UInt8](repeating: 0, count: TrustLimits.keyBytes)
+        let count = read(descriptor, &bytes, bytes.count)
+        guard count > 0 else { return nil }
+        let text = String(decoding: bytes.prefix(count), as: UTF8.self)
+        return text.hasPrefix("-----BEGIN TSS2 PRIVATE KEY-----") ? text : nil
     }
 }
 
@@ -34,6 +39,8 @@ struct FileKeySource: KeySource {
 struct StoreKeySource: KeySource {
     let uri: String
     let provider: CryptoProvider
+    /// What tells a TPM's key from others where the URI does not.
+    var identity: String?
 
     var name: String { uri }
 
@@ -43,9 +50,7 @@ struct StoreKeySource: KeySource {
             guard provider == .tpm else {
                 return try KeyPair(handle: KeyHandle(owning: try load(secret, nil)))
             }
-            let open = { (context: OpaquePointer) in try TPMSigner(owning: try load(secret, context)) }
-            let signer =
-                KeyLocation(uri).isToken ? try TPMConnection.key(uri, open: open) : try TPMConnection.exclusively(open)
+            let signer = try TPMConnection.key(identity ?? uri) { try TPMSigner(owning: try load(secret, $0)) }
             return try KeyPair(handle: try DelegatedKey.make(signer))
         }
     }
