@@ -65,6 +65,12 @@ public struct Finished: Sendable {
     public let output: String
     /// Its standard error.
     public let errors: String
+
+    public init(status: Int32, output: String, errors: String) {
+        self.status = status
+        self.output = output
+        self.errors = errors
+    }
 }
 
 /// Runs a program to its end without blocking the cooperative pool.
