@@ -83,4 +83,16 @@ enum LocalText {
         }
         return Array(data)
     }
+
+    /// A file of this user's alone, whole or not at all, replacing one that is there. Throws `fileUnwritable`.
+    static func write(_ bytes: [UInt8], to path: String) throws(CommandError) {
+        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "."
+        do {
+            try DurableFile.write(bytes, to: path, in: folder.isEmpty ? "/" : folder)
+        } catch {
+            throw CommandError(
+                "fileUnwritable", "\(error.detail).", remedy: "Check the folder's permissions and the free space.",
+                fault: .environment)
+        }
+    }
 }

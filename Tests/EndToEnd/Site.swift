@@ -24,12 +24,15 @@ final class Site: @unchecked Sendable {
     private var boundDevice = "127.0.0.1:0"
 
     var registryData: String { folder.file("registry") }
+    /// `HOST:PORT` of the device listener.
+    var deviceAddress: String { lock.withLock { boundDevice } }
     var operatorAddress: String { lock.withLock { "http://" + boundOperator } }
     /// What an operator's shell has, so that each site has its own configuration.
     var operatorEnvironment: [String: String] {
         [
             "XDG_CONFIG_HOME": folder.file("operator/config"), "XDG_CACHE_HOME": folder.file("operator/cache"),
-            "XDG_DATA_HOME": folder.file("operator/data"), "NO_COLOR": "1",
+            "XDG_DATA_HOME": folder.file("operator/data"), "XDG_STATE_HOME": folder.file("operator/state"),
+            "NO_COLOR": "1",
         ]
     }
 
@@ -106,17 +109,20 @@ final class Site: @unchecked Sendable {
 
     /// Enrols a device and starts its agent.
     ///
-    /// `settings` are further members of its configuration file.
+    /// `settings` are further members of its configuration file, `allowed` the repositories that its policy permits.
     func startDevice(
-        _ name: String, labels: [String] = ["site=berlin"], settings: String = "", extra: [String] = []
+        _ name: String, labels: [String] = ["site=berlin"], settings: String = "", allowed: [String] = ["clinic/*"],
+        policy further: String = "", extra: [String] = []
     ) async throws -> Device {
         let data = folder.file("devices/" + name)
         let token = try await martlet("token", "join", "--uses", "1", "--valid", "1h").output
         let tokenFile = folder.file(name + ".join")
         try token.write(toFile: tokenFile, atomically: true, encoding: .utf8)
         let policy = folder.file(name + ".agent.json")
+        let patterns = allowed.map { "\"\($0)\"" }.joined(separator: ", ")
         let configuration =
-            #"{"policy": {"otherSlots": ["clinic/*"]}, "engine": {"threads": 1}, "telemetrySeconds": 2\#(settings)}"#
+            #"{"policy": {"otherSlots": [\#(patterns)]\#(further)}, "engine": {"threads": 1}, "#
+            + #""telemetrySeconds": 2\#(settings)}"#
         try configuration.write(toFile: policy, atomically: true, encoding: .utf8)
         var arguments = ["enrol", "--join-file", tokenFile, "--name", name, "--data", data, "--config", policy]
         for label in labels { arguments += ["--label", label] }

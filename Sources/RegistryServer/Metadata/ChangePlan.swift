@@ -53,12 +53,13 @@ struct ChangePlan: Sendable {
             try ReleaseStore(sql).publish(finding.row, objects: finding.objects)
             try audit.append(
                 actor: caller.name, action: "release.publish", subject: finding.row.path.text,
-                detail: .object(["index": .string(finding.row.indexDigest.text)]), now: now)
+                detail: .object(["index": .string(finding.row.indexDigest.text), "roles": versions]), now: now)
         }
         for path in withdrawn {
             try ReleaseStore(sql).setYanked(path, true, reason: "withdrawn by its publisher")
             try audit.append(
-                actor: caller.name, action: "release.yank", subject: path.text, detail: .object([:]), now: now)
+                actor: caller.name, action: "release.yank", subject: path.text,
+                detail: .object(["roles": versions]), now: now)
         }
         for floor in floors { try write(floor, sql, by: caller, now: now) }
         try note(audit, caller, now)
@@ -94,16 +95,22 @@ struct ChangePlan: Sendable {
         return Set(driver.changes.map(\.device))
     }
 
+    /// The roles that change, with their new versions.
+    private var versions: JSONValue {
+        .object(Dictionary(roles.map { ($0.metadata.role, .integer($0.metadata.version)) }) { first, _ in first })
+    }
+
+    /// A row for a change of roles that is not told by what it publishes or takes back.
     private func note(_ audit: AuditLog, _ caller: Caller, _ now: Timestamp) throws {
         if roles.count == 1, let role = roles.first?.metadata {
+            guard published.isEmpty, withdrawn.isEmpty, floors.isEmpty else { return }
             try audit.append(
                 actor: caller.name, action: "tuf.put", subject: role.role,
                 detail: .object(["version": .integer(role.version)]), now: now)
         } else {
-            let versions = roles.map { ($0.metadata.role, JSONValue.integer($0.metadata.version)) }
             try audit.append(
                 actor: caller.name, action: "trust.change", subject: roles.first?.metadata.role ?? "",
-                detail: .object(["roles": .object(Dictionary(versions) { first, _ in first })]), now: now)
+                detail: .object(["roles": versions]), now: now)
         }
         for namespace in suspended {
             try audit.append(actor: caller.name, action: "trust.suspend", subject: namespace, now: now)
