@@ -50,12 +50,13 @@ enum StatusTable {
             version      \(agent.version), since \(agent.started)
             gateway      \(agent.gateway)
             profile      \(agent.profile)
-            certificate  until \(agent.certificateEnds)
+            certificate  \(agent.registry == "none" ? "none" : "until \(agent.certificateEnds)")
             assignment   \(agent.assignment)
             store        \(agent.storeBytes)
             waiting      \(agent.waitingReports) reports
 
             """
+        if let refusal = agent.refusal { text += "refused      \(refusal)\n" }
         if let distrust = agent.clockDistrust { text += "clock        not trusted: \(distrust)\n" }
         guard !status.slots.isEmpty else { return text + "\nNo slot is assigned.\n" }
         let heads = ["SLOT", "PHASE", "SERVES", "RELEASE", "PREVIOUS", "ASSIGNED"]

@@ -88,6 +88,14 @@ import Trust
         let pending = try await registry.admin.api.list(
             OperatorRoutes.devices, query: ["state": "pending"], of: DeviceInfo.self)
         #expect(pending.map(\.device) == [device.name])
+        let login = try await RawHTTP.post(registry.operatorOrigin, "/login", "token=\(registry.adminToken)")
+        var cookie: HTTPFields = [:]
+        cookie[.cookie] = String(try #require(login.firstMatch(of: /martlet_session=[0-9a-f]+/)).output)
+        for page in ["/", "/devices", "/devices/box-1"] {
+            let reply = try await registry.client(token: nil).perform(
+                HTTPCall(.get, page, fields: cookie), limit: 1 << 22)
+            #expect(String(decoding: reply.body, as: UTF8.self).contains("waits for approval"), "\(page)")
+        }
         #expect(try await decide(registry, OperatorRoutes.approveDevice, "box-1").standing == .active)
         #expect(try await device.poll() == nil)
         await expectProblem(409, "deviceState") {

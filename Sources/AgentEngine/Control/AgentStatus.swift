@@ -21,6 +21,8 @@ package struct AgentStatus: Sendable, Hashable, Codable {
         package var waitingReports: Int
         /// Why nothing is installed by this clock; nil where it is right.
         package var clockDistrust: String?
+        /// Why the registry gives this device nothing, e.g. that it waits for approval; nil where it does.
+        package var refusal: String?
     }
 
     /// One slot.
@@ -61,7 +63,7 @@ package struct AgentStatus: Sendable, Hashable, Codable {
 extension AgentStatus {
     /// One line of an answer: exactly one member is there.
     struct Line: Codable {
-        struct Failure: Codable {
+        struct Failure: Codable, Hashable, Sendable {
             var code: String
             var message: String
             var remedy: String
@@ -82,11 +84,7 @@ extension AgentStatus {
 
     /// The answer that says what went wrong.
     static func failure(_ error: any Error) throws -> [UInt8] {
-        let known = error as? any MartletError
-        let summary = ErrorSummary(error)
-        let failure = Line.Failure(
-            code: summary.code, message: known?.message ?? summary.message, remedy: known?.remedy ?? "")
-        return try JSONText.encode(Line(error: failure)) + [UInt8(ascii: "\n")]
+        return try JSONText.encode(Line(error: Line.Failure(error))) + [UInt8(ascii: "\n")]
     }
 
     /// Reads an answer. Throws what it reports, or `badAnswer` where it is cut off or something else.

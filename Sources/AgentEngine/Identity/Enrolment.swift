@@ -11,14 +11,16 @@ package import Trust
 /// the device changes before the registry's answer was checked; a run that was cut off is done again.
 package struct Enrolment: Sendable {
     private let store: AgentStore
+    private let keys: DeviceKeys
     private let peer: any EnrolmentPeer
     private let clock: Clock
 
     package init(
-        store: AgentStore, peer: any EnrolmentPeer = NetworkEnrolmentPeer(),
+        store: AgentStore, keys: DeviceKeys? = nil, peer: any EnrolmentPeer = NetworkEnrolmentPeer(),
         clock: @escaping Clock = AgentClock.systemTime
     ) {
         self.store = store
+        self.keys = keys ?? DeviceKeys(store: store.identity)
         self.peer = peer
         self.clock = clock
     }
@@ -37,9 +39,10 @@ package struct Enrolment: Sendable {
         }
         let trusted = try await bootstrap(token)
         let authorityPEM = try Self.authority(of: token, in: trusted)
-        let key = try KeyPair.generate(.ed25519)
-        // On the disk before anybody certifies it: a certificate without its key would be lost.
-        let keyName = try store.identity.keep(key: try key.pem())
+        // On the disk before anybody certifies it: a certificate without its key would be lost. The same at every
+        // attempt by this token, so that the registry knows who asks again because an answer was lost.
+        let attempt = Digest.of(Array("\(token.secret)\n\(device)".utf8)).hex
+        let (keyName, key) = try keys.ofAttempt(attempt)
         let request = EnrolRequest(
             device: device, secret: token.secret,
             certificateRequest: PEMText.encode(
@@ -53,13 +56,18 @@ package struct Enrolment: Sendable {
             caFingerprint: token.caFingerprint, certificate: answer.certificate,
             authorities: trusted.trust.certificateAuthorities, notBefore: facts.notBefore, notAfter: facts.notAfter,
             labels: labels, key: keyName)
-        if former?.rootDigest != token.rootDigest { try forgetMetadata() }
+        if former?.rootDigest != token.rootDigest { try Self.forgetMetadata(store) }
         try store.identity.save(identity, root: trusted.root)
+        let waits = "Device \(device) waits for an operator's approval."
+        try await RegistryRefusal.keep(answer.waitsForApproval == true ? waits : nil, in: store.journal)
         return identity
     }
 
+    /// Whether the registry said that an operator must approve this device first.
+    func waitsForApproval() async throws -> Bool { try await RegistryRefusal.kept(in: store.journal) != nil }
+
     /// Metadata of another owner would stand in the way of this one's, and is worth nothing any more.
-    private func forgetMetadata() throws {
+    static func forgetMetadata(_ store: AgentStore) throws {
         let folder = store.layout.metadata
         for name in try store.files.names(in: folder) { try store.files.removeTree(folder + "/" + name) }
         try store.files.synchronizeFolder(folder)
@@ -86,7 +94,7 @@ package struct Enrolment: Sendable {
         } catch let error as ClientError where error.code == "joinTokenRefused" {
             throw EnrolmentRefusal(
                 code: error.code, message: error.message,
-                remedy: "Make a new one with `martlet token join`; a try that was cut off may have used this one up.")
+                remedy: "Make a new one with `martlet token join`.")
         }
     }
 
@@ -106,9 +114,9 @@ package struct Enrolment: Sendable {
             remedy: "Check that nothing stands between here and the registry; make a new join token.", fault: .peer)
     }
 
-    private static func alreadyEnrolled(_ identity: DeviceIdentity, _ root: String) -> AgentError {
+    static func alreadyEnrolled(_ identity: DeviceIdentity, _ root: String) -> AgentError {
         AgentError(
-            .alreadyEnrolled, "\(root) is the device \(identity.device) of \(identity.registry) already.",
+            .alreadyEnrolled, "\(root) is the device \(identity.device) of \(identity.isAirGapped ? "no registry" : identity.registry) already.",
             remedy: "Run the agent, or give --force to replace this identity.")
     }
 }

@@ -18,10 +18,14 @@ package struct EnrolmentOrder: Sendable {
     package var config: String?
     /// Whether an identity that is there is replaced.
     package var force: Bool
+    /// Where the passphrase of the device's key may be found (`$CREDENTIALS_DIRECTORY`).
+    package var environment: [String: String]
 
     package init(
-        join: String?, joinFile: String?, name: String, labels: [String], data: String, config: String?, force: Bool
+        join: String?, joinFile: String?, name: String, labels: [String], data: String, config: String?, force: Bool,
+        environment: [String: String] = [:]
     ) {
+        self.environment = environment
         self.join = join
         self.joinFile = joinFile
         self.name = name
@@ -36,6 +40,8 @@ package struct EnrolmentOrder: Sendable {
         package let device: DeviceID
         package let registry: String
         package let certificateEnds: Timestamp
+        /// Whether an operator must approve the device before it gets anything.
+        package let waitsForApproval: Bool
         /// What the device should still be told; nil where all is well.
         package let warning: String?
     }
@@ -56,7 +62,7 @@ package struct EnrolmentOrder: Sendable {
             // The same box again, and nothing said about labels: it keeps those that it had.
             let keepsLabels = given.values.isEmpty && config == nil && former?.device == device
             let outcome = try await enrol(
-                Enrolment(store: store, peer: peer, clock: clock), token, device,
+                Enrolment(store: store, keys: keys(configuration, store), peer: peer, clock: clock), token, device,
                 keepsLabels ? former?.labels ?? given : given, isFresh: former == nil)
             await store.close()
             return outcome
@@ -64,6 +70,10 @@ package struct EnrolmentOrder: Sendable {
             await store.close()
             throw error
         }
+    }
+
+    private func keys(_ configuration: AgentConfiguration, _ store: AgentStore) -> DeviceKeys {
+        DeviceKeys(store: store.identity, settings: configuration.deviceKey, environment: environment)
     }
 
     private func enrol(
@@ -77,6 +87,7 @@ package struct EnrolmentOrder: Sendable {
         let kept = try AgentConfiguration.load(data: data, options: AgentOptions())
         return Outcome(
             device: identity.device, registry: identity.registry, certificateEnds: identity.notAfter,
+            waitsForApproval: try await enrolment.waitsForApproval(),
             warning: kept.allowsNothing
                 ? "The local policy allows no repository, so this device will run nothing. "
                     + #"Give --config with a policy, e.g. {"policy": {"otherSlots": ["clinic/*"]}}."#
@@ -116,7 +127,7 @@ package struct EnrolmentOrder: Sendable {
     }
 
     /// Makes the parents of the data folder; the store makes the folder itself.
-    private static func makeFolders(_ path: String) throws {
+    static func makeFolders(_ path: String) throws {
         var folder = ""
         for part in path.split(separator: "/").dropLast() {
             folder += (folder.isEmpty && !path.hasPrefix("/") ? "" : "/") + part

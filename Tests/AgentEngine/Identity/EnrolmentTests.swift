@@ -133,7 +133,7 @@ struct EnrolmentTests {
         }
     }
 
-    @Test("a run whose answer was lost is done again, with a key of its own")
+    @Test("a run whose answer was lost is done again with the same key, by which the registry knows who asks")
     func lostAnswer() async throws {
         let authority = try FakeAuthority()
         let device = try await DeviceFolder()
@@ -148,6 +148,17 @@ struct EnrolmentTests {
         #expect(device.identityFiles == ["device.json", identity.key, "root.json"])
         let journals = authority.seen.withLock { Set($0.enrolments.map(\.journal)) }
         #expect(journals.count == 1, "the registry knows the box by its journal")
+        let keys = try authority.seen.withLock { seen in
+            Set(
+                try seen.enrolments.map {
+                    try CertificateRequest(parsing: Array($0.certificateRequest.utf8)).publicKeyDER
+                })
+        }
+        #expect(keys.count == 1)
+        // Another device's name, or another token, is another attempt.
+        _ = try await device.enrolment(authority).run(
+            token: authority.token(), device: try DeviceID("other"), force: true)
+        #expect(try device.store.identity.load()?.key != identity.key)
     }
 
     @Test("another owner's metadata goes with the former identity; the same owner's stays")
