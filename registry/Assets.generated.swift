@@ -1387,7 +1387,7 @@ paths:
     post:
       operationId: deviceTelemetry
       tags: [protocol]
-      summary: OTLP/HTTP metrics as JSON, plain or in zstd; taken once by journal and sequence
+      summary: OTLP/HTTP metrics as JSON, plain, in gzip or in zstd; taken once by journal and sequence
       x-martlet-role: device
       x-martlet-listener: device
       security: [{ certificate: [] }]

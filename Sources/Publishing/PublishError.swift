@@ -126,6 +126,6 @@ package enum PublishLimits {
     static let leastContextTokens = 512
     /// Memory of an engine beside weights and context, measured on llama-server with a model of two layers.
     static let engineBytes: Int64 = 24 * 1024 * 1024
-    /// Model signatures of one variant that are read to see whether a key signed it before.
-    static let knownSignatures = 32
+    /// Model signatures of one variant that are read: as many as a bundle takes.
+    static let knownSignatures = 16
 }

@@ -9,5 +9,5 @@ struct Registry: AsyncParsableCommand {
         abstract: "The registry: holds releases, tells devices what to run, shows how they are.",
         discussion: "Example: martlet-registry serve --data /var/lib/martlet",
         version: RegistryVersion.text,
-        subcommands: [Serve.self])
+        subcommands: [Serve.self, Backup.self, Restore.self])
 }

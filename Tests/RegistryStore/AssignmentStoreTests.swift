@@ -162,6 +162,7 @@ struct ReadAccessTests {
             paths.append(try await fixture.publish("a/b/1.0.\(number)", objects: [blob]))
         }
         try await fixture.publish("a/other/1.0.0", objects: [blobs[0]])
+        for path in [paths[2], paths[1]] { try await fixture.assign([try fixture.move(device, "s", [path])]) }
         let reported = ReportedSlot(current: [paths[1]], previous: [paths[2]], generation: 1, serving: true)
         let inventory = InventoryRow(
             profile: "p", agentVersion: "1", document: .null, slots: [try SlotName("s"): reported])
@@ -178,6 +179,14 @@ struct ReadAccessTests {
         #expect(try await !may("a/b", blobs[3]))
         #expect(try await !may("a/other", blobs[0]))
         #expect(try await !may("a/b", Digest.of([99])))
+        // What it says of itself counts only for what it was told to run once.
+        let claim = ReportedSlot(current: [paths[3]], previous: [paths[1]], generation: 9, serving: true)
+        let claimed = InventoryRow(
+            profile: "p", agentVersion: "1", document: .null, slots: [try SlotName("s"): claim])
+        try await fixture.database.write { try DeviceStore($0).setInventory(device, claimed, now: fixture.now) }
+        #expect(try await !may("a/b", blobs[3]))
+        #expect(try await may("a/b", blobs[1]))
+        #expect(try await !may("a/b", blobs[2]), "it says that this is gone")
         let stranger = try await fixture.enrol("pi-2")
         #expect(try await !may("a/b", blobs[0], stranger))
         try await fixture.database.write { try DeviceStore($0).revoke(device, reason: "", now: fixture.now) }

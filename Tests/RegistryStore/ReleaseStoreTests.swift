@@ -1,5 +1,6 @@
 import MartletTypes
 import Testing
+import Trust
 
 @testable import RegistryStore
 
@@ -50,6 +51,52 @@ struct ReleaseStoreTests {
             await code {
                 try await fixture.database.write { try ReleaseStore($0).setBlocked(none, true, reason: nil) }
             } == .notFound)
+    }
+
+    @Test("keep why they were yanked where they are blocked too, and the other way round")
+    func reasons() async throws {
+        let fixture = try await StoreFixture()
+        let path = try await fixture.publish("a/b/1.0.0")
+        func reason() async throws -> String? {
+            try await fixture.database.read { try ReleaseStore($0).find(path)?.stateReason }
+        }
+        try await fixture.database.write { try ReleaseStore($0).setYanked(path, true, reason: "wrong") }
+        try await fixture.database.write { try ReleaseStore($0).setBlocked(path, true, reason: "slow") }
+        #expect(try await reason() == "wrong")
+        try await fixture.publish("a/b/1.0.0")
+        #expect(try await reason() == "slow")
+        try await fixture.database.write { try ReleaseStore($0).setBlocked(path, false, reason: nil) }
+        #expect(try await reason() == nil)
+    }
+
+    @Test("have a floor that only a later statement moves, and are named where they run below it")
+    func floors() async throws {
+        let fixture = try await StoreFixture()
+        let device = try await fixture.enrol("pi-1")
+        var paths: [ReleasePath] = []
+        for version in ["1.0.0", "1.2.0", "1.4.0"] { paths.append(try await fixture.publish("a/b/\(version)")) }
+        let repository = try RepositoryName("a/b")
+        func set(_ version: String, _ number: Int64) async throws {
+            let floor = ReleaseFloor(version: try SemanticVersion(version), number: number, reason: "wrong")
+            try await fixture.database.write { try FloorStore($0).set(floor, of: repository) }
+        }
+        try await fixture.assign([try fixture.move(device, "s", [paths[1]])])
+        let reported = ReportedSlot(current: [paths[1]], previous: [], generation: 1, serving: true)
+        let inventory = InventoryRow(
+            profile: "p", agentVersion: "1", document: .null, slots: [try SlotName("s"): reported])
+        try await fixture.database.write { try DeviceStore($0).setInventory(device, inventory, now: fixture.now) }
+        try await set("1.2.0", 1)
+        #expect(try await fixture.database.read { try ReleaseStore($0).stillRunning().isEmpty })
+        #expect(await code { try await fixture.assign([try fixture.move(device, "s", [paths[0]])]) } == .conflict)
+        #expect(await code { try await set("1.0.0", 1) } == .versionConflict)
+        try await set("1.3.0", 2)
+        let uses = try await fixture.database.read { try ReleaseStore($0).stillRunning() }
+        #expect(uses.map(\.release.path) == [paths[1]] && uses.first?.instead == paths[2])
+        #expect(uses.first?.devices == [device])
+        let none = try RepositoryName("a/none")
+        let floor = ReleaseFloor(version: try SemanticVersion("1.0.0"), number: 1)
+        #expect(
+            await code { try await fixture.database.write { try FloorStore($0).set(floor, of: none) } } == .notFound)
     }
 
     @Test("are listed by precedence of their versions, page by page")

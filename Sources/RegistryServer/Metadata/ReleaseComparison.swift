@@ -37,7 +37,8 @@ struct ReleaseComparison {
         for name in old.keys.sorted() where next.targets[name] == nil {
             guard ReleaseFloor.repository(ofPath: name) == nil else {
                 throw ServerError.unprocessable(
-                    "floorRemoved", "\(name) may not be removed: a floor is lowered by a statement with a higher number.",
+                    "floorRemoved",
+                    "\(name) may not be removed: a floor is lowered by a statement with a higher number.",
                     remedy: "Use `martlet floor --lower`.", field: name)
             }
             plan.withdrawn.append(try Self.releasePath(name))
@@ -64,7 +65,8 @@ struct ReleaseComparison {
         let store = FloorStore(walk.sql)
         if let known = try store.floor(of: repository), floor.number <= known.number {
             throw ServerError.conflict(
-                "floorOutdated", "The floor of \(repository) has number \(known.number), and \(floor.number) is not above.",
+                "floorOutdated",
+                "The floor of \(repository) has number \(known.number), and \(floor.number) is not above.",
                 remedy: "Set the floor again over the one that stands.", field: name)
         }
         guard try ReleaseStore(walk.sql).list(repository: repository, limit: 1).first != nil else {

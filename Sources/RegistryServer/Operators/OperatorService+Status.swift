@@ -12,7 +12,8 @@ package enum RegistryVersion {
 }
 
 extension OperatorService {
-    func status() async throws -> RegistryStatus {
+    /// Of what was taken back and still runs, only what is within reach is told.
+    func status(_ reach: Reach = .everything) async throws -> RegistryStatus {
         let core = core
         return try await core.database.read { sql in
             let now = core.clock()
@@ -27,7 +28,8 @@ extension OperatorService {
                 version: RegistryVersion.text, readiness: Self.readiness(expiries, now: now), devices: devices.all,
                 devicesOnline: min(devices.all, max(devices.seen, core.presence.onlineCount)),
                 releases: try ReleaseStore(sql).count(), openRollouts: try RolloutStore(sql).open().count,
-                metadataVersions: versions, metadataExpiries: expiries)
+                metadataVersions: versions, metadataExpiries: expiries,
+                takenBack: try Self.stillRunning(reach, sql))
         }
     }
 
@@ -54,11 +56,5 @@ extension OperatorService {
             remedy: "The owner of that role must sign it again.", fault: .environment)
     }
 
-    func onlineKeys() -> OnlineKeys {
-        OnlineKeys(
-            snapshot: core.keyring.snapshot.publicKey.json, timestamp: core.keyring.timestamp.publicKey.json,
-            director: core.keyring.director.publicKey.json,
-            authority: String(decoding: core.keyring.authority.certificatePEM, as: UTF8.self),
-            addresses: [core.deviceOrigin.value])
-    }
+    func onlineKeys() -> OnlineKeys { core.keyring.publicHalves(addresses: [core.deviceOrigin.value]) }
 }

@@ -83,7 +83,8 @@ extension RolloutService {
     /// A release that no device installs, whoever assigns it.
     static func belowFloor(_ path: ReleasePath, _ floor: SemanticVersion, field: String) -> ServerError {
         .conflict(
-            "belowFloor", "\(path.reference) is below \(floor), the floor that its publisher set; no device installs it.",
+            "belowFloor",
+            "\(path.reference) is below \(floor), the floor that its publisher set; no device installs it.",
             remedy: "Choose a release from \(floor) on.", field: field)
     }
 

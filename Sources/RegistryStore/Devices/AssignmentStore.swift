@@ -7,7 +7,8 @@ package struct DesiredMove: Sendable, Hashable {
     package var slot: SlotName
     /// What it shall run from now on; nil empties the slot.
     package var desired: DesiredSlot?
-    /// Whether this takes the slot back to what it had: then a release that was blocked since is let pass.
+    /// Whether this takes the slot back to what it had: then a release that was blocked since is let pass. What was
+    /// yanked, or is below its floor, is not: devices refuse it.
     package var isRestore: Bool
     /// Who moves it.
     package var actor: String
@@ -76,6 +77,13 @@ package struct AssignmentStore {
             desired?.generation = number
             try write(desired, move, now: now)
             try slots.setReleases(move.device, move.slot, .desired, desired?.releases ?? [])
+            for path in desired?.releases ?? [] {
+                try sql.execute(
+                    """
+                    INSERT INTO assigned_releases (device, repository, version) VALUES (?, ?, ?)
+                    ON CONFLICT (device, repository, version) DO NOTHING
+                    """, [.text(move.device), .text(path.repository), .text(path.version)])
+            }
             try sql.execute(
                 """
                 INSERT INTO slot_history (device, number, slot, releases, rollout, actor, reason, time)
@@ -108,8 +116,12 @@ package struct AssignmentStore {
             guard let row = try ReleaseStore(sql).find(path) else {
                 return StoreError(.notFound, "There is no release \(path.reference).")
             }
-            if row.state != .published, !isRestore {
+            if row.state == .yanked || (row.state == .blocked && !isRestore) {
                 return StoreError(.conflict, "\(path.reference) is \(row.state.rawValue).")
+            }
+            if let floor = row.floor, row.isBelowFloor {
+                return StoreError(
+                    .conflict, "\(path.reference) is below \(floor), the floor that its publisher set.")
             }
             rows.append(row)
         }

@@ -37,6 +37,8 @@ package struct ReleaseRow: Sendable, Hashable {
     package var state: ReleaseState
     /// Why it was blocked or yanked.
     package var stateReason: String?
+    /// The floor of its repository.
+    package var floor: SemanticVersion?
     package var published: Timestamp
     package var base: ReleasePath?
     package var variants: [VariantRow]
@@ -63,6 +65,9 @@ package struct ReleaseRow: Sendable, Hashable {
         self.aliases = aliases
         self.devices = devices
     }
+
+    /// Whether its publisher forbids to install it, whoever assigns it.
+    package var isBelowFloor: Bool { floor.map { path.version < $0 } ?? false }
 }
 
 /// Releases, their variants, and the digests that each reaches.
@@ -154,12 +159,12 @@ package struct ReleaseStore {
 
     /// Refuses a release online, at once, or takes that back; throws `notFound`.
     package func setBlocked(_ path: ReleasePath, _ isBlocked: Bool, reason: String?) throws {
-        try setFlag("is_blocked", path, isBlocked, reason)
+        try setFlag("is_blocked", "block_reason", path, isBlocked, reason)
     }
 
     /// Notes that the publisher withdrew the signature, or signed again; throws `notFound`.
     package func setYanked(_ path: ReleasePath, _ isYanked: Bool, reason: String?) throws {
-        try setFlag("is_yanked", path, isYanked, reason)
+        try setFlag("is_yanked", "yank_reason", path, isYanked, reason)
     }
 
     /// Devices whose `phase` in any slot has a release, with the slot.
@@ -172,6 +177,22 @@ package struct ReleaseStore {
         ).map { (try $0.name("device"), try $0.name("slot")) }
     }
 
+    /// The releases of a repository that devices are to run.
+    package func desired(in repository: RepositoryName) throws -> [ReleasePath] {
+        try sql.query(
+            "SELECT DISTINCT version FROM slot_releases WHERE phase = 'desired' AND repository = ? ORDER BY version",
+            [.text(repository)]
+        ).map { ReleasePath(repository: repository, version: try $0.name("version")) }
+    }
+
+    /// The releases that devices say they run.
+    func currentPaths() throws -> [ReleasePath] {
+        try sql.query(
+            "SELECT DISTINCT repository, version FROM slot_releases WHERE phase = 'current' ORDER BY repository, version",
+            []
+        ).map { ReleasePath(repository: try $0.name("repository"), version: try $0.name("version")) }
+    }
+
     /// The digests that a release reaches.
     package func objects(of path: ReleasePath) throws -> Set<Digest> {
         let rows = try sql.query(
@@ -179,9 +200,11 @@ package struct ReleaseStore {
         return Set(try rows.map { try $0.name("digest") })
     }
 
-    private func setFlag(_ column: String, _ path: ReleasePath, _ value: Bool, _ reason: String?) throws {
+    private func setFlag(
+        _ column: String, _ reasonColumn: String, _ path: ReleasePath, _ value: Bool, _ reason: String?
+    ) throws {
         let changed = try sql.execute(
-            "UPDATE releases SET \(column) = ?, state_reason = ? WHERE repository = ? AND version = ?",
+            "UPDATE releases SET \(column) = ?, \(reasonColumn) = ? WHERE repository = ? AND version = ?",
             [.flag(value), .optional(reason)] + Self.key(path))
         guard changed > 0 else { throw StoreError(.notFound, "There is no release \(path.reference).") }
     }
@@ -203,7 +226,7 @@ package struct ReleaseStore {
     private func rows(where conditions: String, _ arguments: [SQLValue], limit: Int) throws -> [ReleaseRow] {
         let releases = try sql.query(
             """
-            SELECT releases.*, repositories.kind AS kind,
+            SELECT releases.*, repositories.kind AS kind, repositories.floor AS floor,
                 (SELECT COUNT(DISTINCT device) FROM slot_releases
                  WHERE slot_releases.repository = releases.repository AND slot_releases.version = releases.version
                  AND phase = 'current') AS devices
@@ -212,14 +235,26 @@ package struct ReleaseStore {
             """, arguments + [.integer(Int64(limit))])
         return try releases.map { row in
             let path = ReleasePath(repository: try row.name("repository"), version: try row.name("version"))
-            return ReleaseRow(
+            let state = try Self.state(row)
+            var release = ReleaseRow(
                 path: path, kind: try row.choice("kind"), indexDigest: try row.name("index_digest"),
-                length: try row.integer("length"), state: try Self.state(row),
-                stateReason: try row.optionalText("state_reason"),
+                length: try row.integer("length"), state: state,
+                stateReason: try Self.reason(of: state, row),
                 published: try row.time("published"), base: try row.optionalName("base"),
                 variants: try variants(of: path),
                 minAccuracy: try row.optionalReal("min_accuracy"), aliases: try AliasStore(sql).aliases(of: path),
                 devices: Int(try row.integer("devices")))
+            release.floor = try row.optionalName("floor")
+            return release
+        }
+    }
+
+    /// A release that was blocked first and then yanked keeps both reasons; the one of its state is told.
+    private static func reason(of state: ReleaseState, _ row: SQLRow) throws -> String? {
+        switch state {
+        case .published: nil
+        case .blocked: try row.optionalText("block_reason")
+        case .yanked: try row.optionalText("yank_reason")
         }
     }
 

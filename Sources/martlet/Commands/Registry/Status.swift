@@ -25,6 +25,9 @@ struct Status: AsyncParsableCommand {
             }
             return .facts(pairs)
         }
+        for use in status.takenBack {
+            options.printer.note("warning: \(use.path.reference) is \(use.words). \(ReleasesBlock.stillRunning(use))")
+        }
         for warning in answer.warnings { options.printer.note(warning.text) }
     }
 }

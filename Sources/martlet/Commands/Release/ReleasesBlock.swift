@@ -27,8 +27,20 @@ struct ReleasesBlock: AsyncParsableCommand {
 
     /// What to do about devices that run a release which they should not.
     static func stillRunning(_ info: ReleaseInfo) -> String {
+        if let use = info.takenBack { return stillRunning(use) }
         let verb = info.devices == 1 ? "runs" : "run"
         return "\(Printable.count(info.devices, "device")) still \(verb) it: "
             + "`martlet rollback --release \(info.path.reference)` takes them back."
+    }
+
+    /// Who runs what was taken back, and the command that takes them off it.
+    static func stillRunning(_ use: TakenBackRelease) -> String {
+        let fleets = use.fleets.sorted { $0.key < $1.key }.map { "\($0.value) in fleet \($0.key)" }
+        let which = fleets.isEmpty ? "" : " (\(fleets.joined(separator: ", ")))"
+        let verb = use.devices == 1 ? "runs" : "run"
+        let way =
+            use.suggestion.map { "`\($0)` takes them off it." }
+            ?? "No other release of \(use.path.repository) can be installed: publish one."
+        return "\(Printable.count(use.devices, "device"))\(which) still \(verb) it: \(way)"
     }
 }

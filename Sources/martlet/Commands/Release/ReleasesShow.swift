@@ -24,6 +24,9 @@ struct ReleasesShow: AsyncParsableCommand {
                 ("index", info.indexDigest.text), ("published", info.published.description),
                 ("aliases", info.aliases.map(\.text).joined(separator: ", ")), ("devices", String(info.devices)),
             ]
+            if let reason = info.reason { pairs.append(("reason", reason)) }
+            if let floor = info.floor { pairs.append(("floor", "nothing below \(floor) is installed")) }
+            if let use = info.takenBack { pairs.append(("still runs", ReleasesBlock.stillRunning(use))) }
             if let base = info.base { pairs.append(("adapter of", base.reference)) }
             if let accuracy = info.minAccuracy { pairs.append(("least accuracy", String(accuracy))) }
             for variant in info.variants {

@@ -1,0 +1,55 @@
+import MartletAPI
+import MartletTypes
+import RegistryStore
+import RolloutEngine
+
+extension RolloutService {
+    /// Takes offers of a release back from devices that do not run it yet, and pauses rollouts that would make more.
+    ///
+    /// A device that runs it goes on until an operator takes it back: an outage is not for this to decide. Returns the
+    /// number of devices whose offer was taken back.
+    static func withdrawOffers(
+        of path: ReleasePath, because reason: String, _ driver: inout RolloutDriver
+    ) throws -> Int {
+        for id in try RolloutStore(driver.sql).open() {
+            var row = try find(id, driver.sql)
+            let pause = RolloutEvent.pause(by: actor, reason: reason)
+            guard row.releases.contains(path), row.run.permits(pause) else { continue }
+            try driver.tell(pause, &row)
+        }
+        let releases = ReleaseStore(driver.sql)
+        func places(_ phase: SlotPhase) throws -> Set<Place> {
+            Set(try releases.users(of: path, phase: phase).map { Place(device: $0.device, slot: $0.slot) })
+        }
+        let running = try places(.current)
+        var moves: [DesiredMove] = []
+        for place in try places(.desired).subtracting(running).sorted(by: { $0.device < $1.device }) {
+            var desired: DesiredSlot?
+            if case .to(let before) = try way(place.device, place.slot, nil, driver.sql) {
+                desired = before
+                desired?.rollout = nil
+            } else if try isServing(place, driver.sql) {
+                // What it runs was taken back too. To empty the slot would end it; the device refuses the offer itself
+                // where that was yanked or is below its floor.
+                continue
+            }
+            moves.append(
+                DesiredMove(
+                    device: place.device, slot: place.slot, desired: desired, isRestore: true, actor: actor,
+                    reason: reason))
+        }
+        try driver.move(moves, by: actor)
+        return moves.count
+    }
+
+    private static func isServing(_ place: Place, _ sql: any SQLConnection) throws -> Bool {
+        try SlotStore(sql).slots(of: place.device)[place.slot]?.reported?.current.isEmpty == false
+    }
+
+    private struct Place: Hashable {
+        let device: DeviceID
+        let slot: SlotName
+    }
+
+    private static let actor = "registry"
+}

@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+import MartletTypes
+import RegistryServer
+
+/// `martlet-registry backup DIR`.
+struct Backup: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Copy a registry's data folder, while it runs.",
+        discussion: """
+            Into a folder that has a backup already only what is new is copied. A backup holds the registry's online \
+            keys: keep it as safe as the registry itself.
+
+            Example: martlet-registry backup --data /var/lib/martlet /mnt/backup/martlet
+            """)
+
+    @Argument(help: "The folder of the backup.") var backup: String
+    @Option(help: "The folder of the registry, or MARTLET_REGISTRY_DATA.") var data: String?
+
+    func run() async throws {
+        try await DataCommand.run {
+            let summary = try await RegistryBackup(dataFolder: try DataCommand.folder(data), clock: DataCommand.clock)
+                .run(to: backup)
+            print(
+                "Backup of \(summary.created) in \(backup): \(summary.blobs) blobs of \(summary.bytes), "
+                    + "\(summary.copied) of them copied now.")
+        }
+    }
+}
+
+/// `martlet-registry restore DIR`.
+struct Restore: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Make a data folder from a backup.",
+        discussion: """
+            Every byte is checked. Assignments and metadata go on above what devices may have seen since the backup; \
+            rollouts that were under way are paused, and join tokens are void. Tokens and devices that were revoked \
+            after the backup are not any more: revoke them again before you start it.
+
+            Example: martlet-registry restore --data /var/lib/martlet /mnt/backup/martlet
+            """)
+
+    @Argument(help: "The folder of the backup.") var backup: String
+    @Option(help: "The empty folder that becomes the registry's, or MARTLET_REGISTRY_DATA.") var data: String?
+
+    func run() async throws {
+        try await DataCommand.run {
+            let folder = try DataCommand.folder(data)
+            let summary = try await RegistryRestore(
+                dataFolder: folder, clock: DataCommand.clock, logger: DataCommand.logger
+            ).run(from: backup)
+            print(
+                "Restored the backup of \(summary.created) into \(folder): \(summary.blobs) blobs of \(summary.bytes). "
+                    + "Revoke again what was revoked since, then start it with `martlet-registry serve`.")
+        }
+    }
+}
