@@ -22,7 +22,8 @@ struct BinEditor: Sendable {
 
     /// Applies `edit`, unless `isDone` says that what stands there already will do (it may also throw).
     ///
-    /// Throws `moreSignaturesNeeded` where the keys at hand are not enough. Returns false where there was nothing to do.
+    /// Throws `moreSignaturesNeeded` where the keys at hand are not enough. Returns false where there was nothing to
+    /// do.
     func apply(_ edit: PublisherEdit, isDone: (TargetFile?) throws -> Bool) async throws -> Bool {
         switch try await submit(edit, isDone: isDone) {
         case .unchanged: return false

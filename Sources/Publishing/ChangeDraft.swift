@@ -24,7 +24,8 @@ package struct ChangeDraft: Sendable {
 
     init(
         former: DelegationTree, bins: [String: TargetsMetadata] = [:], roles: [String: JSONValue],
-        trustDocument: [UInt8]? = nil, unverified: Set<String> = [], suspends: [String] = [], edit: PublisherEdit? = nil, note: String
+        trustDocument: [UInt8]? = nil, unverified: Set<String> = [], suspends: [String] = [],
+        edit: PublisherEdit? = nil, note: String
     ) throws {
         self.former = former
         self.bins = bins

@@ -38,7 +38,9 @@ package struct ChangeSummary: Sendable {
                 let isNamespace = next.namespace(of: role) == role
                 let standing = isNamespace ? former.namespaces[role] : draft.bins[role]
                 let before = draft.unverified.contains(role) ? nil : standing
-                if isNamespace { bins(of: role, before, metadata) } else if metadata.delegations != nil {
+                if isNamespace {
+                    bins(of: role, before, metadata)
+                } else if metadata.delegations != nil {
                     more("\(role) delegates to others")
                 }
                 try files(of: role, before, metadata)
@@ -82,7 +84,8 @@ package struct ChangeSummary: Sendable {
         }
         guard let first = (0..<1).map({ bins.name(ofBin: $0) }).first else { return }
         keys(
-            of: "\(namespace)'s bins", before?.delegations?.verifier(for: first), after.delegations?.verifier(for: first))
+            of: "\(namespace)'s bins", before?.delegations?.verifier(for: first),
+            after.delegations?.verifier(for: first))
     }
 
     private mutating func files(of role: String, _ before: TargetsMetadata?, _ after: TargetsMetadata) throws {

@@ -24,7 +24,8 @@ package struct KeyChange: Sendable {
     package static let prefixCharacters = 8
 
     /// The keys and threshold after it. Throws `badRequest` where a key is not there, or too few are left.
-    func applied(to verifier: RoleVerifier, of role: String) throws(PublishError) -> (keys: [PublicKey], threshold: Int) {
+    func applied(to verifier: RoleVerifier, of role: String) throws(PublishError) -> (keys: [PublicKey], threshold: Int)
+    {
         var keys = replacesAll ? [:] : verifier.keys
         for prefix in removing {
             let found = verifier.keys.keys.filter { $0.hasPrefix(prefix.lowercased()) }

@@ -72,7 +72,8 @@ package struct TrustEditor: Sendable {
         return roles
     }
 
-    /// A namespace that was cut off, to be signed again by those who may sign it now. What stands is not verified: every
+    /// A namespace that was cut off, to be signed again by those who may sign it now. What stands is not verified:
+    /// every
     /// release in it counts as new.
     package func signingAgain(_ namespace: String) async throws -> ChangeDraft {
         var unverified = Set<String>()

@@ -22,8 +22,8 @@ import Trust
     private static func client(_ registry: RegistryFixture) async throws -> TUFClient {
         let http = registry.admin.api.http
         return try TUFClient(
-            trustedRoot: try await TrustAnchor.root(http: http, expecting: nil), fetcher: HTTPMetadataFetcher(http: http),
-            store: InMemoryMetadataStore())
+            trustedRoot: try await TrustAnchor.root(http: http, expecting: nil),
+            fetcher: HTTPMetadataFetcher(http: http), store: InMemoryMetadataStore())
     }
 
     private static func done(_ outcome: ChangeOutcome?) -> Bool { if case .done? = outcome { true } else { false } }

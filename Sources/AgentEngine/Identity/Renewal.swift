@@ -9,25 +9,32 @@ internal import Trust
 /// Renews the device's certificate while the agent runs.
 package struct Renewal: Service {
     private let store: IdentityStore
+    private let keys: DeviceKeys
     private let journal: JournalID
     private let peer: any RenewalPeer
     private let clock: Clock
     private let random: @Sendable () -> Double
     private let onRenewal: @Sendable (DeviceIdentity) async -> Void
     private let logger: Logger
+    /// Rung when the authorities may have changed.
+    private let wake: WakeSignal
 
     /// `onRenewal` is told of each new identity once it is on the disk: clients that hold the former one are made anew.
     package init(
-        store: IdentityStore, journal: JournalID, peer: (any RenewalPeer)? = nil, clock: @escaping Clock,
+        store: IdentityStore, keys: DeviceKeys? = nil, journal: JournalID, peer: (any RenewalPeer)? = nil,
+        clock: @escaping Clock,
         random: @escaping @Sendable () -> Double = { .random(in: 0...1) }, logger: Logger,
+        wake: WakeSignal = WakeSignal(),
         onRenewal: @escaping @Sendable (DeviceIdentity) async -> Void
     ) {
         self.store = store
+        self.keys = keys ?? DeviceKeys(store: store)
         self.journal = journal
         self.peer = peer ?? NetworkRenewalPeer(store: store)
         self.clock = clock
         self.random = random
         self.logger = logger
+        self.wake = wake
         self.onRenewal = onRenewal
     }
 
@@ -43,8 +50,8 @@ package struct Renewal: Service {
         var schedule = RenewalSchedule(place: random())
         while !Task.isCancelled {
             guard let identity = try store.load() else { throw AgentError.notEnrolled }
-            if let pause = schedule.pause(identity, now: clock()) {
-                try await Task.sleep(for: pause)
+            if !isOrphaned(identity), let pause = schedule.pause(identity, now: clock()) {
+                await wake.wait(for: pause)
                 continue
             }
             do {
@@ -67,20 +74,30 @@ package struct Renewal: Service {
         }
     }
 
-    /// Asks once, with a fresh key, and makes the answer the device's identity. The former certificate stays good, so a
+    /// Whether the owner no longer names the authority that signed this certificate: it is renewed at once, since the
+    /// registry may stop to take it.
+    private func isOrphaned(_ identity: DeviceIdentity) -> Bool {
+        do {
+            let authorities = identity.authorities.map { Array($0.utf8) }
+            return try !CertificateFacts.isIssued(Array(identity.certificate.utf8), byOneOf: authorities)
+        } catch {
+            return false
+        }
+    }
+
+    /// Asks once, with the next key, and makes the answer the device's identity. The former certificate stays good, so a
     /// crash at any place leaves an identity that can ask again.
     @discardableResult
     package func renew() async throws -> DeviceIdentity {
         guard var identity = try store.load() else { throw AgentError.notEnrolled }
-        let formerKey = try KeyPair(pem: try store.key(of: identity))
+        let formerKey = try keys.current(identity)
         let nonce = try await peer.nonce()
         guard let bytes = Hex.decode(nonce.nonce), (16...64).contains(bytes.count) else {
             throw AgentError(
                 .badAnswer, "The registry's nonce is not 16 to 64 bytes in hexadecimal.",
                 remedy: "Check the registry's version.", fault: .peer)
         }
-        let key = try KeyPair.generate(.ed25519)
-        let keyName = try store.keep(key: try key.pem())
+        let (keyName, key) = try keys.next()
         let request = RenewRequest(
             certificate: identity.certificate, nonce: nonce.nonce,
             signature: Hex.encode(try formerKey.sign(bytes)),

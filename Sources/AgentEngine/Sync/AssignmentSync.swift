@@ -69,12 +69,12 @@ package struct AssignmentSync: Service {
                 if Task.isCancelled { return }
                 let asked = (error as? ClientError)?.retryAfterSeconds.map { Duration.seconds($0) }
                 let summary = ErrorSummary(error)
-                let isNew = await noteRefusal(summary)
+                let isNewRefusal = await noteRefusal(summary)
                 // Whoever approves a device wants to see it come, so it does not ask ever more rarely.
                 if summary.code == RegistryRefusal.waiting { backoff.reset() }
                 let pause = backoff.next(random: .random(in: 0...1), asked: asked)
                 logger.log(
-                    level: backoff.failures == 1 && isNew ? .warning : .debug, "no assignment",
+                    level: isNewRefusal ?? (backoff.failures == 1) ? .warning : .debug, "no assignment",
                     metadata: ["code": "\(summary.code)", "error": "\(summary.message)", "again": "\(pause)"])
                 await lookElsewhere(error, failures: backoff.failures)
                 do { try await Task.sleep(for: pause) } catch { return }
@@ -82,14 +82,14 @@ package struct AssignmentSync: Service {
         }
     }
 
-    /// Keeps that the registry gives this device nothing; returns whether that is worth saying: for another reason than
-    /// before, or the call failed otherwise.
-    private func noteRefusal(_ error: ErrorSummary) async -> Bool {
-        guard RegistryRefusal.codes.contains(error.code) else { return true }
+    /// Keeps that the registry gives this device nothing; returns whether that is for another reason than before, nil
+    /// where the call failed otherwise.
+    private func noteRefusal(_ error: ErrorSummary) async -> Bool? {
+        guard RegistryRefusal.codes.contains(error.code) else { return nil }
         do {
             return try await RegistryRefusal.keep(error.message, in: store.journal)
         } catch {
-            return true
+            return nil
         }
     }
 

@@ -6,13 +6,15 @@ internal import TUF
 /// The way to the registry: one client with the device's certificate, made anew when certificate or authorities change.
 package actor RegistryLink {
     private let store: AgentStore
+    private let keys: DeviceKeys
     private let bandwidth: ByteCount?
     private var client: HTTPClient?
     private var isClosed = false
 
     /// `bandwidth` is bytes per second that one transfer may take; nil is unlimited.
-    package init(store: AgentStore, bandwidth: ByteCount? = nil) {
+    package init(store: AgentStore, keys: DeviceKeys? = nil, bandwidth: ByteCount? = nil) {
         self.store = store
+        self.keys = keys ?? DeviceKeys(store: store.identity)
         self.bandwidth = bandwidth
     }
 
@@ -21,16 +23,22 @@ package actor RegistryLink {
         if let client { return client }
         guard !isClosed else { throw CancellationError() }
         guard let identity = try store.identity.load() else { throw AgentError.notEnrolled }
-        let key = try store.identity.key(of: identity)
+        guard !identity.isAirGapped else {
+            throw ClientError(.cannotConnect, "The registry", "this device was enrolled without one")
+        }
         let made = try HTTPClient(
             origin: Origin(identity.registry),
             configuration: HTTPClientConfiguration(
                 authorityPEM: Array(identity.authorities.joined(separator: "\n").utf8),
-                identity: try ClientIdentity(certificatePEM: Array(identity.certificate.utf8), keyPEM: key),
+                identity: ClientIdentity(
+                    certificatePEM: Array(identity.certificate.utf8), key: try keys.current(identity)),
                 maxReceiveSpeed: bandwidth?.bytes, userAgent: "martlet-agent/\(MartletVersion.text)"))
         client = made
         return made
     }
+
+    /// Who this device is; nil before it was enrolled.
+    func identity() throws -> DeviceIdentity? { try store.identity.load() }
 
     /// Typed calls of the devices' API.
     package func device() throws -> DeviceClient { DeviceClient(http: try http()) }
@@ -56,13 +64,4 @@ extension AgentError {
     static let notEnrolled = AgentError(
         .notEnrolled, "This device has no identity yet.",
         remedy: "Run `martlet-agent enrol --join TOKEN` with a token of `martlet token join`.")
-}
-
-/// TUF metadata by whatever client the link has now.
-struct LinkMetadataFetcher: MetadataFetcher {
-    let link: RegistryLink
-
-    func fetch(_ path: String, limit: Int) async throws -> [UInt8]? {
-        try await HTTPMetadataFetcher(http: link.http()).fetch(path, limit: limit)
-    }
 }

@@ -98,7 +98,9 @@ struct ChangeCheck {
     private func checkPermission(_ roles: [String], _ former: DelegationTree, _ next: DelegationTree) throws {
         let concernsOwner = roles.contains { [TopLevelRole.root, .targets].map(\.rawValue).contains($0) }
         if concernsOwner {
-            guard caller.role == .admin, caller.reach.limits.isEmpty else { throw ServerError.forbidden("the role admin") }
+            guard caller.role == .admin, caller.reach.limits.isEmpty else {
+                throw ServerError.forbidden("the role admin")
+            }
         }
         for role in roles where TopLevelRole(rawValue: role) == nil {
             guard let namespace = next.namespace(of: role) else { throw Self.unknown(role) }
@@ -181,7 +183,8 @@ struct ChangeCheck {
             changed.namePrefix == bins.namePrefix
         else {
             throw ServerError.unprocessable(
-                "layoutChanged", "The hash bins of \(namespace) may not change: releases would vanish with the old ones.",
+                "layoutChanged",
+                "The hash bins of \(namespace) may not change: releases would vanish with the old ones.",
                 remedy: "Keep the bit length and the prefix.", field: role)
         }
     }

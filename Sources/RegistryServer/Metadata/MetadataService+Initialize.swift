@@ -17,7 +17,7 @@ extension MetadataService {
             guard try store.currentVersion(of: TopLevelRole.root.rawValue) == nil else {
                 throw ServerError.conflict(
                     "alreadyInitialized", "This registry has a root already.",
-                    remedy: "Change keys with `martlet trust rotate`; believe this root with `martlet trust pin DIGEST`.")
+                    remedy: "Change keys with `martlet trust rotate`; believe its root with `martlet trust pin`.")
             }
             let rootBytes = Array(request.root.utf8)
             let root = try MetadataRepository.acceptRoot(rootBytes, after: nil, now: now)

@@ -32,7 +32,8 @@ extension MetadataService {
     func propose(_ request: ProposalRequest, by caller: Caller) async throws -> ProposalAnswer {
         let core = core
         guard request.note.count <= ServerLimits.noteCharacters else {
-            throw ServerError.badRequest("A note has at most \(ServerLimits.noteCharacters) characters.", field: "/note")
+            throw ServerError.badRequest(
+                "A note has at most \(ServerLimits.noteCharacters) characters.", field: "/note")
         }
         let id = try OperatorService.newID("p")
         let proposal = try await core.database.write { sql -> Proposal in
@@ -52,7 +53,8 @@ extension MetadataService {
         return try await finish(proposal, by: caller)
     }
 
-    /// Adds the signatures of a copy, or replaces a copy that another change overtook; the last signature that is needed
+    /// Adds the signatures of a copy, or replaces a copy that another change overtook; the last signature that is
+    /// needed
     /// makes the change take effect.
     ///
     /// Throws 404 `unknownProposal`, 409 `proposalMoved` where the copy is of another state.

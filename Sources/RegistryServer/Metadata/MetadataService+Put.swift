@@ -20,7 +20,8 @@ extension MetadataService {
     }
 
     /// Accepts several roles at once, all of them or none: see `put` and `ChangeCheck`. `proposal` is done with it.
-    func apply(_ change: TrustChange, by caller: Caller, finishing proposal: String? = nil) async throws -> TrustReceipt {
+    func apply(_ change: TrustChange, by caller: Caller, finishing proposal: String? = nil) async throws -> TrustReceipt
+    {
         let core = core
         let plan = try await core.database.read { sql in
             try ChangeCheck(sql: sql, core: core, caller: caller, now: core.clock()).plan(change)

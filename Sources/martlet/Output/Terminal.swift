@@ -31,4 +31,10 @@ enum Terminal {
         }
         return Array(line.utf8)
     }
+
+    /// Asks a question whose answer is no unless it begins with y.
+    static func confirm(_ prompt: String) -> Bool {
+        StandardError.write(prompt)
+        return readLine()?.lowercased().hasPrefix("y") ?? false
+    }
 }

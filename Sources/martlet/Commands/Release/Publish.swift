@@ -40,6 +40,11 @@ struct Publish: AsyncParsableCommand {
     var evalRows: Int?
     @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
     @OptionGroup var attachments: AttachmentOptions
+    @Option(help: "How embeddings are made, where the file does not say.") var pooling: Pooling?
+    @Option(
+        help: "What a build needs: [FILE:]cpu=A,B, [FILE:]memory=2GiB, [FILE:]engine=0.7.0; without FILE all do.",
+        transform: VariantNeeds.init(parsing:))
+    var needs: [VariantNeeds] = []
     @OptionGroup var publisher: PublisherOptions
     @OptionGroup var options: GlobalOptions
 
@@ -66,6 +71,8 @@ struct Publish: AsyncParsableCommand {
         request.evaluation = eval
         if eval != nil { request.threshold = EvaluationThreshold(minAccuracy: minAccuracy, rows: evalRows) }
         request.probes = probe.map(Self.probe)
+        request.pooling = pooling
+        request.needs = needs
         request.attachments = try await attachments.read(publisher.keys)
         let context = try await publisher.context(session, namespace: path.repository.namespace)
         let journal = try UploadJournal(folder: ClientConfiguration.uploadFolder)

@@ -7,41 +7,63 @@ import Trust
 struct TrustDelegate: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delegate",
-        abstract: "Delegate a further namespace to a publisher's key of its own.",
+        abstract: "Delegate a further namespace to keys of its publishers.",
         discussion: """
+            Without --publisher a key is made for it in --keys. With several publishers --threshold says how many of \
+            them must sign each release; where fewer of them are here than that, the change waits for the others.
+
             Examples:
               martlet trust delegate factory --keys /media/usb/keys
-              martlet trust delegate factory --targets-key /media/usb/keys/targets.pem \\
-                --key 'pkcs11:token=factory;object=release'
+              martlet trust delegate ward --threshold 2 --publisher ann.pub --publisher bob.pub \\
+                --publisher carol.pub
+              martlet trust delegate factory --key /media/usb/keys/targets.pem \\
+                --publisher 'pkcs11:token=factory;object=release'
             """)
 
     @Argument(help: "The namespace.") var namespace: String
-    @Option(help: "The folder of the private keys, that of targets among them.", completion: .directory) var keys:
-        String?
-    @Option(help: "The owner's private key of targets, where it is not in --keys.", completion: .file())
-    var targetsKey: [KeyLocation] = []
-    @Option(help: "The publisher's private key, where none shall be made in --keys.", completion: .file())
-    var key: KeyLocation?
-    @OptionGroup var newKeys: NewKeyOptions
+    @Option(
+        help: "A key that may sign for it: its public half, or its private one, which signs then.", completion: .file())
+    var publisher: [KeyLocation] = []
+    @Option(help: "How many of them must sign.", transform: Count.positive) var threshold: Int = 1
+    @OptionGroup var change: ChangeOptions
     @OptionGroup var options: GlobalOptions
+
+    func validate() throws {
+        guard threshold <= max(publisher.count, 1) else {
+            throw ValidationError("--threshold \(threshold) needs as many --publisher options.")
+        }
+    }
 
     func run() async throws {
         _ = try NamespaceLayout(namespace)
         let session = try options.session()
-        let folder = OfflineKeys(folder: keys ?? ClientConfiguration.keyFolder)
-        var publisher = PublisherOptions()
-        publisher.keys = newKeys.existing
-        let owners = targetsKey.isEmpty ? [folder.location("targets")] : targetsKey
-        let context = try await publisher.context(session, keys: owners)
-        let location = key ?? folder.location(namespace)
-        let pair: KeyPair
-        if let key { pair = try newKeys.open(key) } else { pair = try newKeys.open(namespace, in: folder) }
-        try await NamespaceDelegation(context: context).run(NamespaceSigners(namespace: namespace, key: pair))
-        var stored = session.stored
-        stored.keys = (stored.keys ?? [:]).merging([namespace: location.text]) { $1 }
-        try stored.save(options.configurationPath)
-        try options.printer.say(["namespace": namespace, "key": location.text]) { _ in
-            "\(namespace)/* may now be published with \(location)."
+        let context = try await change.context(session)
+        var keys: [PublicKey] = []
+        var signers: [any Signer] = []
+        var location = publisher.first
+        if publisher.isEmpty {
+            let pair = try change.newKeys.open(namespace, in: change.folder)
+            keys = [pair.publicKey]
+            signers = [pair]
+            location = change.folder.location(namespace)
         }
+        for publisher in publisher {
+            if let pair = try PublicKeyFile.privateKey(publisher, change.newKeys.existing) {
+                signers.append(pair)
+                keys.append(pair.publicKey)
+            } else {
+                keys.append(try PublicKeyFile.read(publisher, change.newKeys.existing))
+            }
+        }
+        let draft = try await TrustEditor(context: context).delegating(namespace, to: keys, threshold: threshold)
+        if let location, !signers.isEmpty {
+            var stored = session.stored
+            stored.keys = (stored.keys ?? [:]).merging([namespace: location.text]) { $1 }
+            try stored.save(options.configurationPath)
+        }
+        guard let draft else {
+            return try ChangeAnswer(state: .done, progress: []).print(options)
+        }
+        try await change.finish(draft, context, session, options, also: signers)
     }
 }
