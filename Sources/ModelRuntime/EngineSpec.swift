@@ -54,7 +54,8 @@ package struct EngineSpec: Sendable, Hashable {
     package init(
         slot: SlotName, generation: Int, engine: String = "llama.cpp", modelPaths: [String],
         adapters: [EngineAdapter] = [], settings: SlotSettings = SlotSettings(),
-        loading: WeightLoading = WeightLoading(), chatTemplatePath: String? = nil, socketPath: String, logPath: String, alias: String? = nil
+        loading: WeightLoading = WeightLoading(), chatTemplatePath: String? = nil, socketPath: String, logPath: String,
+        alias: String? = nil
     ) {
         self.slot = slot
         self.generation = generation

@@ -10,6 +10,10 @@ package struct PublishRequest: Sendable {
     package var adapterOf: ReleasePath?
     /// The engine that all variants need.
     package var engine: EngineRequirement
+    /// What the builds need beyond what their files say.
+    package var needs: [VariantNeeds]
+    /// How embeddings are made, where the file does not say or says it wrong.
+    package var pooling: Pooling?
     /// A model card in Markdown.
     package var card: String?
     /// The licence's text.
@@ -27,14 +31,16 @@ package struct PublishRequest: Sendable {
 
     package init(
         release: ReleasePath, variants: [[String]], adapterOf: ReleasePath? = nil,
-        engine: EngineRequirement = EngineRequirement(name: "llama.cpp"), card: String? = nil, license: String? = nil,
-        chatTemplate: String? = nil, evaluation: String? = nil, threshold: EvaluationThreshold? = nil,
+        engine: EngineRequirement = EngineRequirement(name: "llama.cpp"), needs: [VariantNeeds] = [],
+        pooling: Pooling? = nil, card: String? = nil, license: String? = nil, chatTemplate: String? = nil, evaluation: String? = nil, threshold: EvaluationThreshold? = nil,
         probes: [Probe] = []
     ) {
         self.release = release
         self.variants = variants
         self.adapterOf = adapterOf
         self.engine = engine
+        self.needs = needs
+        self.pooling = pooling
         self.card = card
         self.license = license
         self.chatTemplate = chatTemplate

@@ -141,7 +141,9 @@ extension Publisher {
                 let weights = file.blobs.map {
                     WeightLayer(descriptor: $0.descriptor, role: .model, fileName: $0.name)
                 }
-                return VariantDraft(weights: weights, shape: file.shape)
+                return VariantDraft(
+                    weights: weights, shape: Self.pooled(file.shape, request),
+                    needs: Self.needs(of: file.blobs.first?.name, request))
             }
         }
         let layer = WeightLayer(descriptor: blob.descriptor, role: .adapter, fileName: blob.name)
@@ -153,7 +155,30 @@ extension Publisher {
                         + "\(base.binding.release.reference) is \(variant.shape.architecture).",
                     remedy: "Name the release of the model that the adapter was trained on.")
             }
-            return VariantDraft(weights: variant.weights + [layer], shape: variant.shape, adapterShape: adapter.shape)
+            return VariantDraft(
+                weights: variant.weights + [layer], shape: Self.pooled(variant.shape, request),
+                adapterShape: adapter.shape, needs: Self.needs(of: blob.name, request))
+        }
+    }
+
+    /// The shape with what the publisher says of embeddings.
+    private static func pooled(_ shape: ModelShape, _ request: PublishRequest) -> ModelShape {
+        var shape = shape
+        shape.pooling = request.pooling ?? shape.pooling
+        return shape
+    }
+
+    private static func needs(of file: String?, _ request: PublishRequest) -> VariantNeeds {
+        request.needs.filter { $0.file == nil || $0.file == file }.reduce(VariantNeeds()) { $0.and($1) }
+    }
+
+    /// A requirement of a file that is not published is a slip of the pen.
+    func checkNeeds(_ request: PublishRequest) throws(PublishError) {
+        let names = request.variants.compactMap { $0.first.map(LocalFile.name) }
+        for file in request.needs.compactMap(\.file) where !names.contains(file) {
+            throw PublishError(
+                .badRequest, "A requirement is for \(file), which is no build of this release.",
+                remedy: "Name one of \(names.joined(separator: ", ")).")
         }
     }
 }

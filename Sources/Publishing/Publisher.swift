@@ -23,6 +23,7 @@ package struct Publisher: Sendable {
     package func publish(
         _ request: PublishRequest, progress: @escaping @Sendable (PublishProgress) -> Void = { _ in }
     ) async throws -> PublishResult {
+        try checkNeeds(request)
         let side = try await sideFiles(request)
         let files = try await readWeights(request, progress)
         try await context.refresh()

@@ -40,6 +40,8 @@ struct VariantDraft: Sendable {
     var shape: ModelShape
     /// The adapter, where there is one.
     var adapterShape: ModelShape?
+    /// What it needs beyond what its files say.
+    var needs = VariantNeeds()
 }
 
 /// A release as bytes: pure, the same files give the same digests on every machine.
@@ -98,9 +100,11 @@ struct ReleaseDraft: Sendable {
             adapterShape: draft.adapterShape
         ).encoded()
         let size = draft.weights.reduce(ByteCount.zero) { $0 + $1.descriptor.size }
+        let least = [engine.minVersion, draft.needs.engineVersion].compactMap(\.self).max()
         let entry = VariantEntry(
             descriptor: Descriptor(mediaType: MediaType.manifest, of: manifest), quantization: draft.shape.quantization,
-            fileSize: size, minMemory: minMemory(draft), engine: engine, shape: draft.shape,
+            fileSize: size, minMemory: max(minMemory(draft), draft.needs.memory), cpuFeatures: draft.needs.cpuFeatures,
+            engine: EngineRequirement(name: engine.name, minVersion: least), shape: draft.shape,
             adapterShape: draft.adapterShape)
         return Variant(config: configBlob, manifest: manifest, entry: entry)
     }

@@ -208,7 +208,8 @@ struct InstallerTests {
         let device = try await DeviceFixture()
         let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
         let bare = DeviceHardware(
-            probe: device.hardware.probe, facts: device.hardware.facts, profile: device.hardware.profile, engines: { _ in [:] })
+            probe: device.hardware.probe, facts: device.hardware.facts, profile: device.hardware.profile,
+            engines: { _ in [:] })
         let found = await failure {
             _ = try await device.installer(hardware: bare).plan(
                 device.target(release), record: SlotRecord(slot: device.slot))

@@ -30,6 +30,7 @@ struct RolloutArguments: ParsableArguments {
     @Option(help: "Tokens of context for each request.", transform: Count.positive) var contextTokens: Int?
     @Option(help: "Requests served at once.", transform: Count.positive) var parallel: Int?
     @Option(help: "Threads of the engine.", transform: Count.positive) var threads: Int?
+    @Option(help: "How embeddings are made; without it as the release says.") var pooling: Pooling?
 
     func validate() throws {
         guard (fleet == nil) != (selector == nil) else {
@@ -43,7 +44,8 @@ struct RolloutArguments: ParsableArguments {
         for release in releases { paths.append(try await session.resolve(release)) }
         return RolloutRequest(
             fleet: fleet, selector: selector, slot: slot, releases: paths,
-            settings: SlotSettings(contextTokens: contextTokens, parallelRequests: parallel, threads: threads),
+            settings: SlotSettings(
+                contextTokens: contextTokens, parallelRequests: parallel, threads: threads, pooling: pooling),
             policy: RolloutPolicy(
                 waves: wave, soakSeconds: Int(soak.seconds), maxFailures: maxFailures, maxInFlight: maxInFlight,
                 deviceDeadlineSeconds: deadline.map { Int($0.seconds) }, onFailure: onFailure))
