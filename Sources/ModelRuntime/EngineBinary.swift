@@ -20,8 +20,8 @@ package struct EngineBinary: Sendable, Hashable {
         self.flags = flags
     }
 
-    /// Asks the program for its version and its flags. Throws `engineMissing` where there is no such file and `engineNotStarted`
-    /// where it does not run.
+    /// Asks the program for its version and its flags. Throws `engineMissing` where there is no such file and
+    /// `engineNotStarted` where it does not run.
     package static func probe(name: String = "llama.cpp", path: String) async throws(RuntimeError) -> EngineBinary {
         guard access(path, X_OK) == 0 else { throw .engineMissing(path, engine: name) }
         guard let thread = ProcessThread.shared else { throw noThread }
