@@ -43,4 +43,6 @@ enum AgentLimits {
     static let statusHistory = 20
     /// Model signatures of one variant that are looked at: a registry could list them without end.
     static let modelSignatures = 16
+    /// Model signatures of one bundle that are remembered: some thousands.
+    static let bundledSignatureBytes = 4 * 1024 * 1024
 }

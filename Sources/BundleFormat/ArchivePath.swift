@@ -17,6 +17,8 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
     case target(String)
     /// `assignments/DEVICE.json`: a signed assignment for an offline device.
     case assignment(DeviceID)
+    /// `signatures/HEX/NUMBER.json`: a model signature of the variant whose manifest has that SHA-256.
+    case signature(Digest, Int)
 
     /// The content of `oci-layout`.
     package static let layoutBytes = Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8)
@@ -42,6 +44,12 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
                 return nil
             }
             self = .assignment(device)
+        case ("signatures", 3):
+            guard let digest = try? Digest("sha256:" + parts[1]), parts[2].hasSuffix(".json"),
+                let number = Int(parts[2].dropLast(5)), (0..<BundleLimits.signaturesPerVariant).contains(number),
+                parts[2] == "\(number).json"
+            else { return nil }
+            self = .signature(digest, number)
         default: return nil
         }
     }
@@ -54,6 +62,7 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
         case .metadata(let file): "tuf/\(file)"
         case .target(let file): "tuf/targets/martlet/\(file)"
         case .assignment(let device): "assignments/\(device).json"
+        case .signature(let digest, let number): "signatures/\(digest.hex)/\(number).json"
         }
     }
 
@@ -66,12 +75,14 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
         case .metadata: Int64(Limits.tufMetadataBytes)
         case .target: Int64(Limits.apiBodyBytes)
         case .assignment: Int64(Limits.assignmentBytes)
+        case .signature: Int64(BundleLimits.documentBytes)
         }
     }
 
     /// Folders that tools write as entries of their own; they are passed over.
     static let folders: Set<String> = [
         "blobs", "blobs/sha256", "blobs/sha512", "tuf", "tuf/targets", "tuf/targets/martlet", "assignments",
+        "signatures",
     ]
 
     /// A percent-encoded file name: RFC 3986's unreserved characters and `%`.

@@ -23,6 +23,8 @@ package struct BundleFront: Sendable {
     package var targets: [String: [UInt8]] = [:]
     /// Signed assignments by device.
     package var assignments: [DeviceID: [UInt8]] = [:]
+    /// Model signatures by the digest of the variant's manifest, see `docs/formats/release.md`.
+    package var signatures: [Digest: [[UInt8]]] = [:]
     /// Indexes and manifests by digest, each as long as promised and what its digest names.
     package var manifests: [Digest: [UInt8]] = [:]
     /// Every blob that the manifests promise, with its length; all of them follow.
@@ -90,6 +92,8 @@ extension AnnotationKey {
 extension BundleLimits {
     /// Releases in one bundle: a site gets its models, not a registry's history.
     package static let releasesPerBundle = 256
+    /// Model signatures of one variant.
+    package static let signaturesPerVariant = 16
     /// Bytes of everything before the blobs, which is held in memory: metadata, assignments of a fleet, manifests.
     package static let frontBytes: Int64 = 64 * 1024 * 1024
     /// Bytes of a bundle when unpacked: a bound on decompression bombs before manifests promise lengths.

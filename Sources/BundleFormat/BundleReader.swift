@@ -110,6 +110,7 @@ private struct FrontBuilder {
         case .metadata(let file): front.metadata[file] = bytes
         case .target(let file): front.targets[file] = bytes
         case .assignment(let device): front.assignments[device] = bytes
+        case .signature(let variant, _): front.signatures[variant, default: []].append(bytes)
         case .blob(let digest): try takeManifest(digest, bytes)
         }
     }

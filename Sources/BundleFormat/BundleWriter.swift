@@ -33,6 +33,11 @@ package final class BundleWriter: Sendable {
         for (device, bytes) in front.assignments.sorted(by: { $0.key < $1.key }) {
             try archive.add(.assignment(device), bytes)
         }
+        for (variant, signatures) in front.signatures.sorted(by: { $0.key.text < $1.key.text }) {
+            for (number, bytes) in signatures.prefix(BundleLimits.signaturesPerVariant).enumerated() {
+                try archive.add(.signature(variant, number), bytes)
+            }
+        }
         // A reader learns from an index which manifests follow, and from a manifest which blobs.
         let indexes = Set(front.releases.map(\.index.digest))
         let manifests = front.manifests.sorted { $0.key.text < $1.key.text }

@@ -143,19 +143,11 @@ package struct AttachmentUpload: Sendable {
     private func known(
         _ key: ModelSignatureKey, _ files: [ModelFile], _ subject: Digest, _ repository: RepositoryName
     ) async throws -> Attached? {
-        let type = ModelSignature.mediaType
-        let listed = try ImageIndex(
-            parsing: await context.oci.referrers(of: subject, type: type, in: repository))
-        for entry in listed.manifests.suffix(PublishLimits.knownSignatures) where entry.artifactType == type {
-            let manifest = try await context.oci.manifest(entry.digest, in: repository)
-            guard let layer = try? Referrer(parsing: manifest, type: type, about: subject).document,
-                layer.size.bytes <= TrustLimits.modelSignatureBytes
+        for entry in try await context.oci.signatureEntries(of: subject, in: repository) {
+            guard let bytes = try await context.oci.modelSignature(entry.digest, about: subject, in: repository),
+                Self.holds(bytes, key, files)
             else { continue }
-            let bytes = try await context.oci.document(
-                layer.digest, size: layer.size, limit: TrustLimits.modelSignatureBytes, from: repository)
-            if Self.holds(bytes, key, files) {
-                return Attached(type: type, subject: subject, digest: entry.digest, isNew: false)
-            }
+            return Attached(type: ModelSignature.mediaType, subject: subject, digest: entry.digest, isNew: false)
         }
         return nil
     }
@@ -203,5 +195,36 @@ extension Publisher {
         let documents = ReleaseDocuments(
             release: request.release, index: draft.index, manifests: draft.variants.map(\.manifest), card: card)
         _ = try await AttachmentUpload(context: context).attach(request.attachments, to: documents)
+    }
+}
+
+extension OCIClient {
+    /// The bundles of model signatures that a registry keeps beside a variant, unverified, the newest last.
+    func modelSignatures(of subject: Digest, in repository: RepositoryName) async throws -> [[UInt8]] {
+        var bundles: [[UInt8]] = []
+        for entry in try await signatureEntries(of: subject, in: repository) {
+            if let bytes = try await modelSignature(entry.digest, about: subject, in: repository) {
+                bundles.append(bytes)
+            }
+        }
+        return bundles
+    }
+
+    fileprivate func signatureEntries(of subject: Digest, in repository: RepositoryName) async throws -> [Descriptor] {
+        let type = ModelSignature.mediaType
+        let listed = try ImageIndex(parsing: await referrers(of: subject, type: type, in: repository))
+        return listed.manifests.filter { $0.artifactType == type }.suffix(PublishLimits.knownSignatures)
+    }
+
+    /// The bundle that a referrer holds; nil where it is not what a referrer must be.
+    fileprivate func modelSignature(
+        _ digest: Digest, about subject: Digest, in repository: RepositoryName
+    ) async throws -> [UInt8]? {
+        let manifest = try await self.manifest(digest, in: repository)
+        guard let layer = try? Referrer(parsing: manifest, type: ModelSignature.mediaType, about: subject).document,
+            layer.size.bytes <= TrustLimits.modelSignatureBytes
+        else { return nil }
+        return try await document(
+            layer.digest, size: layer.size, limit: TrustLimits.modelSignatureBytes, from: repository)
     }
 }

@@ -63,7 +63,7 @@ package struct TrustError: MartletError, Equatable {
         case .unsupportedKey: "Use an Ed25519 or ECDSA P-256 key."
         case .badHost: "Use a DNS name or an IP address without port."
         case .badRequest: "Make the request anew with the device's own key."
-        case .badModelSignature: "Sign the files as they are published, with `martlet attach` or the tool model-signing."
+        case .badModelSignature: "Sign the files as they are published: `martlet attach`, or the tool model-signing."
         default: ""
         }
     }

@@ -40,10 +40,43 @@ extension ReleaseInstaller {
             }
             ballot.take(known, digest)
         }
+        // Those of other releases are no finding against this one.
+        ballot.forgetRefusals()
+        for known in try await bundled(variant.entry.descriptor.digest) where !ballot.isDecided {
+            let digest = Digest.of(known)
+            ballot.take(known, digest)
+            if ballot.used.contains(digest) { try await store.blobs.put(known, as: digest) }
+        }
         if !ballot.isDecided { try await ask(for: variant, &ballot) }
         guard ballot.isDecided else { throw ballot.failure(variant.path) }
         return ballot.used
     }
+
+    /// Remembers the signatures of a bundle, in place of an earlier one's: the plan that needs them may be made after
+    /// the bundle is closed. Nothing where the owner demands none.
+    func keepSignatures(of front: BundleFront) async throws {
+        guard !policy.modelSignatures.isEmpty else { return }
+        var left = AgentLimits.bundledSignatureBytes
+        var members: [String: JSONValue] = [:]
+        for (variant, signatures) in front.signatures.sorted(by: { $0.key < $1.key }) {
+            var documents: [JSONValue] = []
+            for bytes in signatures where bytes.count <= left {
+                // What is no JSON is no signature either.
+                guard let document = try? JSONValue(parsing: bytes) else { continue }
+                documents.append(document)
+                left -= bytes.count
+            }
+            members[variant.hex] = .array(documents)
+        }
+        try await store.journal.setFact(Self.bundledFact, try JSONText.encode(JSONValue.object(members)))
+    }
+
+    private func bundled(_ variant: Digest) async throws -> [[UInt8]] {
+        guard let fact = try await store.journal.fact(Self.bundledFact) else { return [] }
+        return try (JSONValue(parsing: fact)[variant.hex]?.array ?? []).map { try JSONText.encode($0) }
+    }
+
+    private static let bundledFact = "bundledSignatures"
 
     private static func kept(_ record: SlotRecord) -> [Digest] {
         let generations = [record.candidate, record.current, record.previous].compactMap(\.self)
@@ -129,6 +162,8 @@ struct SignatureBallot {
         if unmet.count < before { used.append(digest) }
         if let reason { refusals.append(reason) }
     }
+
+    mutating func forgetRefusals() { refusals = [] }
 
     /// Why the release is refused: what is demanded, and what was found instead.
     func failure(_ path: ReleasePath) -> SlotFailure {

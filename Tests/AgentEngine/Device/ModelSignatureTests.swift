@@ -72,6 +72,11 @@ struct ModelSignatureTests {
         var slot = SlotRecord(slot: device.slot)
         slot.previous = record
         #expect(try await plan(device, release, slot).isInstalled)
+        // It says nothing about another release.
+        device.registry.isAway = false
+        let next = try device.registry.publish(TestRelease("clinic/triage/2.0.0", model: "tiny/tiny-v2.Q8_0.gguf"))
+        let found = await failure { _ = try await plan(device, next, slot) }
+        #expect(found?.code == "modelSignatureMissing")
         await device.close()
     }
 
