@@ -3,8 +3,8 @@ package import MartletTypes
 /// How much memory an engine will take for a model, part by part.
 ///
 /// For llama.cpp's server with a 16-bit cache and its default batch of 512 tokens, or the load's. The formulas follow
-/// what the server allocates; the constants were measured with version 0.7.0 (tests hold the measurements, within 15 %).
-/// Models with windowed attention or recurrent layers take less than this; it errs on the safe side.
+/// what the server allocates; the constants were measured with version 0.7.0 (tests hold it within 15 %). Models
+/// with windowed attention or recurrent layers take less; it errs on the safe side.
 package struct MemoryEstimate: Sendable, Hashable, Codable {
     /// The weights, mapped or read.
     package var weights: ByteCount
