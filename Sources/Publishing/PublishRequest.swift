@@ -32,7 +32,8 @@ package struct PublishRequest: Sendable {
     package init(
         release: ReleasePath, variants: [[String]], adapterOf: ReleasePath? = nil,
         engine: EngineRequirement = EngineRequirement(name: "llama.cpp"), needs: [VariantNeeds] = [],
-        pooling: Pooling? = nil, card: String? = nil, license: String? = nil, chatTemplate: String? = nil, evaluation: String? = nil, threshold: EvaluationThreshold? = nil,
+        pooling: Pooling? = nil, card: String? = nil, license: String? = nil, chatTemplate: String? = nil,
+        evaluation: String? = nil, threshold: EvaluationThreshold? = nil,
         probes: [Probe] = []
     ) {
         self.release = release
