@@ -82,6 +82,10 @@ package struct AuditVerifier: Sendable {
                 .reordered, row: checkpoint.size + 1, "the checkpoint counts only \(checkpoint.size) rows.")
         }
         guard frontier.root == checkpoint.root else {
+            if seen?.size == checkpoint.size {
+                throw AuditFinding(
+                    .notInTree, row: nil, "its rows are those that were seen here before, but its tree was changed.")
+            }
             throw AuditFinding(
                 .notInTree, row: min((seen?.size ?? 0) + 1, checkpoint.size),
                 "or a later one: the rows together do not have the root that the registry signed.")

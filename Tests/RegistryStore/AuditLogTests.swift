@@ -93,9 +93,9 @@ struct AuditLogTests {
             ("UPDATE audit SET hash = '\(String(repeating: "0", count: 64))' WHERE number = 1", 1, .edited),
             ("DELETE FROM audit WHERE number = 3", 3, .deleted), ("DELETE FROM audit WHERE number = 1", 1, .deleted),
             ("DELETE FROM audit WHERE number = 5", 5, .truncated), (swapped, 2, .edited), (inserted, 4, .edited),
-            ("UPDATE audit_nodes SET hash = '\(String(repeating: "0", count: 64))' WHERE level = 2", 5, .notInTree),
-        ])
-    func tampered(_ script: String, _ row: Int64, _ damage: AuditFinding.Damage) async throws {
+            ("UPDATE audit_nodes SET hash = '\(String(repeating: "0", count: 64))' WHERE level = 2", nil, .notInTree),
+        ] as [(String, Int64?, AuditFinding.Damage)])
+    func tampered(_ script: String, _ row: Int64?, _ damage: AuditFinding.Damage) async throws {
         let fixture = try await filled(5)
         let (seen, leaves) = try await fixture.database.read {
             (try AuditLog($0).checkpoint(now: fixture.now), try AuditLog($0).leaves())
