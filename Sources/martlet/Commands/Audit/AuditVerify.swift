@@ -9,9 +9,9 @@ struct AuditVerify: AsyncParsableCommand {
         abstract: "Check the audit log: each row, the signed root over all, and what this client saw before.",
         discussion: """
             Fetches every row, hashes it again, and compares with the checkpoint that the registry signed and with \
-            the one that this client verified last, which it remembers. With --quick only the registry's proof that the \
-            log continues that one is checked, in a few hundred bytes. With --file an export is checked without the \
-            registry.
+            the one that this client verified last, which it remembers. With --quick only the registry's proof that \
+            the log continues that one is checked, in a few hundred bytes. With --file an export is checked without \
+            the registry.
 
             Ends with code 76 and the first row that is wrong.
 
