@@ -73,8 +73,7 @@ package struct TrustEditor: Sendable {
     }
 
     /// A namespace that was cut off, to be signed again by those who may sign it now. What stands is not verified:
-    /// every
-    /// release in it counts as new.
+    /// every release in it counts as new.
     package func signingAgain(_ namespace: String) async throws -> ChangeDraft {
         var unverified = Set<String>()
         let tree = try await context.standing([namespace], unverified: &unverified)

@@ -147,10 +147,10 @@ struct ChangeAnswer: Encodable {
                     Others run `martlet trust sign \(answer.proposal ?? "")`.
                     """
             case .written:
-                let missing = answer.missing
+                let (missing, file) = (answer.missing, answer.file ?? "")
                 return missing.isEmpty
-                    ? "Written to \(answer.file ?? ""), signed by enough. Run `martlet trust submit \(answer.file ?? "")`."
-                    : "Written to \(answer.file ?? ""). Missing: \(missing). Others run `martlet trust sign FILE`."
+                    ? "Written to \(file), signed by enough. Run `martlet trust submit \(file)`."
+                    : "Written to \(file). Missing: \(missing). Others run `martlet trust sign FILE`."
             }
         }
     }

@@ -5,6 +5,8 @@ import TestSupport
 import Testing
 
 /// Two devices for the tests of rotation: `ward-1` runs all the time, `ward-2` is switched off and comes back.
+///
+/// `@unchecked Sendable`: `devices` is touched behind the lock only.
 final class RotationFleet: @unchecked Sendable {
     /// What a device keeps of whom it believes.
     struct Identity: Decodable, Sendable {

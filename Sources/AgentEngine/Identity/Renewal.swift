@@ -85,8 +85,8 @@ package struct Renewal: Service {
         }
     }
 
-    /// Asks once, with the next key, and makes the answer the device's identity. The former certificate stays good, so a
-    /// crash at any place leaves an identity that can ask again.
+    /// Asks once, with the next key, and makes the answer the device's identity. The former certificate stays good, so
+    /// a crash at any place leaves an identity that can ask again.
     @discardableResult
     package func renew() async throws -> DeviceIdentity {
         guard var identity = try store.load() else { throw AgentError.notEnrolled }

@@ -93,8 +93,8 @@ struct Publish: AsyncParsableCommand {
             let variants = result.variants.map { "\($0.quantization) \($0.size)" }.joined(separator: ", ")
             if result.outcome == .pending {
                 return """
-                    Uploaded and signed, \(result.signatures ?? 0) of \(result.signaturesNeeded ?? 0) signatures: waiting \
-                    as \(result.proposal ?? "") (index \(result.indexDigest)).
+                    Uploaded and signed, \(result.signatures ?? 0) of \(result.signaturesNeeded ?? 0) signatures: \
+                    waiting as \(result.proposal ?? "") (index \(result.indexDigest)).
                     Another publisher runs `martlet sign \(result.release.reference)`.
                     """
             }
