@@ -22,7 +22,8 @@ struct Martlet: AsyncParsableCommand {
             """,
         version: MartletVersion.text,
         subcommands: [
-            Login.self, Status.self, TrustCommand.self, Publish.self, Sign.self, Attach.self, Releases.self, AliasCommand.self, Yank.self,
+            Login.self, Status.self, TrustCommand.self, Publish.self, Sign.self, Attach.self, Releases.self,
+            AliasCommand.self, Yank.self,
             Floor.self,
             Export.self, Import.self,
             Devices.self, Fleets.self, RolloutCommand.self, Rollback.self, TelemetryCommand.self, Audit.self,
