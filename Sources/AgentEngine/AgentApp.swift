@@ -57,7 +57,8 @@ package struct AgentApp: Sendable {
             niceness: configuration.engine.niceness)
         await launcher.sweep()
 
-        let link = RegistryLink(store: store, bandwidth: configuration.bandwidth)
+        let keys = DeviceKeys(store: store.identity, settings: configuration.deviceKey, environment: environment)
+        let link = RegistryLink(store: store, keys: keys, bandwidth: configuration.bandwidth)
         let trust = try TrustKeeper(store: store, link: link, clock: clock)
         let installer = ReleaseInstaller(
             store: store, link: link, trust: trust, clock: clock, policy: configuration.policy, hardware: hardware)
@@ -86,7 +87,7 @@ package struct AgentApp: Sendable {
                 store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
                 changed: changed, refreshed: { heavyWork.ring() }),
             Renewal(
-                store: store.identity, journal: store.journal.identity, clock: { clock.now }, logger: logger
+                store: store.identity, keys: keys, journal: store.journal.identity, clock: { clock.now }, logger: logger
             ) { _ in
                 await link.renew()
                 heavyWork.ring()

@@ -49,7 +49,7 @@ struct Enrol: AsyncParsableCommand {
         let options = AgentOptions(flags: flags, environment: Environment.variables)
         let order = EnrolmentOrder(
             join: join, joinFile: joinFile, name: name, labels: labels, data: place.path(options),
-            config: options[.config]?.value, force: force)
+            config: options[.config]?.value, force: force, environment: Environment.variables)
         try await ExitStatus.reporting {
             let outcome = try await order.carryOut()
             StandardStream.output.write(
