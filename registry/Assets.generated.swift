@@ -620,6 +620,42 @@ paths:
           description: The keys
           content: { application/json: { schema: { $ref: "#/components/schemas/OnlineKeys" } } }
         default: { $ref: "#/components/responses/Problem" }
+  /api/v1/offline:
+    post:
+      operationId: signOffline
+      tags: [trust]
+      summary: Sign assignments, snapshot and timestamp for devices without a network
+      description: |
+        What `martlet export --valid` puts into a bundle. Versions of their own: devices with a network never see this
+        snapshot and timestamp. 422 `validityOutOfBounds` outside an hour to 90 days, `nothingAssigned` for a device
+        that no rollout has reached, `tooManyDevices` above 1000. Audited as `offline.sign`.
+      x-martlet-role: operator
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/OfflineRequest" } } }
+      responses:
+        "200":
+          description: The signed documents
+          content: { application/json: { schema: { $ref: "#/components/schemas/OfflineSignatures" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/tuf/import:
+    post:
+      operationId: importMetadata
+      tags: [trust]
+      summary: Take over what owner and publishers signed for another registry of theirs
+      description: |
+        What `martlet import` sends after it pushed the content. Verified from the root down; roles that are newer here
+        stay, releases whose content is not here are not published. The same again changes nothing. 409 `otherRoot`
+        where this registry has another first root.
+      x-martlet-role: admin
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/MetadataImport" } } }
+      responses:
+        "200":
+          description: What changed
+          content: { application/json: { schema: { $ref: "#/components/schemas/MetadataImportReceipt" } } }
+        default: { $ref: "#/components/responses/Problem" }
   /api/v1/trust/changes:
     post:
       operationId: changeTrust
@@ -1525,6 +1561,42 @@ components:
         targets: { type: string }
         delegated: { type: object, additionalProperties: { type: string } }
         trustDocument: { type: string }
+    OfflineRequest:
+      type: object
+      required: [devices, validSeconds]
+      properties:
+        devices: { type: array, items: { type: string }, description: Devices whose assignments are wanted }
+        fleet: { type: string, description: A fleet, all of whose devices are meant too }
+        validSeconds: { type: integer, minimum: 3600, maximum: 7776000 }
+    OfflineSignatures:
+      type: object
+      required: [snapshot, snapshotVersion, timestamp, expires, assignments]
+      properties:
+        snapshot: { type: string, description: "The signed snapshot, byte for byte as text" }
+        snapshotVersion: { type: integer }
+        timestamp: { type: string, description: "The signed timestamp, byte for byte as text" }
+        expires: { $ref: "#/components/schemas/Time" }
+        assignments:
+          description: Signed assignments, byte for byte as text, by device.
+          type: object
+          additionalProperties: { type: string }
+    MetadataImport:
+      type: object
+      required: [roots, roles, trustDocument]
+      properties:
+        roots: { type: array, items: { type: string }, description: Every version of the root from the first on }
+        roles:
+          description: "`targets`, and the roles and bins of namespaces, byte for byte as text."
+          type: object
+          additionalProperties: { type: string }
+        trustDocument: { type: string, description: The bytes of `martlet/trust.json` }
+    MetadataImportReceipt:
+      type: object
+      required: [roles, published, withdrawn]
+      properties:
+        roles: { type: array, items: { type: string }, description: Roles whose version rose }
+        published: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        withdrawn: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
     TrustChange:
       type: object
       required: [roles]

@@ -9,8 +9,8 @@ struct TokenStoreTests {
     func tokens() async throws {
         let fixture = try await StoreFixture()
         let token = TokenRow(
-            id: "t1", name: "ann", role: "publisher", namespaces: ["clinic"], fleets: [try FleetName("wards")], created: fixture.now,
-            expires: fixture.now + .seconds(60))
+            id: "t1", name: "ann", role: "publisher", namespaces: ["clinic"], fleets: [try FleetName("wards")],
+            created: fixture.now, expires: fixture.now + .seconds(60))
         let secret = "martlet-secret-4711"
         #expect(try await fixture.database.read { try TokenStore($0).count() } == 0)
         try await fixture.database.write { try TokenStore($0).create(token, secret: secret) }

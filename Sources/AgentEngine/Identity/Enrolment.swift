@@ -115,8 +115,9 @@ package struct Enrolment: Sendable {
     }
 
     static func alreadyEnrolled(_ identity: DeviceIdentity, _ root: String) -> AgentError {
-        AgentError(
-            .alreadyEnrolled, "\(root) is the device \(identity.device) of \(identity.isAirGapped ? "no registry" : identity.registry) already.",
+        let registry = identity.isAirGapped ? "no registry" : identity.registry
+        return AgentError(
+            .alreadyEnrolled, "\(root) is the device \(identity.device) of \(registry) already.",
             remedy: "Run the agent, or give --force to replace this identity.")
     }
 }

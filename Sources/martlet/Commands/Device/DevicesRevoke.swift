@@ -6,8 +6,8 @@ struct DevicesRevoke: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "revoke", abstract: "Refuse a device's certificates at once; its history stays.",
         discussion: """
-            Its connections are cut. It goes on serving what it has, as no registry can reach it any more. A box that takes its \
-            place needs `martlet devices replace`.
+            Its connections are cut. It goes on serving what it has, as no registry can reach it any more. A box that \
+            takes its place needs `martlet devices replace`.
 
             Example: martlet devices revoke pi-1 --reason "stolen on 3 May"
             """)
