@@ -17,8 +17,8 @@ package struct FloorStore {
             reason: try row.optionalText("floor_reason") ?? "")
     }
 
-    /// Sets the floor of a repository. Throws `notFound` where nothing was ever published in it, `versionConflict` where
-    /// its number is not above the known one's.
+    /// Sets the floor of a repository. Throws `notFound` where nothing was ever published in it, `versionConflict`
+    /// where its number is not above the known one's.
     package func set(_ floor: ReleaseFloor, of repository: RepositoryName) throws {
         if let known = try self.floor(of: repository), floor.number <= known.number {
             throw StoreError(

@@ -188,8 +188,10 @@ package struct ReleaseStore {
     /// The releases that devices say they run.
     func currentPaths() throws -> [ReleasePath] {
         try sql.query(
-            "SELECT DISTINCT repository, version FROM slot_releases WHERE phase = 'current' ORDER BY repository, version",
-            []
+            """
+            SELECT DISTINCT repository, version FROM slot_releases WHERE phase = 'current'
+            ORDER BY repository, version
+            """, []
         ).map { ReleasePath(repository: try $0.name("repository"), version: try $0.name("version")) }
     }
 
