@@ -65,6 +65,7 @@ package struct AgentApp: Sendable {
         let reports = ReportSender(journal: store.journal, peer: link, logger: logger)
         let inventoryWake = WakeSignal()
         let heavyWork = WakeSignal()
+        let renewalWake = WakeSignal()
         let changed: @Sendable () -> Void = {
             reports.wake.ring()
             inventoryWake.ring()
@@ -78,16 +79,22 @@ package struct AgentApp: Sendable {
         let status = StatusSource(
             store: store, profile: hardware.profile.id, clock: clock,
             gateway: { address(try await gateway.boundPort) }, snapshots: { await agent.snapshots() })
-        // Ended in reverse order: first what speaks to the registry, then the gateway with its open answers, then the
-        // engines.
-        let services: [any Service] = [
-            agent,
-            GatewayService(gateway: gateway) { port in try announce(port, store) },
-            AssignmentSync(
-                store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
-                changed: changed, refreshed: { heavyWork.ring() }),
+        let sync = AssignmentSync(
+            store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
+            changed: changed,
+            refreshed: {
+                heavyWork.ring()
+                renewalWake.ring()
+            })
+        let intake = BundleIntake(
+            store: store, trust: trust, sync: sync, agent: agent, installer: installer, clock: clock,
+            policy: configuration.policy, logger: logger)
+        let uplink: [any Service] = [
+            sync,
             Renewal(
-                store: store.identity, keys: keys, journal: store.journal.identity, clock: { clock.now }, logger: logger
+                store: store.identity, keys: keys, journal: store.journal.identity, clock: { clock.now },
+                logger: logger,
+                wake: renewalWake
             ) { _ in
                 await link.renew()
                 heavyWork.ring()
@@ -95,10 +102,17 @@ package struct AgentApp: Sendable {
             reports,
             InventorySender(peer: link, wake: inventoryWake, logger: logger) { try await inventory.inventory() },
             telemetry(identity, gateway, hardware, store, link, clock),
-            Footprint(work: heavyWork),
-            BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
-            ControlSocket(folder: store.layout.run, logger: logger) { try await status.status() },
         ]
+        // Ended in reverse order: first what speaks to the registry, then the gateway with its open answers, then the
+        // engines.
+        let services: [any Service] =
+            [agent, GatewayService(gateway: gateway) { port in try announce(port, store) }]
+            + (identity.isAirGapped ? [] : uplink)
+            + [
+                Footprint(work: heavyWork),
+                BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
+                ControlSocket(folder: store.layout.run, logger: logger, intake: intake) { try await status.status() },
+            ]
         // At debug it would print every service with all that it holds.
         var groupLogger = logger
         groupLogger.logLevel = max(logger.logLevel, .notice)

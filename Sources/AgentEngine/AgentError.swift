@@ -20,6 +20,14 @@ package struct AgentError: MartletError, Equatable {
         case untrusted
         /// No agent listens in that data folder.
         case notRunning
+        /// A bundle is not what its signatures say, or not one that this device can use.
+        case bundleRefused
+        /// A bundle's time is over.
+        case bundleExpired
+        /// A bundle holds assignments of other devices.
+        case bundleForOthers
+        /// A bundle without an assignment, which this device's owner or its user's rights forbid.
+        case offlineInstallRefused
     }
 
     package let reason: Code

@@ -32,7 +32,8 @@ enum ExitStatus {
         case "portInUse", "cannotListen", "alreadyRunning", "notRunning", "engineMissing", "engineNotStarted":
             unavailable
         case "alreadyEnrolled", "deviceNameTaken", "diskFull", "readOnly": cannotCreate
-        case "joinTokenRefused", "untrusted", "heldDevice", "renewalRefused": denied
+        case "joinTokenRefused", "untrusted", "heldDevice", "renewalRefused", "bundleRefused", "bundleExpired",
+            "bundleForOthers", "offlineInstallRefused": denied
         default:
             switch error.fault {
             case .transport: unavailable

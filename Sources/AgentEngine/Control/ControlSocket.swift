@@ -2,6 +2,7 @@ internal import Glibc
 package import Logging
 internal import MartletTypes
 internal import ServiceLifecycle
+internal import Synchronization
 
 /// Answers people on the box itself: `DIR/run/control.sock`, for the agent's own user and root.
 ///
@@ -13,25 +14,44 @@ package struct ControlSocket: Service {
     private let folder: String
     private let logger: Logger
     private let status: @Sendable () async throws -> AgentStatus
+    private let intake: BundleIntake?
 
-    /// `folder` is the run folder, which exists.
+    /// `folder` is the run folder, which exists. Without an `intake` no bundle is taken in.
     package init(
-        folder: String, logger: Logger, status: @escaping @Sendable () async throws -> AgentStatus
+        folder: String, logger: Logger, intake: BundleIntake? = nil,
+        status: @escaping @Sendable () async throws -> AgentStatus
     ) {
         self.folder = folder
         self.logger = logger
+        self.intake = intake
         self.status = status
     }
 
     package func run() async throws {
         let door = try ControlDoor(socket: LocalSocket.listen(folder: folder, name: Self.name))
+        let streams = OpenStreams()
         await withTaskCancellationOrGracefulShutdownHandler {
-            for await question in door.questions {
-                await answer(question)
-                close(question.socket)
+            await withDiscardingTaskGroup { group in
+                for await question in door.questions {
+                    if let order = InstallOrder(question) {
+                        // Takes as long as the bundle is long; others are answered meanwhile.
+                        guard streams.add(question.socket) else {
+                            close(question.socket)
+                            continue
+                        }
+                        group.addTask {
+                            await install(order, question.socket)
+                            streams.close(question.socket)
+                        }
+                    } else {
+                        await answer(question)
+                        close(question.socket)
+                    }
+                }
             }
         } onCancelOrGracefulShutdown: {
             door.shut()
+            streams.shut()
         }
         unlink("\(folder)/\(Self.name)")
         door.leave()
@@ -49,6 +69,40 @@ package struct ControlSocket: Service {
         }
     }
 
+    private func install(_ order: InstallOrder, _ socket: Int32) async {
+        do {
+            let answer: InstallAnswer
+            do {
+                answer = InstallAnswer(done: try await take(order, socket))
+            } catch {
+                logger.warning("bundle refused", metadata: ["error": "\(ErrorSummary(error).message)"])
+                answer = InstallAnswer(error: AgentStatus.Line.Failure(error))
+            }
+            _ = LocalSocket.write(try answer.line(), to: socket)
+        } catch {
+            logger.error("an answer on the control socket failed", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func take(_ order: InstallOrder, _ socket: Int32) async throws -> InstallAnswer.Done {
+        guard let intake else {
+            throw AgentError(.notRunning, "This agent takes no bundles in.", remedy: "Run `martlet-agent run`.")
+        }
+        let slot = try order.slot.map { try SlotName($0) }
+        LocalSocket.setPatience(socket, seconds: AgentLimits.bundleSilenceSeconds)
+        guard LocalSocket.write(try InstallAnswer(send: true).line(), to: socket) else {
+            throw AgentError(.badAnswer, "Whoever asked is gone.", fault: .peer)
+        }
+        let stream = dup(socket)
+        guard stream >= 0 else {
+            throw AgentError(
+                .notRunning, "No file can be opened: \(String(cString: strerror(errno))).",
+                remedy: "Raise the limit of open files.", fault: .environment)
+        }
+        return try await intake.take(
+            BundleIntake.Order(descriptor: stream, isRoot: LocalSocket.peer(socket) == 0, slot: slot))
+    }
+
     private func text(for line: [UInt8]) async throws -> [UInt8] {
         do {
             guard let question = try? JSONText.decode(ControlQuestion.self, from: line) else {
@@ -58,7 +112,8 @@ package struct ControlSocket: Service {
             }
             guard question.command == ControlQuestion.status else {
                 throw AgentError(
-                    .badAnswer, "\(question.command.prefix(64)) is not a known command.", remedy: "Known: status.")
+                    .badAnswer, "\(question.command.prefix(64)) is not a known command.",
+                    remedy: "Known: install, status.")
             }
             return try await status().lines()
         } catch {
@@ -70,7 +125,58 @@ package struct ControlSocket: Service {
 /// What is asked.
 struct ControlQuestion: Codable {
     static let status = "status"
+    static let install = "install"
     var command: String
+    /// The slot of a bundle that does not say.
+    var slot: String?
+}
+
+/// A question that the bytes of a bundle follow.
+private struct InstallOrder: Sendable {
+    let slot: String?
+
+    init?(_ question: ControlDoor.Question) {
+        guard let asked = try? JSONText.decode(ControlQuestion.self, from: question.line),
+            asked.command == ControlQuestion.install
+        else { return nil }
+        slot = asked.slot
+    }
+}
+
+/// Connections over which bundles come, so that a stopping agent does not wait for them.
+private final class OpenStreams: Sendable {
+    private struct State {
+        var sockets: Set<Int32> = []
+        var isShut = false
+    }
+
+    private let state = Mutex(State())
+
+    /// False once the agent stops.
+    func add(_ socket: Int32) -> Bool {
+        state.withLock { state in
+            if !state.isShut { state.sockets.insert(socket) }
+            return !state.isShut
+        }
+    }
+
+    func close(_ socket: Int32) {
+        state.withLock { _ = $0.sockets.remove(socket) }
+        Glibc.close(socket)
+    }
+
+    /// Ends all streams; whoever reads from one sees its end.
+    func shut() {
+        state.withLock { state in
+            state.isShut = true
+            for socket in state.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
+    }
+}
+
+extension AgentLimits {
+    /// Seconds that a bundle's sender may be silent: a USB stick that wakes up, a person who pulls it out.
+    static let bundleSilenceSeconds = 60
 }
 
 /// The thread that lets people in: it accepts, checks who it is and reads the question, one after the other.

@@ -38,11 +38,17 @@ enum LocalSocket {
 
     /// Whether the other end is of the same user, or root.
     static func isOwn(_ socket: Int32) -> Bool {
+        guard let user = peer(socket) else { return false }
+        return user == geteuid() || user == 0
+    }
+
+    /// The user at the other end; nil where the kernel does not tell.
+    static func peer(_ socket: Int32) -> uid_t? {
         // `struct ucred`, which Glibc hides from Swift: process, user and group, 32 bits each.
         var peer: [UInt32] = [0, .max, .max]
         var length = socklen_t(12)
-        guard getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0, length == 12 else { return false }
-        return peer[1] == geteuid() || peer[1] == 0
+        guard getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0, length == 12 else { return nil }
+        return peer[1]
     }
 
     /// How long a read or write may take.
