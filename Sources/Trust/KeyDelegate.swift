@@ -2,7 +2,8 @@ internal import CLibcrypto
 
 /// A P-256 key in the TPM, which signs digests for a key that libcrypto's common providers can use.
 ///
-/// `@unchecked Sendable`: the key is touched within `TPMConnection` alone, which keeps it for as long as the process lives.
+/// `@unchecked Sendable`: the key is touched within `TPMConnection` alone, which keeps it for as long as the process
+/// lives.
 final class TPMSigner: @unchecked Sendable {
     private let key: OpaquePointer
     /// The public half as SubjectPublicKeyInfo in DER.

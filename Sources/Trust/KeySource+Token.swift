@@ -96,7 +96,8 @@ struct TokenKeySource: KeySource {
     }
 }
 
-/// The one instance of the engine `pkcs11` in this process, used by one caller at a time to load keys; libp11 locks what
+/// The one instance of the engine `pkcs11` in this process, used by one caller at a time to load keys; libp11 locks
+/// what
 /// keys do later.
 ///
 /// Never finished: keys refer to it, and modules of some makers do not survive being finished.

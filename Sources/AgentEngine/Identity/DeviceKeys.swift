@@ -14,7 +14,8 @@ package struct DeviceKeySettings: Sendable, Hashable {
     }
 }
 
-/// The private keys of this device: those that it makes in its data folder, a fresh one for each certificate, or the one
+/// The private keys of this device: those that it makes in its data folder, a fresh one for each certificate, or the
+/// one
 /// that its owner named, the same for every certificate.
 ///
 /// An identity says which of them its certificate is for, so that either may follow the other at a renewal.
