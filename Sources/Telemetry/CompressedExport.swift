@@ -3,7 +3,8 @@ internal import MartletTypes
 
 /// An export as a device keeps and sends it: its JSON compressed with Zstandard (RFC 8878).
 ///
-/// A device writes one every minute for years and may be behind a link that is paid by the byte; JSON with the same keys
+/// A device writes one every minute for years and may be behind a link that is paid by the byte; JSON with the same
+/// keys
 /// in every point shrinks to about a tenth.
 package enum CompressedExport {
     /// The content coding that says so in HTTP (RFC 8878, section 7.2).

@@ -46,8 +46,7 @@ struct Enrol: AsyncParsableCommand {
     func validate() throws {
         guard [join, joinFile, trustRoot].count(where: { $0 != nil }) == 1 else {
             throw ValidationError(
-                "Give one of --join TOKEN and --join-file FILE, as `martlet token join` printed it, or --trust-root FILE."
-            )
+                "Give one of --join TOKEN and --join-file FILE (`martlet token join` prints it), or --trust-root FILE.")
         }
     }
 

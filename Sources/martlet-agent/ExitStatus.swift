@@ -33,7 +33,8 @@ enum ExitStatus {
             unavailable
         case "alreadyEnrolled", "deviceNameTaken", "diskFull", "readOnly": cannotCreate
         case "joinTokenRefused", "untrusted", "heldDevice", "renewalRefused", "bundleRefused", "bundleExpired",
-            "bundleForOthers", "offlineInstallRefused": denied
+            "bundleForOthers", "offlineInstallRefused":
+            denied
         default:
             switch error.fault {
             case .transport: unavailable

@@ -90,8 +90,8 @@ struct BundleTests {
         return (front, blobs)
     }
 
+    /// Guarded by the order of calls: one reader fills it, and the test looks when that one is done.
     private final class Collected: @unchecked Sendable {
-        // Guard: one reader calls, and the test looks when it is done.
         var value: [UInt8] = []
         @Sendable func take(_ piece: UnsafeRawBufferPointer) { value += piece }
     }

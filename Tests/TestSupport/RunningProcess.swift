@@ -1,11 +1,8 @@
 import Foundation
 
 /// A program that a test started: its output goes to a file, and it is ended with the last reference.
-///
-/// `Process` is not Sendable; all access is behind the lock.
-public final class RunningProcess: @unchecked Sendable {
-    private let process = Process()
-    private let lock = NSLock()
+public final class RunningProcess: Sendable {
+    private let child: ChildProcess
     /// Where standard output and standard error go.
     public let log: String
 
@@ -14,22 +11,14 @@ public final class RunningProcess: @unchecked Sendable {
         _ executable: String, _ arguments: [String], environment: [String: String] = [:], log: String
     ) throws {
         self.log = log
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
-        guard let handle = FileHandle(forWritingAtPath: log) else { throw CocoaError(.fileNoSuchFile) }
-        process.executableURL = URL(fileURLWithPath: executable)
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = handle
-        process.standardError = handle
-        try process.run()
-        try handle.close()
+        guard FileManager.default.createFile(atPath: log, contents: nil) else { throw CocoaError(.fileNoSuchFile) }
+        child = try ChildProcess(executable, arguments, environment: environment, output: log, errors: log)
     }
 
     /// Its process id.
-    public var pid: Int32 { lock.withLock { process.processIdentifier } }
+    public var pid: Int32 { child.pid }
     /// Whether it still runs.
-    public var isRunning: Bool { lock.withLock { process.isRunning } }
+    public var isRunning: Bool { child.exitCode == nil }
     /// All that it printed so far.
     public var output: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
 
@@ -51,10 +40,10 @@ public final class RunningProcess: @unchecked Sendable {
     /// Waits for its end.
     public func exitCode(within seconds: Double) async throws -> Int32 {
         try await eventually(within: seconds, "process \(pid) ends") { !self.isRunning }
-        return lock.withLock { process.terminationStatus }
+        return child.exitCode ?? -1
     }
 
-    deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+    deinit { if isRunning { kill(pid, SIGKILL) } }
 }
 
 /// What a program that ran to its end left behind.
@@ -66,6 +55,7 @@ public struct Finished: Sendable {
     /// Its standard error.
     public let errors: String
 
+    /// What a program left, as a test that ran it by itself found it.
     public init(status: Int32, output: String, errors: String) {
         self.status = status
         self.output = output
@@ -79,23 +69,8 @@ public func run(
 ) async throws -> Finished {
     let folder = try TemporaryFolder("run")
     let (out, err) = (folder.file("out"), folder.file("err"))
-    for file in [out, err] { _ = FileManager.default.createFile(atPath: file, contents: nil) }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: executable)
-    process.arguments = arguments
-    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
-    process.standardInput = FileHandle.nullDevice
-    process.standardOutput = FileHandle(forWritingAtPath: out)
-    process.standardError = FileHandle(forWritingAtPath: err)
-    let status: Int32 = try await withCheckedThrowingContinuation { continuation in
-        process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
-        do {
-            try process.run()
-        } catch {
-            process.terminationHandler = nil
-            continuation.resume(throwing: error)
-        }
-    }
+    let child = try ChildProcess(executable, arguments, environment: environment, output: out, errors: err)
+    let status = await child.wait()
     return Finished(
         status: status, output: (try? String(contentsOfFile: out, encoding: .utf8)) ?? "",
         errors: (try? String(contentsOfFile: err, encoding: .utf8)) ?? "")

@@ -84,7 +84,7 @@ extension AgentStatus {
 
     /// The answer that says what went wrong.
     static func failure(_ error: any Error) throws -> [UInt8] {
-        return try JSONText.encode(Line(error: Line.Failure(error))) + [UInt8(ascii: "\n")]
+        try JSONText.encode(Line(error: Line.Failure(error))) + [UInt8(ascii: "\n")]
     }
 
     /// Reads an answer. Throws what it reports, or `badAnswer` where it is cut off or something else.

@@ -74,7 +74,8 @@ package struct OfflineEnrolment: Sendable {
             device: device.text, root: digest.text,
             warning: kept.policy.offlineInstall == .allowed
                 ? nil
-                : "The local policy does not allow bundles without an assignment, and no registry knows this device. Give "
+                : "The local policy does not allow bundles without an assignment, and no registry knows this device. "
+                    + "Give "
                     + #"--config with e.g. {"policy": {"otherSlots": ["clinic/*"], "offlineInstall": "allowed"}}."#)
     }
 

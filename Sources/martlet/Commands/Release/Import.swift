@@ -7,8 +7,8 @@ struct Import: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Bring a file of `martlet export` into this registry.",
         discussion: """
-            Verified as a device would, from the root that this operator trusts down to the last byte; then pushed, and \
-            published by the signatures that the file brings: no key is needed. The registry must be of the same owner, \
+            Verified as a device would, from the root that this operator trusts to the last byte; then pushed, and \
+            published by the signatures that the file brings: no key is needed. The registry must be the same owner's, \
             or have no root yet. A run that was cut off goes on; the same file again changes nothing.
 
             Example: martlet import triage.tar

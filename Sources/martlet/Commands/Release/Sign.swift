@@ -11,7 +11,7 @@ struct Sign: AsyncParsableCommand {
         discussion: """
             Where several publishers must sign (`martlet trust threshold`), `martlet publish` and `martlet yank` leave \
             what they signed waiting. This checks that what waits is this release and nothing else, and signs; with \
-            the last signature that is needed the release is published. Give --index to sign only the very bytes that you \
+            the last signature needed the release is published. Give --index to sign only the very bytes that you \
             have looked at.
 
             Example: martlet sign clinic/triage:1.2.0 --key bob.pem
