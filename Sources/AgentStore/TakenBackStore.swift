@@ -1,4 +1,4 @@
-package import MartletTypes
+internal import MartletTypes
 internal import Synchronization
 package import Trust
 

@@ -1,5 +1,5 @@
 internal import CArchive
-package import MartletTypes
+internal import MartletTypes
 
 /// Bodies that came with `Content-Encoding: gzip` (RFC 9110 section 8.4.1.3).
 package enum GzipBody {

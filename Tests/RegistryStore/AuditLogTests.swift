@@ -104,8 +104,8 @@ struct AuditLogTests {
         try await fixture.database.write { try $0.executeScript(script) }
         let finding = try await fixture.database.read { try AuditLog($0).finding(seen: seen, memory: leaves) }
         #expect(finding?.damage == damage && finding?.row == row, "\(finding?.message ?? "nothing")")
-        // The log goes on, and what was done to it stays to be found. Only where rows were put in does it stop: the tree
-        // has nothing for them that a next row could stand on.
+        // The log goes on, and what was done to it stays to be found. Only where rows were put in does it stop: the
+        // tree has nothing for them that a next row could stand on.
         var broken: (any Error)?
         do {
             try await fixture.database.write {

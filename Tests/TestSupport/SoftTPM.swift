@@ -55,13 +55,23 @@ public final class SoftTPM: Sendable {
         let socket = folder + "/tpm.sock"
         environment = ["TPM2OPENSSL_TCTI": "swtpm:path=\(socket)", "TPM2TOOLS_TCTI": "swtpm:path=\(socket)"]
         process = try RunningProcess(
-            Installed.program("swtpm") ?? "swtpm",
+            "/bin/sh",
             [
-                "socket", "--tpm2", "--tpmstate", "dir=\(folder)", "--server", "type=unixio,path=\(socket)", "--ctrl",
+                "-c", Self.boundToUs, "sh", String(getpid()), Installed.program("swtpm") ?? "swtpm", "socket", "--tpm2",
+                "--tpmstate", "dir=\(folder)", "--server", "type=unixio,path=\(socket)", "--ctrl",
                 "type=unixio,path=\(socket).ctrl", "--flags", "not-need-init,startup-clear",
             ], log: folder + "/swtpm.log")
         try await eventually(within: 20, "swtpm listens") { FileManager.default.fileExists(atPath: socket) }
     }
+
+    /// Ends the TPM with whoever started it: what tests of a process share is never let go of.
+    private static let boundToUs = """
+        owner=$1; shift
+        "$@" & tpm=$!
+        trap 'kill "$tpm"; exit' TERM
+        while kill -0 "$owner" && kill -0 "$tpm"; do sleep 0.5; done 2>/dev/null
+        kill "$tpm"
+        """
 
     /// Makes a P-256 key that stays in the TPM; returns its URI. `authorization` is what OpenSSL calls a passphrase.
     public func makePersistentKey(_ handle: String = "0x81000001", authorization: String? = nil) async throws -> String
