@@ -63,14 +63,20 @@ public struct Finished: Sendable {
     }
 }
 
-/// Runs a program to its end without blocking the cooperative pool.
+/// Runs a program to its end without blocking the cooperative pool; kills it after five minutes.
 public func run(
     _ executable: String, _ arguments: [String], environment: [String: String] = [:]
 ) async throws -> Finished {
     let folder = try TemporaryFolder("run")
     let (out, err) = (folder.file("out"), folder.file("err"))
     let child = try ChildProcess(executable, arguments, environment: environment, output: out, errors: err)
+    // One that should have ended by itself must not keep the whole run waiting.
+    let watch = Task {
+        try await Task.sleep(for: .seconds(300))
+        kill(child.pid, SIGKILL)
+    }
     let status = await child.wait()
+    watch.cancel()
     return Finished(
         status: status, output: (try? String(contentsOfFile: out, encoding: .utf8)) ?? "",
         errors: (try? String(contentsOfFile: err, encoding: .utf8)) ?? "")
