@@ -5,11 +5,23 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import Synchronization
 import Trust
 
 /// The captured registry on the address that devices know, with a certificate of the captured authority.
-struct CapturedRegistryListener: Sendable {
+final class CapturedRegistryListener: Sendable {
     private let channel: any Channel
+    private let connections: Connections
+
+    /// What devices hold open.
+    private final class Connections: Sendable {
+        let all = Mutex<[any Channel]>([])
+    }
+
+    private init(_ channel: any Channel, _ connections: Connections) {
+        self.channel = channel
+        self.connections = connections
+    }
 
     /// Listens at `HOST:PORT`.
     static func start(_ registry: CapturedRegistry, at address: String) async throws -> CapturedRegistryListener {
@@ -23,10 +35,12 @@ struct CapturedRegistryListener: Sendable {
             privateKey: .privateKey(try NIOSSLPrivateKey(bytes: key.pem(), format: .pem)))
         configuration.shutdownTimeout = .milliseconds(200)
         let context = try NIOSSLContext(configuration: configuration)
+        let connections = Connections()
         let channel = try await ServerBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
+                connections.all.withLock { $0.append(channel) }
+                return channel.eventLoop.makeCompletedFuture {
                     let pipeline = channel.pipeline.syncOperations
                     try pipeline.addHandler(NIOSSLServerHandler(context: context))
                     try pipeline.configureHTTPServerPipeline()
@@ -34,10 +48,14 @@ struct CapturedRegistryListener: Sendable {
                 }
             }
             .bind(host: host, port: port).get()
-        return CapturedRegistryListener(channel: channel)
+        return CapturedRegistryListener(channel, connections)
     }
 
-    func stop() async throws { try await channel.close() }
+    /// Gives the address up and cuts every connection: one that stays alive would go on asking this registry.
+    func stop() async throws {
+        try await channel.close()
+        for connection in connections.all.withLock({ $0 }) { connection.close(promise: nil) }
+    }
 }
 
 /// Collects a request, has it answered, and writes the answer.
