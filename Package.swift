@@ -91,7 +91,7 @@ let package = Package(
         // Layer 4
         library(
             "MartletAPI",
-            ["MartletTypes", "DeviceProfiles", httpTypes]
+            ["MartletTypes", "TUF", "DeviceProfiles", httpTypes]
         ),
 
         // Layer 5

@@ -78,15 +78,11 @@ package final class TakenBackStore: Sendable {
 
 /// Lets one body run at a time, across its awaits.
 private actor WriteTurn {
-    private var isTaken = false
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+    private var turn = Turn()
 
     func take<Value: Sendable>(_ body: @Sendable () async throws -> Value) async throws -> Value {
-        if isTaken { await withCheckedContinuation { waiting.append($0) } }
-        isTaken = true
-        defer {
-            if waiting.isEmpty { isTaken = false } else { waiting.removeFirst().resume() }
-        }
+        if !turn.take() { await withCheckedContinuation { turn.wait($0) } }
+        defer { turn.give() }
         return try await body()
     }
 }

@@ -77,13 +77,7 @@ package struct ChangeDraft: Sendable {
     /// How far each role is, by name.
     package func progress() throws -> [Proposal.Progress] {
         try roles.sorted { $0.key < $1.key }.map { role, envelope in
-            let verifiers = try verifiers(of: role)
-            var signed = Set<String>()
-            for verifier in verifiers { signed.formUnion(try envelope.signers(of: verifier)) }
-            return Proposal.Progress(
-                role: role, version: envelope.signed["version"]?.integer ?? 0, signed: signed.sorted(),
-                unsigned: Set(verifiers.flatMap(\.keys.keys)).subtracting(signed).sorted(),
-                needed: verifiers.map(\.threshold).max() ?? 1, isComplete: try envelope.isSigned(by: verifiers))
+            try Proposal.Progress(of: role, envelope, by: try verifiers(of: role))
         }
     }
 

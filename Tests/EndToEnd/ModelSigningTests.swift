@@ -40,14 +40,6 @@ struct ModelSigningTests {
         let isNew: Bool
     }
 
-    private func withSite(_ name: String, _ body: (Site) async throws -> Void) async throws {
-        let site = try Site(name)
-        try await site.startRegistry()
-        try await site.initializeTrust()
-        try await body(site)
-        try await site.stopRegistry()
-    }
-
     /// A P-256 key in the forms that people have them.
     private func makeKey(_ site: Site, _ name: String) async throws -> (secret: String, open: String) {
         let (secret, open) = (site.folder.file(name + ".pem"), site.folder.file(name + ".pub.pem"))
@@ -83,7 +75,7 @@ struct ModelSigningTests {
     @Test("what publish attaches is verified by the tool, found by other clients, and valid CycloneDX 1.6")
     func toTheTool() async throws {
         guard let python = try await python() else { return }
-        try await withSite("tool") { site in
+        try await Site.ready("tool") { site in
             let key = try await makeKey(site, "model")
             let card = site.folder.file("card.md")
             try """
@@ -145,7 +137,7 @@ struct ModelSigningTests {
     @Test("a device whose owner demands a signature takes one by the tool, and serves on where there is none")
     func fromTheTool() async throws {
         guard let python = try await python() else { return }
-        try await withSite("ms") { site in
+        try await Site.ready("ms") { site in
             let key = try await makeKey(site, "maker")
             let base64 = try String(contentsOfFile: key.open, encoding: .utf8)
                 .split(separator: "\n").filter { !$0.hasPrefix("-----") }.joined()

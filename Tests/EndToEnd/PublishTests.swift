@@ -10,17 +10,9 @@ struct PublishTests {
     static let q4 = StoryTests.tiny("tiny-v1.Q4_0.gguf")
     static let other = StoryTests.tiny("tiny-v2.Q4_0.gguf")
 
-    private func withSite(_ name: String, _ body: (Site) async throws -> Void) async throws {
-        let site = try Site(name)
-        try await site.startRegistry()
-        try await site.initializeTrust()
-        try await body(site)
-        try await site.stopRegistry()
-    }
-
     @Test("a publisher that was killed while it uploaded goes on where it stood")
     func killed() async throws {
-        try await withSite("killed") { site in
+        try await Site.ready("killed") { site in
             let megabytes = 192
             let model = site.folder.file("big.gguf")
             try BigModel.write(to: model, megabytes: megabytes)
@@ -52,7 +44,7 @@ struct PublishTests {
 
     @Test("the same again changes nothing; other content is refused with both digests, also after a yank")
     func immutable() async throws {
-        try await withSite("immutable") { site in
+        try await Site.ready("immutable") { site in
             try await site.martlet("publish", Self.q4, "--as", "clinic/base:1.0.0")
             let first = try await site.json(ReleaseInfo.self, "releases", "show", "clinic/base:1.0.0")
             let again = try await site.martlet("publish", Self.q4, "--as", "clinic/base:1.0.0")
@@ -74,7 +66,7 @@ struct PublishTests {
 
     @Test("publishers at the same time into the same bin lose nothing of each other")
     func together() async throws {
-        try await withSite("together") { site in
+        try await Site.ready("together") { site in
             // The bin follows from the first seven bits of the path's hash; of 600 versions many share one.
             let paths = (0..<600).map { "clinic/base/1.0.\($0)" }
             let bins = Dictionary(grouping: paths) { path in
@@ -102,7 +94,7 @@ struct PublishTests {
 
     @Test("a file that is no sound GGUF leaves nothing behind")
     func malformed() async throws {
-        try await withSite("malformed") { site in
+        try await Site.ready("malformed") { site in
             let sound = try Data(contentsOf: URL(fileURLWithPath: Self.q4))
             var counts = sound
             counts.replaceSubrange(8..<16, with: [UInt8](repeating: 0xff, count: 8))
@@ -127,7 +119,7 @@ struct PublishTests {
 
     @Test("all variants of a release are shown, aliases move, and a yanked release is offered no more")
     func life() async throws {
-        try await withSite("life") { site in
+        try await Site.ready("life") { site in
             try await site.martlet(
                 "publish", Self.q4, "--variant", StoryTests.tiny("tiny-v1.Q8_0.gguf"), "--as", "clinic/base:1.0.0")
             try await site.martlet("publish", Self.other, "--as", "clinic/base:2.0.0")
@@ -158,7 +150,7 @@ struct PublishTests {
 
     @Test("a token of another namespace, of too small a role, or past its time is refused in clear words")
     func tokens() async throws {
-        try await withSite("tokens") { site in
+        try await Site.ready("tokens") { site in
             let cases: [(name: String, arguments: [String], says: String)] = [
                 ("legal", ["--role", "publisher", "--namespace", "legal"], "clinic"),
                 ("watcher", ["--role", "viewer"], "publisher"),
@@ -196,7 +188,7 @@ struct PublishTests {
 
     @Test("what ends soon is renewed by its publisher, and releases stay as they were")
     func renewal() async throws {
-        try await withSite("renewal") { site in
+        try await Site.ready("renewal") { site in
             try await site.martlet("publish", Self.q4, "--as", "clinic/base:1.0.0")
             let nothing = try await site.martlet("trust", "renew")
             #expect(nothing.output.contains("nothing ends within 10d"))

@@ -100,6 +100,15 @@ final class Site: @unchecked Sendable {
         return try JSONText.decode(type, from: Array(result.output.utf8))
     }
 
+    /// Runs `body` with a site whose registry is ready, and stops the registry after it.
+    static func ready(_ name: String, _ body: (Site) async throws -> Void) async throws {
+        let site = try Site(name)
+        try await site.startRegistry()
+        try await site.initializeTrust()
+        try await body(site)
+        try await site.stopRegistry()
+    }
+
     /// Logs in and makes the offline keys, as a new operator would.
     func initializeTrust(namespace: String = "clinic") async throws {
         try await martlet("login", operatorAddress, "--token-file", folder.file("admin.token"))

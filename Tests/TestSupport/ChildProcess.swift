@@ -7,8 +7,13 @@ import Synchronization
 final class ChildProcess: Sendable {
     /// Its process id.
     let pid: pid_t
-    private let ended = Mutex<Int32?>(nil)
+    private let end = End()
     private let waiter: Task<Int32, Never>
+
+    /// How it ended, for who only looks.
+    private final class End: Sendable {
+        let code = Mutex<Int32?>(nil)
+    }
 
     /// The environment that children get, read once: the C library's is no thing to read while another thread sets it.
     static let inherited = ProcessInfo.processInfo.environment
@@ -44,20 +49,18 @@ final class ChildProcess: Sendable {
         self.pid = pid
         let child = pid
         // A thread of its own waits, so that no thread of the tests' pool does.
-        waiter = Task {
+        waiter = Task { [end] in
             await withCheckedContinuation { continuation in
                 Thread.detachNewThread {
                     var status: Int32 = 0
                     while waitpid(child, &status, 0) == -1, errno == EINTR {}
                     // As a shell says it: 128 and the signal's number.
                     let signal = status & 0x7f
-                    continuation.resume(returning: signal == 0 ? (status >> 8) & 0xff : 128 + signal)
+                    let code = signal == 0 ? (status >> 8) & 0xff : 128 + signal
+                    end.code.withLock { $0 = code }
+                    continuation.resume(returning: code)
                 }
             }
-        }
-        Task { [waiter] in
-            let code = await waiter.value
-            self.ended.withLock { $0 = code }
         }
     }
 
@@ -70,7 +73,7 @@ final class ChildProcess: Sendable {
     }
 
     /// Its exit code; nil while it runs.
-    var exitCode: Int32? { ended.withLock { $0 } }
+    var exitCode: Int32? { end.code.withLock { $0 } }
 
     /// Waits for its end.
     func wait() async -> Int32 { await waiter.value }

@@ -117,13 +117,7 @@ struct ProposalBook {
         let former = try ChangeCheck.tree(sql)
         let next = try former.applying(envelopes)
         return try envelopes.sorted { $0.key < $1.key }.map { role, envelope in
-            let verifiers = next.verifiers(for: role, after: former)
-            var signed = Set<String>()
-            for verifier in verifiers { signed.formUnion(try envelope.signers(of: verifier)) }
-            return Proposal.Progress(
-                role: role, version: envelope.signed["version"]?.integer ?? 0, signed: signed.sorted(),
-                unsigned: Set(verifiers.flatMap(\.keys.keys)).subtracting(signed).sorted(),
-                needed: verifiers.map(\.threshold).max() ?? 1, isComplete: try envelope.isSigned(by: verifiers))
+            try Proposal.Progress(of: role, envelope, by: next.verifiers(for: role, after: former))
         }
     }
 }

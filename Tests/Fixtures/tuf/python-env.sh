@@ -1,25 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of a Python with python-tuf, from a virtual environment in the cache folder. Exits with 3 and a reason
-# on stderr where Python, pip or the package index cannot be had.
+# Prints the path of a Python with python-tuf; see ../python-env.sh.
 set -euo pipefail
 
 version=7.0.1
-cache=${MARTLET_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/martlet}
-environment=$cache/python-tuf-$version
-
-unavailable() {
-    printf '%s\n' "$*" >&2
-    exit 3
-}
-
-mkdir -p "$cache"
-exec 9>"$environment.lock"
-flock 9
-if ! "$environment/bin/python" -c 'import tuf' 2>/dev/null; then
-    command -v python3 >/dev/null || unavailable "there is no python3"
-    rm -rf "$environment"
-    python3 -m venv "$environment" >/dev/null 2>&1 || unavailable "python3 cannot make virtual environments (python3-venv)"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check "tuf==$version" "securesystemslib[crypto]==1.6.0" \
-        </dev/null >/dev/null 2>&1 || unavailable "pip cannot install tuf $version"
-fi
-printf '%s\n' "$environment/bin/python"
+exec bash "$(dirname "$0")/../python-env.sh" python-tuf "$version" tuf "tuf==$version" "securesystemslib[crypto]==1.6.0"
