@@ -23,12 +23,14 @@ package struct AssignmentSync: Service {
     private let changed: @Sendable () -> Void
     /// Called when a refresh brought new metadata.
     private let refreshed: @Sendable () -> Void
+    private let problems: DeviceProblems?
 
     package init(
         store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, agent: DeviceAgent,
         logger: Logger, reached: @escaping @Sendable () -> Void = {}, changed: @escaping @Sendable () -> Void = {},
-        refreshed: @escaping @Sendable () -> Void = {}
+        refreshed: @escaping @Sendable () -> Void = {}, problems: DeviceProblems? = nil
     ) {
+        self.problems = problems
         self.store = store
         self.link = link
         self.trust = trust
@@ -54,10 +56,11 @@ package struct AssignmentSync: Service {
     private func follow() async {
         await takeUpLast()
         var backoff = Backoff()
+        var heard: TrustRevision?
         while !Task.isCancelled {
             let start = ContinuousClock.now
             do {
-                try await poll()
+                try await poll(&heard)
                 try await RegistryRefusal.keep(nil, in: store.journal)
                 if backoff.failures > 0 { reached() }
                 backoff.reset()
@@ -93,13 +96,21 @@ package struct AssignmentSync: Service {
         }
     }
 
-    private func poll() async throws {
+    /// `heard` is the revision of the owner's metadata that the registry told last. Each is acted upon once, whether the
+    /// refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless questions.
+    private func poll(_ heard: inout TrustRevision?) async throws {
         let versions = await trust.versions()
         let number = try await acceptedNumber()
-        let answer = try await link.device().assignment(
+        let known: TrustRevision?
+        if let heard { known = heard } else { known = await trust.revision() }
+        let answer = try await link.device().poll(
             above: number, wait: .seconds(Limits.longPollSeconds), snapshot: versions.snapshot,
-            timestamp: versions.timestamp, journal: store.journal.identity)
-        if let answer { try await accept(answer) }
+            timestamp: versions.timestamp, trust: known, journal: store.journal.identity)
+        if let told = answer.trust {
+            heard = told
+            if let known, told != known { refreshSignal.ring() }
+        }
+        if let assignment = answer.assignment { try await accept(assignment) }
     }
 
     func accept(_ bytes: [UInt8]) async throws {
@@ -124,18 +135,28 @@ package struct AssignmentSync: Service {
     /// Checks against the director that is known; where its signature does not fit, the owner may have named another.
     func verified(_ bytes: [UInt8]) async throws -> Assignment {
         guard let device = try store.identity.load()?.device else { throw AgentError.notEnrolled }
-        func check() async throws -> Assignment {
-            let director = try await trust.director()
-            return try Assignment.verify(
-                bytes, directorKeys: director.keys, threshold: director.threshold, device: device,
-                highestNumber: try await acceptedNumber(), now: clock.now)
-        }
         do {
-            return try await check()
+            return try await check(bytes, for: device)
         } catch Assignment.Refusal.badSignature {
             try await trust.refresh()
-            return try await check()
+            return try await check(bytes, for: device)
         }
+    }
+
+    private func check(_ bytes: [UInt8], for device: DeviceID) async throws -> Assignment {
+        let director = try await trust.director()
+        let highest = try await acceptedNumber()
+        return try Self.check(bytes, by: director, for: device, above: highest, now: clock.now)
+    }
+
+    /// Without suspension: an async function that passes a typed error on crashes the optimiser of Swift 6.3.1.
+    private static func check(
+        _ bytes: [UInt8], by director: (keys: [String: PublicKey], threshold: Int), for device: DeviceID,
+        above highest: Int64, now: Timestamp
+    ) throws -> Assignment {
+        try Assignment.verify(
+            bytes, directorKeys: director.keys, threshold: director.threshold, device: device, highestNumber: highest,
+            now: now)
     }
 
     /// The highest number that was accepted, and 0 where the owner no longer names any of the directors that signed it:
@@ -216,12 +237,14 @@ package struct AssignmentSync: Service {
                 let before = await trust.versions()
                 try await trust.refresh()
                 if await trust.versions() != before { refreshed() }
+                await problems?.noteRefresh(nil)
                 try await lookForTakenBack()
                 backoff.reset()
                 await refreshSignal.wait(for: AgentLimits.refreshInterval)
             } catch {
                 if Task.isCancelled { return }
                 let summary = ErrorSummary(error)
+                await problems?.noteRefresh(error)
                 logger.log(
                     level: backoff.failures == 0 ? .warning : .debug, "metadata not refreshed",
                     metadata: ["code": "\(summary.code)", "error": "\(summary.message)"])
