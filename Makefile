@@ -19,7 +19,7 @@ BUILD := swift build --build-tests --explicit-target-dependency-import-check err
 TEST := scripts/test.sh $(if $(FILTER),"$(FILTER)")
 FORMATTED := Package.swift Sources Tests registry $(wildcard Benchmarks/Package.swift Benchmarks/Sources FuzzTesting/Package.swift FuzzTesting/Sources/fuzz-*)
 SCRIPTS := $(wildcard scripts/*.sh FuzzTesting/*.sh) .ci/run
-PRODUCTS := martlet martlet-registry martlet-agent
+PRODUCTS := martlet martlet-registry martlet-agent martlet-fleetsim
 RELEASE := swift build -c release --static-swift-stdlib
 
 ##@ Every day

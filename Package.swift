@@ -43,6 +43,7 @@ let package = Package(
         .executable(name: "martlet", targets: ["martlet"]),
         .executable(name: "martlet-registry", targets: ["martlet-registry"]),
         .executable(name: "martlet-agent", targets: ["martlet-agent"]),
+        .executable(name: "martlet-fleetsim", targets: ["martlet-fleetsim"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -124,6 +125,13 @@ let package = Package(
         ),
         library(
             "Publishing", ["MartletTypes", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient"]),
+        library(
+            "FleetSimulation",
+            [
+                "MartletTypes", "TUF", "DeviceProfiles", "Telemetry", "Trust", "MartletAPI", "RegistryClient", nioCore,
+                nioPosix, nioHTTP1, nioSSL,
+            ]
+        ),
 
         // Layer 7: thin executables.
         .executableTarget(
@@ -143,6 +151,12 @@ let package = Package(
         .executableTarget(
             name: "martlet-agent",
             dependencies: ["MartletTypes", "AgentEngine", argumentParser, logging],
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "martlet-fleetsim",
+            dependencies: ["MartletTypes", "Trust", "FleetSimulation", argumentParser, unixSignals, yams],
             exclude: ["README.md"],
             swiftSettings: strict
         ),
@@ -229,6 +243,9 @@ let package = Package(
                 "TestSupport",
             ]
         ),
+        tests(
+            "FleetSimulation",
+            ["FleetSimulation", "MartletAPI", "Telemetry", "Trust", "MartletTypes", "TestSupport"]),
         .testTarget(
             name: "TidyTests",
             dependencies: ["TestSupport", "MartletTypes", "RegistryAssets", "embed-assets", yams],
@@ -238,7 +255,7 @@ let package = Package(
         // These two need the executables built; they are dependencies so that `swift test` builds them.
         .testTarget(
             name: "GoldenTests",
-            dependencies: ["TestSupport", "martlet", "martlet-registry", "martlet-agent"],
+            dependencies: ["TestSupport", "martlet", "martlet-registry", "martlet-agent", "martlet-fleetsim"],
             path: "Tests/Golden",
             exclude: ["Help"],
             swiftSettings: strict
@@ -247,7 +264,8 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "TestSupport", "MartletTypes", "MartletAPI", "TUF", "Trust", "RegistryClient", "CSQLite", "martlet",
-                "martlet-registry", "martlet-agent", "martlet-load", httpTypes, nioCore, nioHTTP1, nioPosix, nioSSL,
+                "martlet-registry", "martlet-agent", "martlet-fleetsim", "martlet-load", httpTypes, nioCore, nioHTTP1,
+                nioPosix, nioSSL,
             ],
             path: "Tests/EndToEnd",
             swiftSettings: strict

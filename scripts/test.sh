@@ -14,7 +14,7 @@ if [ -n "${1:-}" ]; then exec "${run[@]}" --filter "$1"; fi
 groups=(
     "MartletTypes|GGUF|BundleFormat|TUF|DeviceProfiles|Telemetry|RolloutEngine|Trust|MartletAPI"
     "RegistryStore|AgentStore"
-    "RegistryClient|Publishing"
+    "RegistryClient|FleetSimulation|Publishing"
     "ModelRuntime"
     "RegistryServer"
     "AgentEngine"

@@ -8,6 +8,8 @@ internal import MartletTypes
 /// thread of the cooperative pool blocks.
 package final class SQLiteDatabase: Database {
     private let pool: DatabasePool
+    /// Writes of many requests at once share a transaction, and so one wait for the disk.
+    private let turns: WriteTurns
 
     /// Opens or creates the file; does not migrate.
     package init(path: String) throws {
@@ -17,7 +19,9 @@ package final class SQLiteDatabase: Database {
         configuration.maximumReaderCount = StoreLimits.readers
         configuration.label = "martlet-registry"
         configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = FULL") }
-        pool = try Self.translating { try DatabasePool(path: path, configuration: configuration) }
+        let pool = try Self.translating { try DatabasePool(path: path, configuration: configuration) }
+        self.pool = pool
+        turns = WriteTurns(pool: pool)
     }
 
     package func read<Value: Sendable>(
@@ -34,7 +38,7 @@ package final class SQLiteDatabase: Database {
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
         do {
-            return try await pool.write { try body(SQLiteConnection($0)) }
+            return try await turns.write { try body(SQLiteConnection($0)) }
         } catch let error as DatabaseError {
             throw Self.translate(error)
         }

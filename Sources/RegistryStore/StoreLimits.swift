@@ -16,6 +16,9 @@ package enum StoreLimits {
     package static let journalsPerDevice = 16
     /// Digests that one release reaches: its index, manifests, and their layers.
     package static let objectsPerRelease = 64 * 300
+    /// Writes of different requests that share a transaction: enough to make the wait for the disk cheap, few enough
+    /// that the first need not wait long for the last.
+    static let writesPerTransaction = 64
     /// Bytes of a stored answer under an idempotency key.
     package static let idempotentAnswerBytes = 256 * 1024
     /// Changes that wait for signatures at once: each may hold the roles of a whole namespace.
