@@ -23,6 +23,7 @@ func system(_ name: String, pkgConfig: String, apt: String) -> Target {
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -56,6 +57,8 @@ let package = Package(
         // Brings swift-nio-http2 1.45 or later; 1.44.1 is the first with the fix of the smuggling CVE-2026-28898.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
+        // Of the registry, for webhooks.
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
@@ -85,6 +88,7 @@ let package = Package(
         library("DeviceProfiles", ["MartletTypes"]),
         library("Telemetry", ["MartletTypes", "CZstd"]),
         library("RolloutEngine", ["MartletTypes"]),
+        library("RolloutPolicyFile", ["MartletTypes", yams]),
 
         // Layer 3
         library("Trust", ["MartletTypes", "TUF", "CLibcrypto"]),
@@ -113,7 +117,7 @@ let package = Package(
             [
                 "MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletAPI",
                 "RegistryStore", "RegistryAssets", hummingbird, hummingbirdCore, httpTypes, mustache, nioCore, nioPosix,
-                nioSSL, logging, serviceLifecycle, unixSignals,
+                nioHTTP1, nioSSL, logging, serviceLifecycle, unixSignals, asyncHTTPClient,
             ]
         ),
         library(
@@ -123,6 +127,7 @@ let package = Package(
                 "RegistryClient", "AgentStore", "ModelRuntime", logging, serviceLifecycle, unixSignals,
             ]
         ),
+        library("RolloutView", ["MartletTypes", "MartletAPI", "RolloutPolicyFile"]),
         library(
             "Publishing", ["MartletTypes", "GGUF", "BundleFormat", "TUF", "Trust", "MartletAPI", "RegistryClient"]),
         library(
@@ -137,7 +142,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", argumentParser,
+                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", "RolloutPolicyFile",
+                "RolloutView", argumentParser,
             ],
             exclude: ["README.md"],
             swiftSettings: strict
@@ -202,6 +208,7 @@ let package = Package(
         tests("DeviceProfiles", ["DeviceProfiles", "MartletTypes", "TestSupport"]),
         tests("Telemetry", ["Telemetry", "MartletTypes", "TestSupport"]),
         tests("RolloutEngine", ["RolloutEngine", "MartletTypes", "TestSupport"]),
+        tests("RolloutPolicyFile", ["RolloutPolicyFile", "MartletTypes", "TestSupport"]),
         tests("Trust", ["Trust", "TUF", "MartletTypes", "TestSupport"]),
         tests("MartletAPI", ["MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes]),
         tests(
@@ -246,6 +253,7 @@ let package = Package(
         tests(
             "FleetSimulation",
             ["FleetSimulation", "MartletAPI", "Telemetry", "Trust", "MartletTypes", "TestSupport"]),
+        tests("RolloutView", ["RolloutView", "MartletAPI", "MartletTypes", "TestSupport"]),
         .testTarget(
             name: "TidyTests",
             dependencies: ["TestSupport", "MartletTypes", "RegistryAssets", "embed-assets", yams],

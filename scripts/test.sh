@@ -12,9 +12,9 @@ run=(swift test --skip-build --disable-xctest)
 if [ -n "${1:-}" ]; then exec "${run[@]}" --filter "$1"; fi
 
 groups=(
-    "MartletTypes|GGUF|BundleFormat|TUF|DeviceProfiles|Telemetry|RolloutEngine|Trust|MartletAPI"
+    "MartletTypes|GGUF|BundleFormat|TUF|DeviceProfiles|Telemetry|RolloutEngine|RolloutPolicyFile|Trust|MartletAPI"
     "RegistryStore|AgentStore"
-    "RegistryClient|FleetSimulation|Publishing"
+    "RegistryClient|FleetSimulation|Publishing|RolloutView"
     "ModelRuntime"
     "RegistryServer"
     "AgentEngine"

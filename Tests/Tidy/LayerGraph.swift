@@ -7,10 +7,11 @@ enum LayerGraph {
         "CArchive": 0, "CCurl": 0, "CLibcrypto": 0, "CSQLite": 0, "CZstd": 0, "CProcess": 0, "RegistryAssets": 0,
         "MartletTypes": 1,
         "GGUF": 2, "BundleFormat": 2, "TUF": 2, "DeviceProfiles": 2, "Telemetry": 2, "RolloutEngine": 2,
+        "RolloutPolicyFile": 2,
         "Trust": 3, "GGUFDelta": 3,
         "MartletAPI": 4,
         "RegistryClient": 5, "RegistryStore": 5, "AgentStore": 5, "ModelRuntime": 5,
-        "RegistryServer": 6, "AgentEngine": 6, "Publishing": 6, "FleetSimulation": 6,
+        "RegistryServer": 6, "AgentEngine": 6, "Publishing": 6, "FleetSimulation": 6, "RolloutView": 6,
         "martlet": 7, "martlet-registry": 7, "martlet-agent": 7, "martlet-fleetsim": 7, "martlet-load": 7,
         "tuf-client": 7, "trust-bench": 7, "embed-assets": 7,
     ]
@@ -22,7 +23,7 @@ enum LayerGraph {
         "HummingbirdTLS": ["RegistryServer"],
         "Mustache": ["RegistryServer"],
         "NIOSSL": ["RegistryServer", "FleetSimulation"],
-        "Yams": ["RegistryServer", "martlet-fleetsim", "embed-assets"],
+        "Yams": ["RegistryServer", "RolloutPolicyFile", "martlet-fleetsim", "embed-assets"],
         "CArchive": ["BundleFormat"],
         "CCurl": ["RegistryClient"],
         "CProcess": ["ModelRuntime"],
@@ -33,7 +34,9 @@ enum LayerGraph {
     /// runtime.
     static let walls: [String: Set<String>] = [
         "martlet-agent": [
-            "RegistryStore", "RegistryServer", "RegistryAssets", "RolloutEngine", "GRDB", "Hummingbird", "Yams",
+            "RegistryStore", "RegistryServer", "RegistryAssets", "RolloutEngine", "RolloutPolicyFile", "GRDB",
+            "Hummingbird",
+            "Yams",
         ],
         "martlet-registry": ["ModelRuntime", "AgentStore", "AgentEngine", "CProcess", "CSQLite"],
         "martlet": ["RegistryStore", "RegistryServer", "ModelRuntime", "AgentStore", "AgentEngine", "GRDB"],
