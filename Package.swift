@@ -191,6 +191,14 @@ let package = Package(
             swiftSettings: strict
         ),
 
+        // What the benchmark of the rollout engine needs: the life of a rollout over many devices; not a product.
+        .executableTarget(
+            name: "rollout-bench",
+            dependencies: ["MartletTypes", "RolloutEngine", argumentParser],
+            exclude: ["README.md"],
+            swiftSettings: strict
+        ),
+
         // A tool of developers, in no product: writes the generated Swift files (`make assets`).
         .executableTarget(
             name: "embed-assets",

@@ -13,13 +13,13 @@ programs=${MARTLET_BENCH_PROGRAMS:-}
 if [ -z "$programs" ]; then
     # The folder of release builds with the flags of `make release`.
     release=(swift build -c release --static-swift-stdlib)
-    for product in martlet martlet-registry martlet-agent martlet-load trust-bench; do
+    for product in martlet martlet-registry martlet-agent martlet-fleetsim martlet-load trust-bench rollout-bench; do
         say "building $product for release"
         "${release[@]}" --quiet --product "$product"
     done
     programs=$("${release[@]}" --show-bin-path)
 fi
-for program in martlet martlet-registry martlet-agent martlet-load trust-bench; do
+for program in martlet martlet-registry martlet-agent martlet-fleetsim martlet-load trust-bench rollout-bench; do
     [ -x "$programs/$program" ] || die "$programs holds no $program"
 done
 swift build --quiet -c release --package-path Benchmarks

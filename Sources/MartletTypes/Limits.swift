@@ -61,4 +61,9 @@ package enum Limits {
     /// The longest a device's poll stays parked at the registry, in seconds: under the idle time-outs of common
     /// proxies.
     package static let longPollSeconds = 55
+    /// Seconds that a device has to finish its part in a rollout whose policy sets no deadline: a box that is switched
+    /// off must not keep a rollout open for ever. A day fits a slow link and a box that is on in office hours.
+    package static let rolloutDeadlineSeconds = 86_400
+    /// Waves, thresholds, gates and windows of one policy.
+    package static let rolloutPolicyParts = 100
 }

@@ -1,14 +1,18 @@
+internal import Glibc
 internal import MartletTypes
 
 /// The sentences in which decisions give their reasons.
 enum Phrase {
     /// `1 device`, `5 devices`.
-    static func devices(_ count: Int) -> String { count == 1 ? "1 device" : "\(count) devices" }
+    static func devices(_ count: Int) -> String { Self.count(count, "device") }
 
-    /// `pi-1, pi-2 and 7 more`.
-    static func names(_ devices: [DeviceID]) -> String {
+    /// `1 wave`, `5 waves`.
+    static func count(_ count: Int, _ word: String) -> String { count == 1 ? "1 \(word)" : "\(count) \(word)s" }
+
+    /// `pi-1, pi-2 and 7 more`; `count` is how many there are where `devices` is only the first of them.
+    static func names(_ devices: [DeviceID], of count: Int? = nil) -> String {
         let named = devices.prefix(RolloutLimits.devicesNamed).map(\.text).joined(separator: ", ")
-        let rest = devices.count - RolloutLimits.devicesNamed
+        let rest = (count ?? devices.count) - RolloutLimits.devicesNamed
         return rest > 0 ? "\(named) and \(rest) more" : named
     }
 
@@ -42,12 +46,41 @@ enum Phrase {
         var parts = ["\(succeeded) of \(devices(members.count)) succeeded"]
         let failed = members.filter(\.hasFailed)
         if !failed.isEmpty { parts.append("\(failed.count) failed: \(causes(failed))") }
+        let refused = members.filter { $0.outcome == .refused }
+        if !refused.isEmpty { parts.append("\(refused.count) refused: \(causes(refused))") }
         for state in [DeviceRolloutState.unreachable, .skipped, .superseded, .rolledBack] {
-            let found = members.filter { $0.state == state && !$0.hasFailed }.map(\.device)
+            let found = members.filter { $0.state == state && !$0.hasFailed && !$0.isRefused }.map(\.device)
             guard !found.isEmpty else { continue }
             let word = state == .rolledBack ? "rolled back" : state.rawValue
             parts.append("\(found.count) \(word): \(names(found))")
         }
         return parts.joined(separator: "; ")
     }
+
+    /// Three digits that mean something: `0.0123`, `1.52`, `184`; more of a large whole number.
+    static func number(_ value: Double, digits: Int = 3) -> String {
+        guard value.isFinite else { return value.isNaN ? "?" : value > 0 ? "∞" : "-∞" }
+        guard value != 0 else { return "0" }
+        guard abs(value) < 1e15 else { return "\(value)" }
+        let places = max(0, min(9, digits - 1 - Int(log10(abs(value)).rounded(.down))))
+        let scale = pow(10, Double(places))
+        let whole = Int64((abs(value) * scale).rounded())
+        let unit = Int64(scale)
+        let fraction = String(whole % unit)
+        let sign = value < 0 && whole > 0 ? "-" : ""
+        guard places > 0 else { return sign + String(whole) }
+        return "\(sign)\(whole / unit)." + String(repeating: "0", count: places - fraction.count) + fraction
+    }
+
+    /// Two numbers with as many digits as it takes to tell them apart: `1.52`, `1.20`.
+    static func numbers(_ one: Double, _ other: Double) -> (String, String) {
+        for digits in 3..<9 where one != other {
+            let pair = (number(one, digits: digits), number(other, digits: digits))
+            if pair.0 != pair.1 { return pair }
+        }
+        return (number(one), number(other))
+    }
+
+    /// `12.3 %`.
+    static func percent(_ share: Double) -> String { "\(number(share * 100)) %" }
 }

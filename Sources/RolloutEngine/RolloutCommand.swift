@@ -2,29 +2,12 @@ package import MartletTypes
 
 /// What a rollout wants done. The caller answers `assign` and `restore` with the event `assigned` or `refused`.
 package enum RolloutCommand: Sendable, Hashable, Codable {
-    /// Point the device's slot at the target, and remember what it was to run before.
+    /// Point the device's slot at the target, and remember what it was to run before. For another attempt
+    /// (`RolloutMember.attempts` > 0) the assignment must get a new generation although the target is the same:
+    /// the device has given up on the old one.
     case assign(DeviceID)
     /// Point the device's slot back at what it was to run before this rollout.
     case restore(DeviceID)
     /// Keep a decision.
     case record(RolloutDecision)
-}
-
-/// A decision with its reason.
-package struct RolloutDecision: Sendable, Hashable, Codable {
-    /// What can be decided.
-    package enum Action: String, Sendable, Codable, CaseIterable {
-        case start, startWave, timeOut, pause, resume, rollBack, rolledBack, complete, abort
-    }
-
-    package var time: Timestamp
-    package var action: Action
-    /// A sentence with devices and numbers.
-    package var reason: String
-
-    package init(time: Timestamp, action: Action, reason: String) {
-        self.time = time
-        self.action = action
-        self.reason = reason
-    }
 }

@@ -8,19 +8,33 @@ package enum RolloutEvent: Sendable, Hashable, Codable {
     case tick
     /// The caller carried out `assign` or `restore`: `generation` is the assignment number that says so.
     case assigned(DeviceID, generation: Int64)
-    /// The caller could not carry out `assign` or `restore`, e.g. because the release was blocked meanwhile.
+    /// The caller could not carry out `assign` or `restore`, e.g. because the release was blocked meanwhile, or lies
+    /// below the device's floor. The rollout does not send that device there again.
     case refused(DeviceID, code: String, message: String)
     /// A device reported where its installation stands. Late, doubled and out-of-order reports do no harm.
     case reported(DeviceReport)
+    /// What the devices measured: the whole present picture, asked for by `RolloutRun.nextMeasurement`.
+    case observed([DeviceObservation])
+    /// Devices that came to match the target; ignored where the policy's membership is frozen.
+    case joined([RolloutCandidate])
     /// A device was revoked or deleted.
     case deviceGone(DeviceID)
     /// A newer rollout, or a person, moved this device's slot.
     case deviceSuperseded(DeviceID, by: String)
+    /// A person holds the device or pins its slot (`code` is `RolloutCode.held` or `.pinned`): its turn does not come.
+    /// One that is at work on the target finishes it.
+    case deviceHeld(DeviceID, code: String, by: String)
+    /// The hold or pin ended: its turn comes again.
+    case deviceReleased(DeviceID)
     /// A newer rollout took over all devices.
     case superseded(by: String)
     case pause(by: String, reason: String)
-    /// Goes on; the failures so far are accepted.
+    /// Goes on; the failures so far, and what the gates said of this wave, are accepted.
     case resume(by: String, reason: String)
+    /// The next wave may start: the answer to a wave that waits for a person.
+    case confirm(by: String, reason: String)
+    /// Tries these devices again, or all that failed where `devices` is empty.
+    case retry(by: String, devices: [DeviceID])
     /// Stops where it is: devices keep what they have and finish what they began.
     case abort(by: String, reason: String)
     /// Takes every device back to what it had; possible after the end too.
@@ -37,10 +51,11 @@ package enum RolloutEvent: Sendable, Hashable, Codable {
         /// One sentence for people.
         package var message: String?
         package var evaluation: EvaluationResult?
+        package var shadow: ShadowResult?
 
         package init(
             device: DeviceID, generation: Int64, state: DeviceRolloutState, code: String? = nil,
-            message: String? = nil, evaluation: EvaluationResult? = nil
+            message: String? = nil, evaluation: EvaluationResult? = nil, shadow: ShadowResult? = nil
         ) {
             self.device = device
             self.generation = generation
@@ -48,6 +63,7 @@ package enum RolloutEvent: Sendable, Hashable, Codable {
             self.code = code
             self.message = message
             self.evaluation = evaluation
+            self.shadow = shadow
         }
     }
 }

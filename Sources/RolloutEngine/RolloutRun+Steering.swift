@@ -7,89 +7,86 @@ extension RolloutRun {
         case .start: header.state == .draft
         case .pause: header.state == .running
         case .resume: header.state == .paused
+        case .confirm: header.state == .running && header.phase == .confirming
+        case .retry: [.running, .paused, .completed].contains(header.state)
         case .abort, .superseded: !header.state.isFinal
-        case .rollback: header.state != .draft && header.state != .rollingBack && header.state != .rolledBack
-        case .tick, .assigned, .refused, .reported, .deviceGone, .deviceSuperseded: true
+        case .rollback:
+            header.state != .draft && header.state != .rolledBack
+                && (header.state != .rollingBack || header.waveBeingRolledBack != nil)
+        case .tick, .assigned, .refused, .reported, .observed, .joined, .deviceGone, .deviceSuperseded, .deviceHeld,
+            .deviceReleased:
+            true
         }
     }
 
-    mutating func steer(_ event: RolloutEvent, now: Timestamp) {
+    mutating func steer(_ event: RolloutEvent) {
         guard permits(event) else { return }
         switch event {
-        case .pause(let actor, let reason): pause("paused by \(actor)" + Self.tail(reason), now: now)
-        case .resume(let actor, let reason): resume(by: actor, reason, now: now)
-        case .abort(let actor, let reason): abort("aborted by \(actor)" + Self.tail(reason), now: now)
-        case .rollback(let actor, let reason): rollBack("rolled back by \(actor)" + Self.tail(reason), now: now)
+        case .pause(let actor, let reason): pause(.person, "paused by \(actor)" + Self.tail(reason))
+        case .resume(let actor, let reason): resume(by: actor, reason)
+        case .confirm(let actor, let reason): confirm(by: actor, reason)
+        case .retry(let actor, let devices): retry(by: actor, devices)
+        case .abort(let actor, let reason): abort(.person, "aborted by \(actor)" + Self.tail(reason))
+        case .rollback(let actor, let reason): rollBack(.person, "rolled back by \(actor)" + Self.tail(reason))
         case .superseded(let owner):
-            for member in members { take(member.device, .superseded, RolloutCode.superseded, by: owner, now: now) }
-            abort("superseded by \(owner)", now: now)
-        case .start, .tick, .assigned, .refused, .reported, .deviceGone, .deviceSuperseded: return
+            for position in members.indices {
+                take(members[position].device, .superseded, RolloutCode.superseded, by: owner)
+            }
+            abort(.superseded, "superseded by \(owner)")
+        case .start, .tick, .assigned, .refused, .reported, .observed, .joined, .deviceGone, .deviceSuperseded,
+            .deviceHeld, .deviceReleased:
+            return
         }
     }
 
-    mutating func pause(_ reason: String, now: Timestamp) {
-        header.state = .paused
-        header.reason = reason
-        record(.pause, reason, now: now)
+    mutating func pause(_ cause: RolloutCause, _ reason: String, _ figures: GateFigures? = nil) {
+        enter(.paused, cause, reason)
+        record(.pause, reason, figures)
     }
 
-    private mutating func resume(by actor: String, _ reason: String, now: Timestamp) {
-        header.state = .running
+    /// What follows a gate or threshold that says no.
+    mutating func fail(
+        _ cause: RolloutCause, _ reason: String, _ figures: GateFigures? = nil, then action: RolloutPolicy.OnFailure?
+    ) {
+        switch action ?? header.policy.onFailure {
+        case .pause: pause(cause, reason, figures)
+        case .stop: abort(cause, "stopped: \(reason)", figures)
+        case .rollbackWave: rollBackWave(cause, reason, figures)
+        case .rollbackAll: rollBack(cause, reason, figures)
+        }
+    }
+
+    private mutating func resume(by actor: String, _ reason: String) {
+        var accepted: [String] = []
+        if !tally.failed.isEmpty { accepted.append("that \(Phrase.devices(tally.failed.count)) failed") }
         header.acceptedFailures = tally.failed.count
+        for (index, threshold) in header.policy.thresholds.enumerated() {
+            header.acceptedShares[index] = share(threshold)
+        }
+        if header.cause == .gateFailed || header.cause == .inconclusive {
+            for index in header.gates.indices where isOverLimit(index) {
+                header.gates[index].acceptedWave = header.wave
+                accepted.append("what \(header.policy.gates[index].metric.rawValue) says of wave \(header.wave + 1)")
+            }
+        }
         if header.wave < header.waveCount, tally.open[header.wave] == 0 { header.acceptedSilence = header.wave }
-        let accepted = tally.failed.isEmpty ? "" : ", accepting that \(Phrase.devices(tally.failed.count)) failed"
-        header.reason = "resumed by \(actor)\(accepted)" + Self.tail(reason)
-        record(.resume, header.reason, now: now)
+        let tail = accepted.isEmpty ? "" : ", accepting " + accepted.joined(separator: " and ")
+        enter(.running, .resumed, "resumed by \(actor)\(tail)" + Self.tail(reason))
+        record(.resume, header.reason)
     }
 
-    private mutating func abort(_ reason: String, now: Timestamp) {
-        endPending(now: now)
-        header.state = .aborted
-        header.reason = reason
-        record(.abort, "\(reason); \(Phrase.outcome(members))", now: now)
+    private mutating func confirm(by actor: String, _ reason: String) {
+        enterPhase(.moving)
+        header.wave += 1
+        enter(.running, .confirmed, "wave \(header.wave + 1) confirmed by \(actor)" + Self.tail(reason))
+        record(.confirm, header.reason)
+        startWave()
     }
 
-    /// Takes every device that was offered the target back to what it had. Not bound by `maxInFlight`: nothing is
-    /// downloaded, and a bad release must not serve a second longer.
-    mutating func rollBack(_ reason: String, now: Timestamp) {
-        endPending(now: now)
-        header.state = .rollingBack
-        header.reason = reason
-        var devices: [DeviceID] = []
-        for position in members.indices where members[position].generation != nil && members[position].takenBy == nil {
-            update(position, now: now) {
-                $0.restore = .wanted
-                $0.restoreGeneration = nil
-                $0.since = now
-            }
-            devices.append(members[position].device)
-            commands.append(.restore(members[position].device))
-        }
-        record(.rollBack, "\(reason); \(Phrase.devices(devices.count)) to take back", now: now)
-    }
-
-    /// Ends a rollback when every device is back or was given up.
-    mutating func finishRestore(now: Timestamp) {
-        guard header.state == .rollingBack, tally.restoring.isEmpty else { return }
-        let moved = members.filter { $0.restore == .done }
-        let back = moved.filter { $0.state == .rolledBack }.count
-        let lost = moved.filter { $0.state != .rolledBack }
-        header.state = .rolledBack
-        record(
-            .rolledBack,
-            "\(back) of \(Phrase.devices(moved.count)) confirmed that they are back"
-                + (lost.isEmpty ? "" : "; not confirmed: \(Phrase.causes(lost))"), now: now)
-    }
-
-    /// Leaves out the devices that were not assigned the target.
-    private mutating func endPending(now: Timestamp) {
-        for position in members.indices where members[position].generation == nil && !members[position].state.isFinal {
-            update(position, now: now) {
-                $0.state = .skipped
-                $0.since = nil
-                $0.code = RolloutCode.rolloutEnded
-            }
-        }
+    private mutating func abort(_ cause: RolloutCause, _ reason: String, _ figures: GateFigures? = nil) {
+        endPending()
+        enter(.aborted, cause, reason)
+        record(.abort, "\(reason); \(Phrase.outcome(members))", figures)
     }
 
     private static func tail(_ reason: String) -> String { reason.isEmpty ? "" : ": \(reason)" }

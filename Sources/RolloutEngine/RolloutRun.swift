@@ -1,49 +1,50 @@
 package import MartletTypes
 
-/// What a rollout is, without its devices: small enough to be written at each step.
-package struct RolloutHeader: Sendable, Hashable, Codable {
-    package let id: RolloutID
-    /// What the slot shall run; named in reasons only.
-    package let target: [ReleasePath]
-    package let policy: RolloutPolicy
-    package internal(set) var state: RolloutState = .draft
-    /// Why it is in that state.
-    package internal(set) var reason: String
-    /// The wave at work, from 0; the number of waves when all are over.
-    package internal(set) var wave = 0
-    package let waveCount: Int
-    /// Failures that a person has accepted by resuming.
-    package internal(set) var acceptedFailures = 0
-    /// The wave up to which a person has accepted that nothing is known.
-    package internal(set) var acceptedSilence = -1
-    package let created: Timestamp
-}
-
 /// A rollout at work: a state machine without clock, randomness or I/O.
 ///
-/// `draft → running ⇄ paused → completed | rolling back → rolled back | aborted`. Equal histories give equal states.
+/// `draft → running ⇄ paused → completed | rolling back → rolled back | aborted`. Equal histories give equal states,
+/// also where the run was saved and loaded in between: everything but `header` and `members` follows from these.
 package struct RolloutRun: Sendable {
     package internal(set) var header: RolloutHeader
     /// The devices in the order of the waves.
-    package private(set) var members: [RolloutMember]
+    package internal(set) var members: [RolloutMember]
     /// Counts over the members, kept up to date by `update`; never saved.
     var tally: RolloutTally
     private var changed: Set<Int> = []
     var commands: [RolloutCommand] = []
+    /// The time of the event being handled: the caller's, and the rollout's own in milliseconds.
+    var now: Timestamp
+    var time: Int64 = 0
+    /// Whether the header changed by the event being handled.
+    var isTouched = false
 
-    /// A draft over `members`. The same `seed` gives the same waves: take one that the plan was shown with.
+    /// A draft over `candidates`. The same `seed` gives the same waves: take one that the plan was shown with.
+    package init(
+        id: RolloutID, target: [ReleasePath], policy: RolloutPolicy, candidates: some Sequence<RolloutCandidate>,
+        seed: String, now: Timestamp
+    ) {
+        let waves = WavePlan.plan(of: candidates, policy: policy, seed: seed)
+        members = waves.enumerated().flatMap { wave, planned in
+            planned.devices.map { RolloutMember($0, wave: wave, now: now) }
+        }
+        header = RolloutHeader(
+            id: id, target: target, policy: policy, seed: seed, reason: "not started",
+            waves: waves.map { RolloutHeader.Wave(soakSeconds: $0.soakSeconds, confirm: $0.confirm) },
+            gates: policy.gates.map { _ in GateProgress() },
+            acceptedShares: policy.thresholds.map { _ in AcceptedShare() }, clock: RolloutClock(now), created: now)
+        tally = RolloutTally(members, waveCount: waves.count)
+        changed = Set(members.indices)
+        self.now = now
+    }
+
+    /// A draft over devices whose labels do not matter.
     package init(
         id: RolloutID, target: [ReleasePath], policy: RolloutPolicy, members: some Sequence<DeviceID>, seed: String,
         now: Timestamp
     ) {
-        let waves = WavePlan.waves(of: members, by: policy.waves, seed: seed)
-        self.members = waves.enumerated().flatMap { wave, devices in
-            devices.map { RolloutMember(device: $0, wave: wave, now: now) }
-        }
-        header = RolloutHeader(
-            id: id, target: target, policy: policy, reason: "not started", waveCount: waves.count, created: now)
-        tally = RolloutTally(self.members, waveCount: waves.count)
-        changed = Set(self.members.indices)
+        self.init(
+            id: id, target: target, policy: policy, candidates: members.map { RolloutCandidate(device: $0) },
+            seed: seed, now: now)
     }
 
     /// A rollout as it was saved. `members` are in the order in which `members` gave them.
@@ -51,27 +52,42 @@ package struct RolloutRun: Sendable {
         self.header = header
         self.members = members
         tally = RolloutTally(members, waveCount: header.waveCount)
+        now = header.clock.seen
     }
 
     /// Takes an event in; returns what to do, in order.
     package mutating func handle(_ event: RolloutEvent, now: Timestamp) -> [RolloutCommand] {
-        commands = []
+        self.now = now
+        time = header.clock.time(at: now)
+        isTouched = false
+        take(in: event)
+        advance()
+        let isOpen = header.state != .draft && !header.state.isFinal
+        if isTouched || isOpen && header.clock.mustAdvance(to: now) { header.clock.advance(to: now) }
         defer { commands = [] }
-        switch event {
-        case .start(let actor): start(by: actor, now: now)
-        case .tick: tick(now: now)
-        case .assigned(let device, let generation): assigned(device, generation, now: now)
-        case .refused(let device, let code, let message): refused(device, code, message, now: now)
-        case .reported(let report): reported(report, now: now)
-        case .deviceGone(let device):
-            take(device, .skipped, RolloutCode.deviceGone, by: RolloutCode.deviceGone, now: now)
-        case .deviceSuperseded(let device, let owner):
-            take(device, .superseded, RolloutCode.superseded, by: owner, now: now)
-        case .superseded, .pause, .resume, .abort, .rollback: steer(event, now: now)
-        }
-        advance(now: now)
         return commands
     }
+
+    private mutating func take(in event: RolloutEvent) {
+        switch event {
+        case .start(let actor): start(by: actor)
+        case .tick: tick()
+        case .assigned(let device, let generation): assigned(device, generation)
+        case .refused(let device, let code, let message): refused(device, code, message)
+        case .reported(let report): reported(report)
+        case .observed(let observations): observed(observations)
+        case .joined(let candidates): joined(candidates)
+        case .deviceGone(let device): take(device, .skipped, RolloutCode.deviceGone, by: RolloutCode.deviceGone)
+        case .deviceSuperseded(let device, let owner):
+            take(device, .superseded, RolloutCode.superseded, by: owner)
+        case .deviceHeld(let device, let code, let actor): hold(device, code, by: actor)
+        case .deviceReleased(let device): release(device)
+        case .superseded, .pause, .resume, .confirm, .retry, .abort, .rollback: steer(event)
+        }
+    }
+
+    /// Whether members changed since `takeChanges` was asked last.
+    package var hasChanges: Bool { !changed.isEmpty }
 
     /// Members that changed since this was asked last, with their places: what is to be saved.
     package mutating func takeChanges() -> [(position: Int, member: RolloutMember)] {
@@ -79,26 +95,47 @@ package struct RolloutRun: Sendable {
         return changed.sorted().map { ($0, members[$0]) }
     }
 
-    /// One device's part; nil where it does not take part.
-    package func member(_ device: DeviceID) -> RolloutMember? { tally.index[device].map { members[$0] } }
-
-    /// Devices by state.
-    package var counts: [DeviceRolloutState: Int] {
-        members.reduce(into: [:]) { $0[$1.state, default: 0] += 1 }
-    }
-
     /// Changes a member and the counts with it.
-    mutating func update(_ position: Int, now: Timestamp, _ body: (inout RolloutMember) -> Void) {
-        let before = members[position]
-        body(&members[position])
-        guard members[position] != before else { return }
-        members[position].updated = now
-        tally.replace(before, by: members[position], at: position)
-        changed.insert(position)
+    mutating func update(_ position: Int, _ body: (inout RolloutMember) -> Void) {
+        var member = members[position]
+        body(&member)
+        put(member, at: position)
     }
 
-    mutating func record(_ action: RolloutDecision.Action, _ reason: String, now: Timestamp) {
-        commands.append(.record(RolloutDecision(time: now, action: action, reason: reason)))
+    /// Puts a changed member in its place, and counts anew.
+    mutating func put(_ member: RolloutMember, at position: Int) {
+        let before = members[position]
+        guard member != before else { return }
+        members[position] = member
+        members[position].updated = now
+        tally.replace(before, by: member, at: position)
+        changed.insert(position)
+        isTouched = true
+    }
+
+    /// Adds a member behind all others.
+    mutating func append(_ member: RolloutMember) {
+        members.append(member)
+        tally.append(member, at: members.count - 1)
+        changed.insert(members.count - 1)
+        isTouched = true
+    }
+
+    mutating func command(_ command: RolloutCommand) {
+        commands.append(command)
+        isTouched = true
+    }
+
+    mutating func record(_ action: RolloutDecision.Action, _ reason: String, _ figures: GateFigures? = nil) {
+        command(.record(RolloutDecision(time: now, action: action, reason: reason, figures: figures)))
+    }
+
+    /// Moves to another state; whoever does so records why.
+    mutating func enter(_ state: RolloutState, _ cause: RolloutCause, _ reason: String) {
+        header.state = state
+        header.cause = cause
+        header.reason = reason
+        isTouched = true
     }
 }
 

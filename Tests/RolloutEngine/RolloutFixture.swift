@@ -14,9 +14,13 @@ struct RolloutFixture {
 
     init(_ devices: Int, _ policy: RolloutPolicy = RolloutPolicy()) throws {
         let members = try (1...max(1, devices)).prefix(devices).map { try DeviceID("pi-\($0)") }
+        try self.init(members.map { RolloutCandidate(device: $0) }, policy)
+    }
+
+    init(_ candidates: [RolloutCandidate], _ policy: RolloutPolicy) throws {
         run = RolloutRun(
             id: try RolloutID("r-1"), target: [try ReleasePath("clinic/triage/2.0.0")], policy: policy,
-            members: members, seed: "triage", now: now)
+            candidates: candidates, seed: "triage", now: now)
     }
 
     /// Sends an event and carries out what follows.
@@ -44,6 +48,30 @@ struct RolloutFixture {
                 RolloutEvent.DeviceReport(
                     device: device, generation: numbers[device] ?? 0, state: state, code: code,
                     evaluation: evaluation)))
+    }
+
+    /// Every device that is at work succeeds.
+    mutating func succeed() {
+        for member in run.members where member.isInFlight { report(member.device, .succeeded) }
+    }
+
+    /// Measures of one metric: the value of each candidate, and of its own previous generation or of other devices.
+    mutating func observe(
+        _ metric: RolloutMetric, _ candidates: [Double], previous: [Double] = [], baseline: [Double] = [],
+        samples: Int = 100
+    ) {
+        let moved = run.members.filter(\.isMoved).map(\.device)
+        let others = run.members.filter { !$0.isMoved }.map(\.device)
+        func seen(_ devices: [DeviceID], _ side: DeviceObservation.Side, _ values: [Double]) -> [DeviceObservation] {
+            zip(devices, values).map { device, value in
+                DeviceObservation(
+                    device: device, side: side, group: "pi", values: [metric: .init(value: value, samples: samples)])
+            }
+        }
+        send(
+            .observed(
+                seen(moved, .candidate, candidates) + seen(moved, .previous, previous)
+                    + seen(others, .baseline, baseline)))
     }
 
     mutating func pass(seconds: Int64) {

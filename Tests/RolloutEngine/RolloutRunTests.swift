@@ -69,7 +69,7 @@ struct RolloutRunTests {
 
     @Test("rolls back by itself where the policy says so, taking back every device that it moved and no other")
     func rollsBack() throws {
-        var fixture = try RolloutFixture(6, RolloutPolicy(waves: [.count(3)], onFailure: .rollback))
+        var fixture = try RolloutFixture(6, RolloutPolicy(waves: [.count(3)], onFailure: .rollbackAll))
         fixture.send(.start(by: "ann"))
         let moved = fixture.assigned
         fixture.report(moved[0], .succeeded)
@@ -227,7 +227,8 @@ struct RolloutRunTests {
         var fixture = try RolloutFixture(0)
         fixture.send(.start(by: "ann"))
         #expect(fixture.run.header.state == .completed)
-        #expect(fixture.run.header.reason == "0 of 0 devices succeeded")
+        #expect(fixture.run.header.cause == .noneSucceeded)
+        #expect(fixture.run.header.reason == "not one device serves the target: 0 of 0 devices succeeded")
     }
 
     @Test("a clock that went back starts deadlines anew instead of stalling or giving up")
@@ -281,7 +282,7 @@ struct WavePlanTests {
             (4, ["2", "1", "50%"], [2, 2]), (0, ["1"], []), (1000, ["0.1%", "10%", "100%"], [1, 99, 900]),
         ] as [(Int, [String], [Int])])
     func sizes(_ count: Int, _ sizes: [String], _ expected: [Int]) throws {
-        let policy = try sizes.map { try RolloutPolicy.WaveSize($0) }
+        let policy = try sizes.map { RolloutWave(size: try RolloutPolicy.WaveSize($0)) }
         #expect(WavePlan.waves(of: try devices(count), by: policy, seed: "s").map(\.count) == expected)
     }
 

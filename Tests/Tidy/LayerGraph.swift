@@ -13,7 +13,7 @@ enum LayerGraph {
         "RegistryClient": 5, "RegistryStore": 5, "AgentStore": 5, "ModelRuntime": 5,
         "RegistryServer": 6, "AgentEngine": 6, "Publishing": 6, "FleetSimulation": 6, "RolloutView": 6,
         "martlet": 7, "martlet-registry": 7, "martlet-agent": 7, "martlet-fleetsim": 7, "martlet-load": 7,
-        "tuf-client": 7, "trust-bench": 7, "embed-assets": 7,
+        "tuf-client": 7, "trust-bench": 7, "rollout-bench": 7, "embed-assets": 7,
     ]
 
     /// What stands in one target only, so that it can be replaced there.

@@ -4,6 +4,8 @@ enum Figures {
         [
             hotSwapTiny, hotSwapSmol, gatewayOverhead, installThroughput, agentMemory, agentSize, rollbackTiny,
             rollbackSmol, trustRefresh(1), trustRefresh(1000), trustRefresh(100_000),
+            fleet,
+            rolloutEngine(10_000), rolloutEngine(100_000), rolloutEngine(1_000_000),
         ]
     }
 }
