@@ -86,7 +86,14 @@ package final class RegistryApp: Sendable {
                 renderer: renderer, authorizer: operatorAuthorizer, sessions: sessions,
                 isSecure: configuration.security != .plain))
         let operatorTable = RouteTable(
-            OperatorEndpoints(service: operators, assets: assets, idempotency: Idempotency(core: core)).all()
+        let idempotency = Idempotency(core: core)
+        let owner = try OperatorService.newID("registry")
+        let webhookKey = try WebhookKey.open(folder)
+        let events = EventEndpoints(
+            events: EventService(core: core, streams: EventStreams(core: core)),
+            webhooks: WebhookService(core: core, key: webhookKey, configuration: configuration.webhooks),
+            idempotency: idempotency)
+            OperatorEndpoints(service: operators, assets: assets, idempotency: idempotency).all() + events.all()
                 + OCIService(core: core, listener: "operator").operatorEndpoints() + dashboard.endpoints())
         let enrolments = RateLimit(
             limit: ServerLimits.enrolAttempts, window: ServerLimits.enrolWindow, clock: core.clock)
@@ -96,7 +103,10 @@ package final class RegistryApp: Sendable {
 
         return [
             Upkeep(core: core, metadata: metadata),
-            RolloutTicker(rollouts: rollouts, owner: try OperatorService.newID("registry")),
+            RolloutTicker(rollouts: rollouts, owner: owner),
+            EventFeed(core: core),
+            EventUpkeep(core: core, owner: owner),
+            WebhookCourier(core: core, key: webhookKey, configuration: configuration.webhooks, owner: owner),
             Listener(
                 name: "operator", address: configuration.operatorAddress,
                 contexts: tls.operators,

@@ -64,6 +64,8 @@ package struct RegistryConfiguration: Sendable {
     package var requiresApproval: Bool
     /// How long a device's certificate is good; it is renewed at two thirds of that.
     package var deviceCertificateLife: Duration
+    /// How webhooks are delivered.
+    package var webhooks: WebhookConfiguration
     /// Reads templates, styles and the OpenAPI document from here instead of the executable, while editing.
     package var assetsFolder: String?
     /// Where the first admin token is written besides being printed.
@@ -79,8 +81,8 @@ package struct RegistryConfiguration: Sendable {
         dataFolder: String, operatorAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8080),
         deviceAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8443), publicDeviceURL: String? = nil,
         operatorSecurity: OperatorSecurity? = nil, operatorHosts: [String] = [], requiresApproval: Bool = false,
-        deviceCertificateLife: Duration = .seconds(90 * 86_400), assetsFolder: String? = nil,
-        adminTokenFile: String? = nil,
+        deviceCertificateLife: Duration = .seconds(90 * 86_400), webhooks: WebhookConfiguration = .init(),
+        assetsFolder: String? = nil, adminTokenFile: String? = nil,
         clock: @escaping Clock,
         logger: Logger = Logger(label: "martlet-registry") { _ in SwiftLogNoOpLogHandler() },
         announce: @escaping @Sendable (String) -> Void
@@ -93,6 +95,7 @@ package struct RegistryConfiguration: Sendable {
         self.operatorHosts = operatorHosts
         self.requiresApproval = requiresApproval
         self.deviceCertificateLife = deviceCertificateLife
+        self.webhooks = webhooks
         self.assetsFolder = assetsFolder
         self.adminTokenFile = adminTokenFile
         self.clock = clock
@@ -105,6 +108,7 @@ package struct RegistryConfiguration: Sendable {
 
     /// Refuses what cannot be served safely or at all; throws `badConfiguration`.
     func validate() throws {
+        try webhooks.validate()
         guard ServerLimits.deviceCertificateLives.contains(deviceCertificateLife) else {
             let bounds = ServerLimits.deviceCertificateLives
             throw ServerError(

@@ -22,6 +22,29 @@ package enum StoreLimits {
     /// Bytes of a stored answer under an idempotency key.
     package static let idempotentAnswerBytes = 256 * 1024
     /// Changes that wait for signatures at once: each may hold the roles of a whole namespace.
+    /// Events that are kept: some weeks of a busy fleet, under 200 MB.
+    package static let eventRows = 200_000
+    /// Rows that are forgotten in one transaction, so that no write waits long for it.
+    package static let pruneRows = 5000
+    /// Deliveries of one webhook that wait: beyond them its events wait in the log.
+    package static let pendingDeliveries = 1000
+    /// Dead deliveries of one webhook that are kept; the oldest go first.
+    package static let deadDeliveries = 10_000
+    /// Secrets of one webhook that sign at once: the present one, and those that still end.
+    package static let webhookSecrets = 4
+    /// Why a delivery failed, in bytes: a sentence.
+    package static let deliveryErrorBytes = 300
+    /// Decisions of one rollout that are read at once: a month of one measurement a minute that fails.
+    package static let decisionsPerRollout = 50_000
+    /// Devices that are looked at for one side of a gate: tests over ranks gain nothing from more.
+    package static let evidenceDevices = 400
+    /// Rows of minutes that are read for one measurement, so that it takes a second at most however long it spans.
+    package static let evidenceRows = 40_000
+    /// Hours that one measurement looks back: a rollout that stands for a week is judged by its last day.
+    package static let evidenceHours: Int64 = 24
+    /// Writes of different requests that share a transaction: enough to make the wait for the disk cheap, few enough
+    /// that the first need not wait long for the last.
+    static let writesPerTransaction = 64
     package static let openProposals = 200
     /// Manifests that one digest is found to be about, or part of one about: the empty configuration is in all.
     package static let subjectsOfDigest = 256

@@ -76,12 +76,14 @@ struct ErrorReport: Codable, Equatable {
 
 /// Standard error, unbuffered, without the C stream that Swift 6 cannot share.
 enum StandardError {
-    static func write(_ text: String) {
+    static func write(_ text: String) { write(text, to: 2) }
+
+    static func write(_ text: String, to descriptor: Int32) {
         let bytes = Array(text.utf8)
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
             while !rest.isEmpty {
-                let count = Glibc.write(2, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+                let count = Glibc.write(descriptor, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
                 guard count > 0 else { return }
                 rest = rest.dropFirst(count)
             }

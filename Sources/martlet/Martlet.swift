@@ -26,8 +26,8 @@ struct Martlet: AsyncParsableCommand {
             AliasCommand.self, Yank.self,
             Floor.self,
             Export.self, Import.self,
-            Devices.self, Fleets.self, RolloutCommand.self, Rollback.self, TelemetryCommand.self, Audit.self,
-            Token.self,
+            Devices.self, Fleets.self, RolloutCommand.self, Rollback.self, TelemetryCommand.self, Events.self,
+            Webhooks.self, Audit.self, Token.self,
         ]
     )
 

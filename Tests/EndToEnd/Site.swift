@@ -72,6 +72,13 @@ final class Site: @unchecked Sendable {
         #expect(try await process.stop() == 0, "the registry ends cleanly: \(process.output.suffix(2000))")
     }
 
+    /// Ends the registry as a power cut does.
+    func killRegistry() async throws {
+        guard let process = lock.withLock({ registryProcess }) else { return }
+        process.signal(SIGKILL)
+        _ = try await process.exitCode(within: 30)
+    }
+
     var registryLog: String { lock.withLock { registryProcess?.output ?? "" } }
 
     /// Runs `martlet`; fails the test where the exit code is another than `expected`.

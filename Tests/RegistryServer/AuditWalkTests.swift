@@ -4,6 +4,7 @@ import MartletAPI
 import MartletTypes
 import RegistryClient
 import TUF
+import TestSupport
 import Testing
 import Trust
 
@@ -45,7 +46,7 @@ import Trust
 
     @Test("Each route that changes something writes exactly one row by its caller, or is exempt for a reason")
     func everyWriteHasItsRow() async throws {
-        let registry = try await RegistryFixture.start()
+        let registry = try await RegistryFixture.start { $0.webhooks.network = .loopback }
         var walked = Set(Self.exempt.keys)
         for step in try await Self.steps(registry) {
             let before = try await registry.admin.audit().count
@@ -69,7 +70,7 @@ import Trust
         let found = Findings()
         return try await trust(registry, found) + proposals(registry, found) + releases(registry, found)
             + devices(registry, found)
-            + rollouts(registry, found) + administration(registry, found)
+            + rollouts(registry, found) + webhooks(registry, found) + administration(registry, found)
     }
 
     /// What later steps need of earlier ones.
@@ -286,6 +287,39 @@ import Trust
             Step(OperatorRoutes.createJoinToken, "joinToken.create") {
                 found.ids["join"] = try await registry.admin.createJoinToken(JoinTokenRequest()).id
             },
+    /// To an endpoint where nobody listens, so that a delivery waits.
+    private static func webhooks(_ registry: RegistryFixture, _ found: Findings) async throws -> [Step] {
+        func name(_ what: String) -> [String: String] { [what: found.ids[what] ?? ""] }
+        return [
+            Step(OperatorRoutes.createWebhook, "webhook.create") {
+                let url = "http://127.0.0.1:\(try freePort())/"
+                found.ids["webhook"] = try await registry.admin.createWebhook(WebhookRequest(url: url)).id
+            },
+            Step(OperatorRoutes.patchWebhook, "webhook.change") {
+                try await send(registry, OperatorRoutes.patchWebhook, name("webhook"), #"{"events": "webhook.*"}"#)
+            },
+            Step(OperatorRoutes.rotateWebhook, "webhook.rotateSecret") {
+                try await send(registry, OperatorRoutes.rotateWebhook, name("webhook"), "{}")
+            },
+            Step(OperatorRoutes.testWebhook, "webhook.test") {
+                try await send(registry, OperatorRoutes.testWebhook, name("webhook"), "")
+                try await eventually(within: 30, "something waits for the webhook") {
+                    try await !registry.admin.deliveries().isEmpty
+                }
+                found.ids["delivery"] = try await registry.admin.deliveries().first.map { String($0.number) }
+            },
+            Step(OperatorRoutes.replayDelivery, "webhook.replay") {
+                try await send(registry, OperatorRoutes.replayDelivery, name("delivery"), "")
+            },
+            Step(OperatorRoutes.deleteDelivery, "webhook.discard") {
+                try await send(registry, OperatorRoutes.deleteDelivery, name("delivery"), "")
+            },
+            Step(OperatorRoutes.deleteWebhook, "webhook.delete") {
+                try await send(registry, OperatorRoutes.deleteWebhook, name("webhook"), "")
+            },
+        ]
+    }
+
             Step(OperatorRoutes.deleteJoinToken, "joinToken.delete") {
                 try await registry.admin.deleteJoinToken(found.ids["join"] ?? "")
             },

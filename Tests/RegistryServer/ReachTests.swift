@@ -166,6 +166,7 @@ import Trust
 
     /// The same for the limit of fleets; the token is for `paris`.
     static func ofFleets(_ house: House) -> [Call] {
+            Call(operation: "events", target: "/api/v1/events", expected: .filtered),
         let id = house.rollout.text
         func start(_ whom: String) -> String {
             #"{\#(whom), "slot": "triage", "releases": ["clinic/triage/1.0.0"], "settings": {}, "policy": \#(policy)}"#
@@ -228,6 +229,7 @@ import Trust
                     operation: "rollback", target: "/api/v1/rollbacks", method: .post, body: body, expected: expected))
         }
         return calls
+            Call(operation: "events", target: "/api/v1/events", expected: .filtered),
     }
 
     private static let policy: String = {

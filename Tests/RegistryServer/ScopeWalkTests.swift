@@ -10,7 +10,8 @@ import Testing
     /// Values for path parameters, so that an operation's address is well-formed. A parameter that is not here fails.
     static let parameters = [
         "role": "clinic", "file": "timestamp.json", "path": "clinic/triage/1.0.0", "device": "box-1", "fleet": "wards",
-        "rollout": "r-1", "action": "pause", "token": "t-1", "name": "director", "proposal": "p-1",
+        "rollout": "r-1", "action": "pause", "token": "t-1", "name": "director", "proposal": "p-1", "slot": "triage",
+        "webhook": "w-1", "delivery": "1",
     ]
 
     static func target(_ operation: APIDocument.Operation) -> String {

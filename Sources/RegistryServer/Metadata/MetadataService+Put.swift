@@ -120,3 +120,17 @@ extension MetadataService {
         }
     }
 }
+            try await core.database.write { try Self.tell(row.role, row.expires, $0, now: now) }
+        }
+    }
+
+    /// Once a day, however often the registry is started.
+    private static func tell(_ role: String, _ end: Timestamp, _ sql: any SQLConnection, now: Timestamp) throws {
+        let log = EventLog(sql)
+        guard try !log.has(.trustExpiring, subject: role, since: now - .seconds(20 * 3600)) else { return }
+        var scope = EventScope()
+        if TopLevelRole(rawValue: role) == nil {
+            // A bin is named after its namespace.
+            scope.namespaces = [role.firstRange(of: "-bin-").map { String(role[..<$0.lowerBound]) } ?? role]
+        try log.append(
+            .trustExpiring, subject: role, data: .object(["expires": .string(end.description)]), scope: scope, now: now)

@@ -73,10 +73,11 @@ extension OperatorService {
     func delete(_ device: DeviceID, by caller: Caller) async throws {
         try await rollouts.drive { driver in
             _ = try DeviceReach(caller.reach, driver.sql).device(device, driver.sql)
-            for id in try RolloutStore(driver.sql).open() { try driver.tell(.deviceGone(device), id) }
-            _ = try DeviceStore(driver.sql).delete(device)
+            for id in try RolloutStore(driver.sql).open(device: device) { try driver.tell(.deviceGone(device), id) }
+            // Before the device is gone, so that its event still knows whose it was.
             try AuditLog(driver.sql).append(
                 actor: caller.name, action: "device.delete", subject: device.text, now: driver.now)
+            _ = try DeviceStore(driver.sql).delete(device)
             try ChangeLog(driver.sql).append(topic: .device, [device.text])
         }
         cutOff(device)

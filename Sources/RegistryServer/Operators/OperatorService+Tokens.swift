@@ -44,7 +44,7 @@ extension OperatorService {
     }
 
     /// A limit names one thing at least: an empty list would be a token for nothing.
-    private static func check(_ namespaces: [String]?, _ fleets: [FleetName]?) throws {
+    static func check(_ namespaces: [String]?, _ fleets: [FleetName]?) throws {
         let bounds = 1...ServerLimits.tokenLimitNames
         guard namespaces.map({ bounds.contains($0.count) }) ?? true else {
             throw ServerError.badRequest("A limit names \(bounds) namespaces.", field: "/namespaces")

@@ -132,6 +132,7 @@ package struct DeviceStore {
             try sql.execute(
                 "UPDATE devices SET last_seen = ? WHERE device = ? AND (last_seen IS NULL OR last_seen < ?)",
                 [.time(time), .text(device), .time(time)])
+        try SilenceStore(sql).end(seen)
         }
     }
 

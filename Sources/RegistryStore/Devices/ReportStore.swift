@@ -61,6 +61,7 @@ package struct ReportStore {
             fresh.append(report)
             highest = report.sequence
         }
+            if report.state == .failed { try tell(report, of: device, now: now) }
         guard !fresh.isEmpty else { return ([], highest) }
         try sql.execute(
             "UPDATE device_journals SET highest_report = ? WHERE device = ? AND journal = ?",
@@ -118,5 +119,18 @@ package struct ReportStore {
             generation: try row.optionalInteger("generation"), rollout: try row.optionalName("rollout"),
             releases: try row.json("releases"), state: try row.optionalChoice("state"),
             code: try row.optionalText("code"), message: try row.optionalText("message"), figures: figures)
+    /// Without the device's own words: what a model answered to a probe may stand in them.
+    private func tell(_ report: ReportRow, of device: DeviceID, now: Timestamp) throws {
+        var scope = try EventMapping(sql).scope(of: device)
+        scope.namespaces = Set(report.releases.map(\.repository.namespace)).sorted()
+        var data: [String: JSONValue] = [
+            "slot": .string(report.slot?.text ?? ""), "code": .string(report.code ?? ""),
+            "releases": .array(report.releases.map { .string($0.text) }),
+        ]
+        data["rollout"] = report.rollout.map { .string($0.text) }
+        data["generation"] = report.generation.map { .integer($0) }
+        try EventLog(sql).append(.deviceFailed, subject: device.text, data: .object(data), scope: scope, now: now)
+    }
+
     }
 }

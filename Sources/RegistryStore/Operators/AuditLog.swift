@@ -2,7 +2,7 @@ package import MartletTypes
 package import Trust
 
 /// The audit log: a row for each change of state and the nodes of the tree over them, written in the transaction of
-/// the change.
+/// the change, with the event that tells of it.
 package struct AuditLog {
     private let sql: any SQLConnection
 
@@ -35,6 +35,7 @@ package struct AuditLog {
                 """,
                 [.integer(Int64(place.level)), .integer(place.index), .text(hash.hex)])
         }
+        try EventLog(sql).append(entry)
         return entry
     }
 

@@ -75,6 +75,11 @@ package struct TokenStore {
         return try Self.token(row)
     }
 
+    /// The token with an identifier, also where its time is over; nil where it was revoked.
+    package func find(id: String) throws -> TokenRow? {
+        try sql.first("SELECT * FROM tokens WHERE id = ?", [.text(id)]).map(Self.token)
+    }
+
     /// All tokens by name, expired ones too.
     package func list() throws -> [TokenRow] {
         try sql.query("SELECT * FROM tokens ORDER BY name", []).map(Self.token)

@@ -8,6 +8,8 @@ package enum ChangeTopic: String, Sendable, Codable, CaseIterable {
     case metadata
     /// A device's state or slots, as the dashboard shows them.
     case device
+    /// The log of events grew; announced within a process only.
+    case event
 }
 
 /// The feed by which replicas wake their parked polls: rows under one rising revision.
