@@ -103,17 +103,19 @@ package enum OperatorRoutes {
     package static let deleteJoinToken = Route(.delete, "/api/v1/join-tokens/{token}", .atLeast(.operator))
 
     /// Every route above.
-    package static let all: [Route] = [
-        health, ready, metrics, openAPI, authority, status, whoAmI, onlineKeys, initializeTrust, makeOnlineKey,
-        changeTrust, proposals, proposal, propose, signProposal, deleteProposal, putRole, importMetadata, signOffline,
-        metadata, target,
-        releases,
-        release, block, aliases, putAlias, devices, device, deviceHistory, patchDevice, approveDevice,
-        rejectDevice, revokeDevice, deleteDevice, fleets, putFleet,
-        deleteFleet, rollouts, startRollout, planRollout, rollout, changeRollout, rollback, telemetry, audit,
-        auditCheckpoint, auditProof, tokens,
-        createToken, deleteToken, createJoinToken, joinTokens, deleteJoinToken,
-    ]
+    package static let all: [Route] =
+        [
+            health, ready, metrics, openAPI, authority, status, whoAmI, onlineKeys, initializeTrust, makeOnlineKey,
+            changeTrust, proposals, proposal, propose, signProposal, deleteProposal, putRole, importMetadata,
+            signOffline,
+            metadata, target,
+            releases,
+            release, block, aliases, putAlias, devices, device, deviceHistory, patchDevice, approveDevice,
+            rejectDevice, revokeDevice, deleteDevice, fleets, putFleet,
+            deleteFleet, rollouts, startRollout, planRollout, rollout, changeRollout, rollback, telemetry, audit,
+            auditCheckpoint, auditProof, tokens,
+            createToken, deleteToken, createJoinToken, joinTokens, deleteJoinToken,
+        ] + ofEvents + ofRollouts
 }
 
 /// The devices' API on the mTLS listener, which also serves `/tuf/` and reads of `/v2/`.
