@@ -453,6 +453,107 @@ CREATE TABLE changes (
 );
 
 """#,
+#"migrations/0002_webhooks.sql"#: #"""
+-- Events, and the webhooks that they go to.
+
+-- What happened, written in the transaction of the change. The number rises without gaps in the order of commits.
+CREATE TABLE events (
+    number BIGINT PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    time BIGINT NOT NULL,
+    subject TEXT NOT NULL,
+    data TEXT NOT NULL,
+    -- Whom it concerns, for tokens and webhooks with limits: a JSON list of the releases' namespaces, and devices by
+    -- their name with the labels of that moment, by fleet, or by rollout.
+    namespaces TEXT,
+    device TEXT,
+    labels TEXT,
+    fleet TEXT,
+    rollout TEXT
+);
+CREATE INDEX events_time ON events (time);
+
+CREATE TABLE webhooks (
+    id TEXT PRIMARY KEY,
+    url TEXT NOT NULL,
+    -- Types as `rollout.*,device.failed`; empty is every one. JSON lists of namespaces and fleets; NULL is all.
+    types TEXT NOT NULL,
+    namespaces TEXT,
+    fleets TEXT,
+    is_enabled BIGINT NOT NULL CHECK (is_enabled IN (0, 1)),
+    disabled_reason TEXT,
+    -- Numbers of the secrets that sign, the newest first, each with its end; the secrets themselves are not here.
+    secrets TEXT NOT NULL,
+    -- The last event that was looked at.
+    event BIGINT NOT NULL,
+    failing_since BIGINT,
+    failures BIGINT NOT NULL DEFAULT 0,
+    -- Nothing is sent before this: an endpoint that fails is not asked for each delivery anew.
+    rest_until BIGINT NOT NULL DEFAULT 0,
+    created BIGINT NOT NULL,
+    created_by TEXT NOT NULL
+);
+
+CREATE TABLE webhook_deliveries (
+    number BIGINT PRIMARY KEY,
+    webhook TEXT NOT NULL REFERENCES webhooks (id) ON DELETE CASCADE,
+    event BIGINT NOT NULL REFERENCES events (number),
+    state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead')),
+    attempts BIGINT NOT NULL DEFAULT 0,
+    next_attempt BIGINT NOT NULL,
+    status BIGINT,
+    error TEXT,
+    created BIGINT NOT NULL,
+    updated BIGINT NOT NULL,
+    UNIQUE (webhook, event)
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (state, next_attempt);
+CREATE INDEX webhook_deliveries_webhook ON webhook_deliveries (webhook, state, number);
+CREATE INDEX webhook_deliveries_event ON webhook_deliveries (event);
+
+-- Devices of which an event said that they are silent.
+CREATE TABLE device_silences (
+    device TEXT PRIMARY KEY REFERENCES devices (device) ON DELETE CASCADE,
+    since BIGINT NOT NULL
+);
+
+"""#,
+#"migrations/0003_rollouts.sql"#: #"""
+-- Rollouts that know when to stop: exemptions, evidence for gates, and who joins while a rollout is open.
+
+-- A slot that stays as it is, or with slot '' a device that rollouts pass over altogether.
+CREATE TABLE exemptions (
+    device TEXT NOT NULL REFERENCES devices (device) ON DELETE CASCADE,
+    slot TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    since BIGINT NOT NULL,
+    -- NULL holds until it is lifted.
+    expires BIGINT,
+    PRIMARY KEY (device, slot)
+);
+
+-- When time has something to do next in a rollout, and a mark of whoever wrote it last: with the version it tells
+-- whether what a replica keeps in memory still holds.
+ALTER TABLE rollouts ADD COLUMN next_due BIGINT;
+ALTER TABLE rollouts ADD COLUMN stamp BIGINT NOT NULL DEFAULT 0;
+
+-- The numbers behind a decision: a JSON document, NULL where it had none.
+ALTER TABLE rollout_decisions ADD COLUMN detail TEXT;
+
+-- When the device said first that the target serves: from here its measurements are the target's.
+ALTER TABLE rollout_devices ADD COLUMN switched BIGINT;
+
+-- Rises whenever what selects a device may have changed: it enrolled, was approved, was labelled.
+ALTER TABLE devices ADD COLUMN membership BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX devices_membership ON devices (membership);
+
+-- Seconds for each output token after the first, and how often the engine ended by itself.
+ALTER TABLE telemetry_minutes ADD COLUMN output_token TEXT;
+ALTER TABLE telemetry_minutes ADD COLUMN crashes BIGINT NOT NULL DEFAULT 0;
+
+"""#,
 #"openapi/openapi.yaml"#: ##"""
 openapi: 3.1.0
 info:
@@ -491,7 +592,7 @@ tags:
   - { name: releases, description: What is published }
   - { name: devices, description: Devices and fleets }
   - { name: rollouts, description: Moving a fleet's slot to a release, and back }
-  - { name: observing, description: Telemetry and the audit log }
+  - { name: observing, description: "Telemetry, events and webhooks, the audit log" }
   - { name: tokens, description: Who may do what }
   - { name: protocol, description: What devices call }
 
@@ -1027,6 +1128,87 @@ paths:
           description: A page
           content: { application/json: { schema: { $ref: "#/components/schemas/ReportPage" } } }
         default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/moves:
+    get:
+      operationId: deviceMoves
+      tags: [devices]
+      summary: What the device's slots were to run from when on, who said so and why, newest first
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
+      parameters:
+        - { $ref: "#/components/parameters/Device" }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/MovePage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/slots/{slot}/pin:
+    parameters:
+      - { $ref: "#/components/parameters/Device" }
+      - { name: slot, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
+      - { $ref: "#/components/parameters/IdempotencyKey" }
+    put:
+      operationId: pinSlot
+      tags: [devices]
+      summary: Keep a slot as it is
+      description: |
+        Rollouts pass it over, rollbacks too unless they name the device and are forced. What a rollout has begun there
+        goes on. Audited as `device.pin`.
+      x-martlet-role: operator
+      x-martlet-limits: [namespaces, fleets]
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/ExemptionRequest" } } }
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    delete:
+      operationId: unpinSlot
+      tags: [devices]
+      summary: Let rollouts move a slot again
+      description: 404 `notExempt` where it is not pinned. Open rollouts let the device in again.
+      x-martlet-role: operator
+      x-martlet-limits: [namespaces, fleets]
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/devices/{device}/hold:
+    parameters:
+      - { $ref: "#/components/parameters/Device" }
+      - { $ref: "#/components/parameters/IdempotencyKey" }
+    put:
+      operationId: holdDevice
+      tags: [devices]
+      summary: Keep a device out of rollouts
+      description: What a rollout has begun there goes on; rollbacks reach it. Audited as `device.holdOut`.
+      x-martlet-role: operator
+      x-martlet-limits: [fleets]
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/ExemptionRequest" } } }
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    delete:
+      operationId: releaseDevice
+      tags: [devices]
+      summary: Let rollouts move a device again
+      description: 404 `notExempt` where it is not held out. Open rollouts let it in again.
+      x-martlet-role: operator
+      x-martlet-limits: [fleets]
+      responses:
+        "200":
+          description: The device
+          content: { application/json: { schema: { $ref: "#/components/schemas/Device" } } }
+        default: { $ref: "#/components/responses/Problem" }
   /api/v1/fleets:
     get:
       operationId: fleets
@@ -1106,7 +1288,7 @@ paths:
     post:
       operationId: planRollout
       tags: [rollouts]
-      summary: The waves that a rollout would have
+      summary: What a rollout would do, before anything happens
       x-martlet-role: operator
       x-martlet-limits: [namespaces, fleets]
       requestBody:
@@ -1114,7 +1296,7 @@ paths:
         content: { application/json: { schema: { $ref: "#/components/schemas/RolloutRequest" } } }
       responses:
         "200":
-          description: The waves
+          description: The waves, who would be passed over, and how long it takes at least
           content: { application/json: { schema: { $ref: "#/components/schemas/RolloutPlan" } } }
         default: { $ref: "#/components/responses/Problem" }
   /api/v1/rollouts/{rollout}:
@@ -1131,18 +1313,38 @@ paths:
           description: The rollout
           content: { application/json: { schema: { $ref: "#/components/schemas/Rollout" } } }
         default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollouts/{rollout}/explain:
+    get:
+      operationId: explainRollout
+      tags: [rollouts]
+      summary: Why a rollout, or one device in it, is where it is
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
+      parameters:
+        - { $ref: "#/components/parameters/Rollout" }
+        - { name: device, in: query, schema: { $ref: "#/components/schemas/Name" } }
+      responses:
+        "200":
+          description: The answer, the most important sentence first
+          content: { application/json: { schema: { $ref: "#/components/schemas/RolloutExplanation" } } }
+        default: { $ref: "#/components/responses/Problem" }
   /api/v1/rollouts/{rollout}/{action}:
     post:
       operationId: changeRollout
       tags: [rollouts]
-      summary: Pause, resume, abort or roll back
-      description: 409 `rolloutState` where the rollout's state does not permit it.
+      summary: Pause, resume, confirm, retry, abort or roll back
+      description: |
+        409 `rolloutState` where the rollout's state does not permit it; `confirm` lets the next wave start that waits
+        for a person, `retry` tries devices again that did not succeed. 422 `notInRollout` for a device that takes no
+        part.
       x-martlet-role: operator
       x-martlet-limits: [namespaces, fleets]
       parameters:
         - { $ref: "#/components/parameters/Rollout" }
-        - { name: action, in: path, required: true, schema: { enum: [pause, resume, abort, rollback] } }
+        - { name: action, in: path, required: true, schema: { enum: [pause, resume, confirm, retry, abort, rollback] } }
         - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        content: { application/json: { schema: { $ref: "#/components/schemas/RolloutChange" } } }
       responses:
         "200":
           description: The rollout
@@ -1152,7 +1354,9 @@ paths:
     post:
       operationId: rollback
       tags: [rollouts]
-      summary: Take devices back, each to what it had, in one transaction
+      summary: Take devices back, each to what it had
+      description: |
+        Pinned slots are passed over; 409 `slotPinned` where `device` names one, unless `force` is true.
       x-martlet-role: operator
       x-martlet-limits: [namespaces, fleets]
       parameters:
@@ -1234,6 +1438,191 @@ paths:
         "200":
           description: The hashes, as RFC 9162 orders them
           content: { application/json: { schema: { $ref: "#/components/schemas/AuditProof" } } }
+        default: { $ref: "#/components/responses/Problem" }
+
+  /api/v1/events:
+    get:
+      operationId: events
+      tags: [observing]
+      summary: What happened, newest first, or as it happens
+      description: |
+        With `Accept: text/event-stream` the answer is a stream of server-sent events that goes on: each has the event's
+        `id`, its type as `event`, and the document as `data`. `Last-Event-ID` (or `after`) goes on after an event; where
+        that is not kept any more, a `stream.gap` comes first. A comment comes at least every 15 seconds.
+        `docs/formats/events.md` describes each type.
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
+      parameters:
+        - name: type
+          in: query
+          description: "Types and groups, separated by commas: `rollout.*,device.failed`"
+          schema: { type: string }
+        - name: after
+          in: query
+          description: Of a stream, begin after the event with this id
+          schema: { type: string }
+        - name: last
+          in: query
+          description: Of a stream, begin with so many of the newest events
+          schema: { type: integer, minimum: 0, maximum: 1000 }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page, or the stream
+          content:
+            application/json: { schema: { $ref: "#/components/schemas/EventPage" } }
+            text/event-stream: { schema: { type: string } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhooks:
+    get:
+      operationId: webhooks
+      tags: [observing]
+      summary: Endpoints that events are sent to, without their secrets
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/WebhookPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    post:
+      operationId: createWebhook
+      tags: [observing]
+      summary: Have events sent to an address; the secret stands in this answer only
+      description: |
+        Deliveries are POSTs of one event each, signed by the Standard Webhooks specification (`webhook-id`,
+        `webhook-timestamp`, `webhook-signature`). 422 `forbiddenAddress` says that nothing is sent to where this is.
+      x-martlet-role: admin
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/WebhookRequest" } } }
+      responses:
+        "201":
+          description: The webhook
+          content: { application/json: { schema: { $ref: "#/components/schemas/Webhook" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhooks/{webhook}:
+    get:
+      operationId: webhook
+      tags: [observing]
+      summary: One endpoint
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Webhook" }
+      responses:
+        "200":
+          description: The webhook
+          content: { application/json: { schema: { $ref: "#/components/schemas/Webhook" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    patch:
+      operationId: patchWebhook
+      tags: [observing]
+      summary: Change, disable or enable an endpoint
+      description: Enabled again it gets what it has missed, as far as that is kept, unless `skip` says otherwise.
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Webhook" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      requestBody:
+        required: true
+        content: { application/json: { schema: { $ref: "#/components/schemas/WebhookPatch" } } }
+      responses:
+        "200":
+          description: The webhook
+          content: { application/json: { schema: { $ref: "#/components/schemas/Webhook" } } }
+        default: { $ref: "#/components/responses/Problem" }
+    delete:
+      operationId: deleteWebhook
+      tags: [observing]
+      summary: Forget an endpoint with all that waits for it
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Webhook" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhooks/{webhook}/test:
+    post:
+      operationId: testWebhook
+      tags: [observing]
+      summary: Send an event that says nothing, to this endpoint only
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Webhook" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "202":
+          description: The event that is on its way
+          content:
+            application/json:
+              schema: { type: object, required: [event], properties: { event: { type: string } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhooks/{webhook}/rotate-secret:
+    post:
+      operationId: rotateWebhook
+      tags: [observing]
+      summary: Make a new secret, which stands in this answer only; the former one signs too for a while
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Webhook" }
+      requestBody:
+        required: true
+        content:
+          application/json:
+            schema:
+              type: object
+              properties:
+                overlapSeconds: { type: integer, minimum: 0, maximum: 2592000, default: 86400 }
+      responses:
+        "200":
+          description: The webhook
+          content: { application/json: { schema: { $ref: "#/components/schemas/Webhook" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhook-deliveries:
+    get:
+      operationId: deliveries
+      tags: [observing]
+      summary: Events on their way to endpoints, newest first
+      x-martlet-role: admin
+      parameters:
+        - { name: webhook, in: query, description: Only to this one, schema: { type: string } }
+        - { name: state, in: query, schema: { enum: [pending, delivered, dead] } }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/WebhookDeliveryPage" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhook-deliveries/{delivery}:
+    delete:
+      operationId: deleteDelivery
+      tags: [observing]
+      summary: Throw a delivery away
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Delivery" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "204": { description: It is gone }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/webhook-deliveries/{delivery}/replay:
+    post:
+      operationId: replayDelivery
+      tags: [observing]
+      summary: Send a delivery again, from its first attempt on and with the same `webhook-id`
+      x-martlet-role: admin
+      parameters:
+        - { $ref: "#/components/parameters/Delivery" }
+        - { $ref: "#/components/parameters/IdempotencyKey" }
+      responses:
+        "202":
+          description: The delivery
+          content: { application/json: { schema: { $ref: "#/components/schemas/WebhookDelivery" } } }
         default: { $ref: "#/components/responses/Problem" }
 
   /api/v1/tokens:
@@ -1393,10 +1782,19 @@ paths:
         - { name: wait, in: query, description: Seconds to wait, schema: { type: integer, minimum: 0, maximum: 55 } }
         - { name: snapshot, in: query, description: The highest snapshot that it accepted, schema: { type: integer, minimum: 0 } }
         - { name: timestamp, in: query, description: The highest timestamp that it accepted, schema: { type: integer, minimum: 0 } }
+        - name: trust
+          in: query
+          description: Root and top-level targets that it follows; the poll ends once they are others here
+          schema: { type: string, pattern: "^[0-9]+\\.[0-9]+$" }
         - { name: journal, in: query, schema: { $ref: "#/components/schemas/Journal" } }
       responses:
         "200": { $ref: "#/components/responses/Signed" }
-        "204": { description: Nothing above the number came within the wait }
+        "204":
+          description: Nothing above the number came within the wait, or only root or targets are others than it said
+          headers:
+            Martlet-Trust:
+              description: The current versions of root and top-level targets, `ROOT.TARGETS`; with 200 too
+              schema: { type: string }
         default: { $ref: "#/components/responses/Problem" }
   /device/v1/reports:
     post:
@@ -1450,6 +1848,8 @@ components:
     Device: { name: device, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
     Rollout: { name: rollout, in: path, required: true, schema: { $ref: "#/components/schemas/Name" } }
     Token: { name: token, in: path, required: true, schema: { type: string } }
+    Webhook: { name: webhook, in: path, required: true, schema: { type: string }, example: w-4f20c1d2e3a4b5c6 }
+    Delivery: { name: delivery, in: path, required: true, schema: { type: integer, minimum: 1 } }
     Proposal: { name: proposal, in: path, required: true, schema: { type: string }, example: p-4f20c1d2e3a4b5c6 }
     Role: { name: role, in: path, required: true, schema: { type: string }, example: clinic-bin-0a }
     IdempotencyKey: { name: Idempotency-Key, in: header, schema: { type: string, minLength: 1, maxLength: 128 } }
@@ -1502,7 +1902,7 @@ components:
         field: { type: string, description: "The member that was wrong: a JSON pointer or a name" }
     RegistryStatus:
       type: object
-      required: [version, readiness, devices, devicesOnline, releases, openRollouts, metadataVersions, metadataExpiries, takenBack]
+      required: [version, readiness, devices, devicesOnline, releases, openRollouts, metadataVersions, metadataExpiries, takenBack, behind]
       properties:
         version: { type: string }
         readiness: { type: string, description: "`ready`, or why not" }
@@ -1513,6 +1913,17 @@ components:
         metadataVersions: { type: object, additionalProperties: { type: integer } }
         metadataExpiries: { type: object, additionalProperties: { $ref: "#/components/schemas/Time" } }
         takenBack: { type: array, items: { $ref: "#/components/schemas/TakenBackRelease" } }
+        behind: { type: array, items: { $ref: "#/components/schemas/BehindRole" } }
+    BehindRole:
+      description: A role that devices have seen in a newer version than stands here, after an older backup was restored
+      type: object
+      required: [role, version, seen, devices]
+      properties:
+        role: { type: string }
+        namespace: { type: string, description: Absent for the owner's roles }
+        version: { type: integer, description: The version here }
+        seen: { type: integer, description: The highest version that a device has seen }
+        devices: { type: integer, description: Devices that say so }
     TakenBackRelease:
       description: A release that devices run although it was blocked, yanked, or is below its repository's floor
       type: object
@@ -1590,6 +2001,12 @@ components:
           type: object
           additionalProperties: { type: string }
         trustDocument: { type: string, description: The bytes of `martlet/trust.json` }
+        snapshot:
+          description: The snapshot of the registry that they come from; this one goes on above its version.
+          type: string
+        timestamp:
+          description: The timestamp of the registry that they come from; this one goes on above its version.
+          type: string
     MetadataImportReceipt:
       type: object
       required: [roles, published, withdrawn]
@@ -1631,7 +2048,7 @@ components:
         note: { type: string, maxLength: 200 }
     Proposal:
       type: object
-      required: [id, note, created, createdBy, isOutdated, progress, change]
+      required: [id, note, created, createdBy, isOutdated, signAgain, progress, change]
       properties:
         id: { type: string }
         note: { type: string }
@@ -1639,6 +2056,10 @@ components:
         created: { type: string, format: date-time }
         createdBy: { type: string }
         isOutdated: { type: boolean, description: Whether another change came first }
+        signAgain:
+          description: Keys that had signed before another change came first; their signatures do not count any more.
+          type: array
+          items: { type: string }
         progress:
           type: array
           items:
@@ -1698,9 +2119,13 @@ components:
     DevicePage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Device" } } } }] }
     ReportPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Report" } } } }] }
     FleetPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Fleet" } } } }] }
+    MovePage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Move" } } } }] }
     RolloutPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Rollout" } } } }] }
     TelemetryPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/TelemetryPoint" } } } }] }
     AuditPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/AuditRow" } } } }] }
+    EventPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Event" } } } }] }
+    WebhookPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Webhook" } } } }] }
+    WebhookDeliveryPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/WebhookDelivery" } } } }] }
     TokenPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Token" } } } }] }
     JoinTokenPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/JoinToken" } } } }] }
     Page:
@@ -1739,6 +2164,11 @@ components:
         slots: { type: object, additionalProperties: { $ref: "#/components/schemas/DeviceSlot" } }
         standing: { enum: [pending, active, held, revoked] }
         held: { type: string, description: Why it gets nothing; absent while it is active }
+        pins:
+          description: Slots that rollouts pass over
+          type: object
+          additionalProperties: { $ref: "#/components/schemas/Exemption" }
+        hold: { $ref: "#/components/schemas/Exemption" }
         inventory: { $ref: "#/components/schemas/Inventory" }
     DeviceSlot:
       type: object
@@ -1762,6 +2192,8 @@ components:
         correct: { type: integer }
         failed: { type: integer }
         medianMilliseconds: { type: number }
+        p95Milliseconds: { type: number }
+        macroF1: { type: number }
         minAccuracy: { type: number }
     DeviceDecision:
       type: object
@@ -1817,20 +2249,226 @@ components:
             pooling: { type: string, enum: [mean, cls, last], description: How embeddings are made }
         policy: { $ref: "#/components/schemas/RolloutPolicy" }
     RolloutPolicy:
+      description: Every field may be left out. `docs/formats/rollout-policy.md` describes each.
       type: object
-      required: [waves, soakSeconds, maxFailures, onFailure]
       properties:
-        waves: { type: array, items: { type: string, examples: ["1", "20%"] }, description: Cumulative }
-        soakSeconds: { type: integer, minimum: 0 }
-        maxFailures: { type: integer, minimum: 0 }
+        waves: { type: array, maxItems: 100, items: { $ref: "#/components/schemas/RolloutWave" } }
+        membership: { enum: [frozen, dynamic], default: frozen }
+        order: { type: array, maxItems: 100, items: { type: string }, description: Selectors of those that come first }
+        soakSeconds: { type: integer, minimum: 0, maximum: 86400, default: 10 }
+        maxFailures: { type: [integer, "null"], minimum: 0, default: 0 }
+        thresholds: { type: array, maxItems: 100, items: { $ref: "#/components/schemas/FailureThreshold" } }
+        gates: { type: array, maxItems: 100, items: { $ref: "#/components/schemas/RolloutGate" } }
         maxInFlight: { type: integer, minimum: 1 }
-        deviceDeadlineSeconds: { type: integer, minimum: 1 }
-        onFailure: { enum: [pause, rollback] }
+        rate:
+          type: object
+          required: [perMinute, growth, growAfter]
+          properties:
+            perMinute: { type: number, minimum: 0.001 }
+            growth: { type: number, minimum: 1, maximum: 100 }
+            growAfter: { type: integer, minimum: 1 }
+            maxPerMinute: { type: number, minimum: 0.001 }
+        deviceDeadlineSeconds: { type: integer, minimum: 1, maximum: 31536000 }
+        retry:
+          type: object
+          required: [attempts, backoffSeconds, maxBackoffSeconds, causes]
+          properties:
+            attempts: { type: integer, minimum: 0, maximum: 100 }
+            backoffSeconds: { type: integer, minimum: 1, maximum: 86400 }
+            maxBackoffSeconds: { type: integer, minimum: 1, maximum: 604800 }
+            causes: { type: array, items: { type: string } }
+        conditions: { $ref: "#/components/schemas/UpdateConditions" }
+        shadow:
+          type: object
+          required: [sharePermille, comparison, minSimilarityPermille, samples, maxSeconds]
+          properties:
+            sharePermille: { type: integer, minimum: 1, maximum: 1000 }
+            comparison: { enum: [label, normalized, embedding] }
+            minSimilarityPermille: { type: integer, minimum: 0, maximum: 1000 }
+            samples: { type: integer, minimum: 1, maximum: 100000 }
+            maxSeconds: { type: integer, minimum: 1, maximum: 604800 }
+            minAgreementPermille: { type: integer, minimum: 0, maximum: 1000 }
+        onFailure: { enum: [pause, stop, rollbackWave, rollbackAll] }
+    RolloutWave:
+      description: A size, cumulative over the members, or an object
+      oneOf:
+        - { type: string, examples: ["1", "20%"] }
+        - type: object
+          properties:
+            size: { type: string, examples: ["1", "20%"] }
+            selector: { type: string }
+            soakSeconds: { type: integer, minimum: 0, maximum: 2592000 }
+            confirm: { type: boolean }
+    FailureThreshold:
+      type: object
+      required: [outcomes, causes, maxShare, minCompleted, confidence]
+      properties:
+        outcomes: { type: array, minItems: 1, items: { enum: [failed, timedOut, unreachable, refused, skipped] } }
+        causes: { type: array, items: { type: string }, description: Of `failed` only these; empty is all }
+        maxShare: { type: number, minimum: 0, maximum: 1 }
+        minCompleted: { type: integer, minimum: 1 }
+        confidence: { type: number, minimum: 0.5, maximum: 0.999 }
+        onFailure: { enum: [pause, stop, rollbackWave, rollbackAll] }
+    RolloutMetric:
+      enum:
+        - failure.rate
+        - crash.count
+        - request.error_rate
+        - request.duration.p95
+        - time_to_first_token.p95
+        - time_per_output_token.p50
+        - tokens_per_second
+        - memory.used
+        - temperature
+        - eval.accuracy
+        - shadow.agreement
+    RolloutGate:
+      type: object
+      required: [metric]
+      properties:
+        metric: { $ref: "#/components/schemas/RolloutMetric" }
+        max: { type: number }
+        min: { type: number }
+        baseline:
+          description: How much worse than devices that are not updated yet is tolerated; for shares a difference
+          type: object
+          required: [tolerance, confidence]
+          properties:
+            tolerance: { type: number, minimum: 0 }
+            confidence: { type: number, minimum: 0.5, maximum: 0.999 }
+        minDevices: { type: integer, minimum: 1, default: 1 }
+        minSamples: { type: integer, minimum: 0, default: 20 }
+        intervalSeconds: { type: integer, minimum: 1, maximum: 86400, default: 60 }
+        failureLimit: { type: integer, minimum: 0, maximum: 10000, default: 0 }
+        inconclusiveLimit: { type: integer, minimum: 0, maximum: 10000, default: 10 }
+        onFailure: { enum: [pause, stop, rollbackWave, rollbackAll] }
+    UpdateConditions:
+      type: object
+      properties:
+        windows:
+          type: array
+          items:
+            type: object
+            required: [days, startMinute, minutes]
+            properties:
+              days: { type: array, items: { type: integer, minimum: 1, maximum: 7 }, description: 1 is Monday; empty is every day }
+              startMinute: { type: integer, minimum: 0, maximum: 1439, description: Of the device's own day }
+              minutes: { type: integer, minimum: 1, maximum: 1440 }
+        idleSeconds: { type: integer, minimum: 0, maximum: 86400 }
+        onMains: { type: boolean }
+        belowCelsius: { type: integer, minimum: -40, maximum: 150 }
+        jitterSeconds: { type: integer, minimum: 0, maximum: 86400 }
+        bytesPerSecond: { type: integer, minimum: 1024 }
     RolloutPlan:
       type: object
-      required: [waves]
+      required: [waves, skipped, conditions, leastSeconds, supersedes]
       properties:
-        waves: { type: array, items: { type: array, items: { $ref: "#/components/schemas/Name" } } }
+        waves:
+          type: array
+          items:
+            type: object
+            required: [devices, soakSeconds, confirm]
+            properties:
+              devices: { type: array, items: { $ref: "#/components/schemas/Name" } }
+              size: { type: string }
+              selector: { type: string }
+              soakSeconds: { type: integer }
+              confirm: { type: boolean }
+        skipped:
+          type: array
+          items:
+            type: object
+            required: [device, code, reason]
+            properties:
+              device: { $ref: "#/components/schemas/Name" }
+              code: { type: string, examples: [pinned, held, noVariantFits] }
+              reason: { type: string }
+        conditions: { $ref: "#/components/schemas/UpdateConditions" }
+        maxInFlight: { type: integer }
+        leastSeconds: { type: integer, description: What soaks and the rate of starting take }
+        supersedes: { type: array, items: { $ref: "#/components/schemas/Name" } }
+    RolloutChange:
+      type: object
+      properties:
+        reason: { type: string, maxLength: 500 }
+        devices: { type: array, items: { $ref: "#/components/schemas/Name" }, description: For `retry` only these }
+    GateResult:
+      type: object
+      required: [gate, verdict, method, devices, baselineDevices, worst, sentence]
+      properties:
+        gate: { $ref: "#/components/schemas/RolloutMetric" }
+        verdict: { enum: [passed, failed, inconclusive] }
+        method: { type: string }
+        value: { type: number }
+        baseline: { type: number }
+        bound: { type: number }
+        effect: { type: number, description: "Ratio to the baseline; for shares the difference" }
+        low: { type: number }
+        high: { type: number }
+        probability: { type: number }
+        devices: { type: integer }
+        baselineDevices: { type: integer }
+        worst: { type: array, items: { $ref: "#/components/schemas/Name" } }
+        sentence: { type: string }
+    GateStanding:
+      type: object
+      required: [gate, failures, inconclusive, hasPassed]
+      properties:
+        gate: { $ref: "#/components/schemas/RolloutGate" }
+        failures: { type: integer }
+        inconclusive: { type: integer }
+        hasPassed: { type: boolean }
+        result: { $ref: "#/components/schemas/GateResult" }
+    RolloutExplanation:
+      type: object
+      required: [id, state, because, decisions, gates, waiting]
+      properties:
+        id: { $ref: "#/components/schemas/Name" }
+        state: { $ref: "#/components/schemas/State" }
+        because: { type: array, items: { type: string } }
+        decisions: { type: array, items: { $ref: "#/components/schemas/RolloutDecision" } }
+        gates: { type: array, items: { $ref: "#/components/schemas/GateStanding" } }
+        waiting: { type: array, items: { $ref: "#/components/schemas/RolloutDevice" } }
+        part:
+          type: object
+          required: [online, moves]
+          properties:
+            device: { $ref: "#/components/schemas/RolloutDevice" }
+            online: { type: boolean }
+            lastSeen: { $ref: "#/components/schemas/Time" }
+            lastReport: { $ref: "#/components/schemas/Report" }
+            pin: { $ref: "#/components/schemas/Exemption" }
+            hold: { $ref: "#/components/schemas/Exemption" }
+            moves: { type: array, items: { $ref: "#/components/schemas/Move" } }
+    ExemptionRequest:
+      type: object
+      required: [reason]
+      properties:
+        reason: { type: string, minLength: 1, maxLength: 500 }
+        validSeconds: { type: integer, minimum: 1, maximum: 31536000, description: Absent lasts until it is lifted }
+    Exemption:
+      type: object
+      required: [reason, by, since]
+      properties:
+        reason: { type: string }
+        by: { type: string }
+        since: { $ref: "#/components/schemas/Time" }
+        expires: { $ref: "#/components/schemas/Time" }
+    Move:
+      type: object
+      required: [number, time, slot, releases, actor, reason]
+      properties:
+        number: { type: integer, description: The assignment that said so }
+        time: { $ref: "#/components/schemas/Time" }
+        slot: { $ref: "#/components/schemas/Name" }
+        releases: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
+        rollout: { $ref: "#/components/schemas/Name" }
+        actor: { type: string, description: Who moved it; `registry` for what a gate decided }
+        reason: { type: string }
+        state: { $ref: "#/components/schemas/DeviceState" }
+        code: { type: string }
+        message: { type: string }
+        reported: { $ref: "#/components/schemas/Time" }
     Rollout:
       type: object
       required: [id, slot, releases, selector, state, reason, policy, created, createdBy, wave, waves, counts]
@@ -1850,6 +2488,20 @@ components:
         counts: { type: object, additionalProperties: { type: integer } }
         devices: { type: array, items: { $ref: "#/components/schemas/RolloutDevice" } }
         decisions: { type: array, items: { $ref: "#/components/schemas/RolloutDecision" } }
+        progress:
+          type: array
+          items:
+            type: object
+            required: [devices, counts, soakSeconds, confirm]
+            properties:
+              devices: { type: integer }
+              counts: { type: object, additionalProperties: { type: integer } }
+              soakSeconds: { type: integer }
+              confirm: { type: boolean }
+        gates: { type: array, items: { $ref: "#/components/schemas/GateStanding" } }
+        phase: { enum: [moving, soaking, measuring, confirming] }
+        cause: { type: string, description: "Why it is in its state, as a stable code" }
+        estimatedEnd: { $ref: "#/components/schemas/Time" }
     RolloutDevice:
       type: object
       required: [device, wave, state, updated]
@@ -1860,6 +2512,19 @@ components:
         code: { type: string }
         message: { type: string }
         evaluation: { $ref: "#/components/schemas/Evaluation" }
+        shadow:
+          type: object
+          required: [compared, agreed, failed, passedOver, liveMedianMilliseconds, candidateMedianMilliseconds]
+          properties:
+            compared: { type: integer }
+            agreed: { type: integer }
+            failed: { type: integer }
+            passedOver: { type: integer }
+            liveMedianMilliseconds: { type: number }
+            candidateMedianMilliseconds: { type: number }
+            liveTokenMilliseconds: { type: number }
+            candidateTokenMilliseconds: { type: number }
+        attempts: { type: integer }
         updated: { $ref: "#/components/schemas/Time" }
     RolloutDecision:
       type: object
@@ -1868,6 +2533,7 @@ components:
         time: { $ref: "#/components/schemas/Time" }
         action: { type: string }
         reason: { type: string }
+        figures: { $ref: "#/components/schemas/GateResult" }
     RollbackRequest:
       description: Exactly one of device, fleet, release and rollout
       type: object
@@ -1880,6 +2546,7 @@ components:
         slot: { $ref: "#/components/schemas/Name" }
         to: { $ref: "#/components/schemas/ReleasePath" }
         reason: { type: string }
+        force: { type: boolean, description: "Moves a pinned slot too, where `device` names it" }
     RollbackAnswer:
       type: object
       required: [moves, skipped]
@@ -1910,6 +2577,8 @@ components:
         p50Milliseconds: { type: number }
         p95Milliseconds: { type: number }
         p95FirstTokenMilliseconds: { type: number }
+        p50OutputTokenMilliseconds: { type: number }
+        crashes: { type: integer }
         inputTokens: { type: integer }
         outputTokens: { type: integer }
         cpuPercent: { type: number }
@@ -1954,6 +2623,66 @@ components:
         subject: { type: string }
         detail: { type: object }
         hash: { $ref: "#/components/schemas/Hex" }
+    Event:
+      type: object
+      description: A CloudEvents 1.0 document
+      required: [specversion, id, source, type, time, subject, data]
+      properties:
+        specversion: { const: "1.0" }
+        id: { type: string, description: The same in every delivery }
+        source: { type: string, description: The registry }
+        type: { type: string, examples: [rollout.paused] }
+        time: { $ref: "#/components/schemas/Time" }
+        subject: { type: string, description: "What it is about: a device, a rollout, a release" }
+        data: { type: object }
+    EventFilter: { type: string, description: Types and groups separated by commas; empty is all, examples: ["rollout.*,device.failed"] }
+    WebhookRequest:
+      type: object
+      required: [url]
+      properties:
+        url: { type: string, format: uri, maxLength: 2048 }
+        events: { $ref: "#/components/schemas/EventFilter" }
+        namespaces: { type: array, minItems: 1, items: { type: string }, description: The only ones it concerns; absent is all }
+        fleets: { type: array, minItems: 1, items: { type: string }, description: The only ones it concerns; absent is all }
+    WebhookPatch:
+      type: object
+      properties:
+        url: { type: string, format: uri, maxLength: 2048 }
+        events: { $ref: "#/components/schemas/EventFilter" }
+        enabled: { type: boolean }
+        skip: { type: boolean, description: "With `enabled: true`, leave out what happened meanwhile" }
+    Webhook:
+      type: object
+      required: [id, url, events, enabled, pending, dead, formerSecretsUntil, created, createdBy]
+      properties:
+        id: { type: string }
+        url: { type: string }
+        events: { $ref: "#/components/schemas/EventFilter" }
+        namespaces: { type: array, items: { type: string } }
+        fleets: { type: array, items: { type: string } }
+        enabled: { type: boolean }
+        disabledReason: { type: string }
+        failingSince: { $ref: "#/components/schemas/Time" }
+        pending: { type: integer, description: Deliveries that wait }
+        dead: { type: integer, description: Deliveries that were given up }
+        formerSecretsUntil: { type: array, items: { $ref: "#/components/schemas/Time" } }
+        created: { $ref: "#/components/schemas/Time" }
+        createdBy: { type: string }
+        secret: { type: string, pattern: "^whsec_", description: Only in the answer that made it }
+    WebhookDelivery:
+      type: object
+      required: [number, webhook, state, attempts, created, updated, event]
+      properties:
+        number: { type: integer }
+        webhook: { type: string }
+        state: { enum: [pending, delivered, dead] }
+        attempts: { type: integer }
+        nextAttempt: { $ref: "#/components/schemas/Time" }
+        status: { type: integer, description: The HTTP status of the last attempt }
+        error: { type: string, description: Why the last attempt failed }
+        created: { $ref: "#/components/schemas/Time" }
+        updated: { $ref: "#/components/schemas/Time" }
+        event: { $ref: "#/components/schemas/Event" }
     TokenRequest:
       type: object
       required: [name, role]
@@ -2042,6 +2771,17 @@ components:
         profile: { type: string }
         facts: { type: object }
         storeBytes: { type: integer }
+        problems:
+          description: What is wrong with the device as a whole; absent where nothing is
+          type: array
+          items:
+            type: object
+            required: [code, message, remedy, since]
+            properties:
+              code: { type: string }
+              message: { type: string }
+              remedy: { type: string }
+              since: { type: string, format: date-time }
         slots:
           type: object
           additionalProperties:
@@ -2217,6 +2957,17 @@ svg.meter { display: block; width: 100%; height: 10px; border-radius: 5px; margi
 .meter .warn { fill: #d9922b; }
 .meter .bad { fill: #d64541; }
 .meter .idle { fill: var(--idle-back); }
+svg.gate { display: block; width: 100%; max-width: 220px; height: 30px; }
+.gate .axis { stroke: var(--line); stroke-width: 1; }
+.gate .interval { stroke: var(--idle); stroke-width: 6; stroke-linecap: round; opacity: .45; }
+.gate .bound { stroke: var(--text); stroke-width: 1.5; stroke-dasharray: 3 2; }
+.gate .point { fill: var(--idle); }
+.gate .point.good { fill: #2e9e5e; }
+.gate .point.warn { fill: #d9922b; }
+.gate .point.bad { fill: #d64541; }
+.gate .interval.good { stroke: #2e9e5e; }
+.gate .interval.warn { stroke: #d9922b; }
+.gate .interval.bad { stroke: #d64541; }
 .legend { display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; color: var(--soft); margin: .5rem 0 .75rem; }
 .legend b { color: var(--text); }
 .dot { display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .35rem; background: var(--idle); }
@@ -2531,8 +3282,32 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 <dt>Soak</dt><dd>{{soak}}</dd>
 <dt>Failures allowed</dt><dd>{{maxFailures}}</dd>
 <dt>On failure</dt><dd>{{onFailure}}</dd>
+<dt>Ends at this pace</dt><dd><time>{{estimatedEnd}}</time></dd>
 </dl>
+{{#confirms}}<p class="notice warn" role="status">The next wave waits for a person: <code>martlet rollout confirm {{id}}</code></p>{{/confirms}}
 </section>
+
+<section aria-labelledby="waves">
+<h2 id="waves">Waves</h2>
+<table>
+<thead><tr><th scope="col" class="number">Wave</th><th scope="col">State</th><th scope="col">Progress</th><th scope="col">Then</th></tr></thead>
+<tbody>
+{{#waveRows}}<tr><th scope="row" class="number">{{number}}</th><td><span class="pill {{tone}}">{{state}}</span></td><td class="wide">{{{bar}}}<small>{{progress}} devices</small></td><td>{{after}}</td></tr>
+{{/waveRows}}
+</tbody>
+</table>
+</section>
+
+{{#hasGates}}<section aria-labelledby="gates">
+<h2 id="gates">Gates</h2>
+<table>
+<thead><tr><th scope="col">Gate</th><th scope="col">Says</th><th scope="col">Measured</th><th scope="col">In words</th></tr></thead>
+<tbody>
+{{#gates}}<tr><th scope="row">{{name}}<br><small>{{rule}}</small></th><td><span class="pill {{tone}}">{{verdict}}</span></td><td class="wide">{{{picture}}}</td><td>{{sentence}}</td></tr>
+{{/gates}}
+</tbody>
+</table>
+</section>{{/hasGates}}
 
 <section aria-labelledby="devices">
 <h2 id="devices">Devices</h2>
@@ -2543,6 +3318,7 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 {{/devices}}
 </tbody>
 </table>
+<p class="hint">{{devicesLeft}}</p>
 </section>
 
 <section aria-labelledby="decisions">

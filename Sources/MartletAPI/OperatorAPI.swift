@@ -15,10 +15,13 @@ package struct RegistryStatus: Sendable, Codable {
     package var metadataExpiries: [String: Timestamp]
     /// What devices run although it was taken back, with how to take them off it.
     package var takenBack: [TakenBackRelease]
+    /// Roles that devices have seen in newer versions than stand here, because an older backup was restored.
+    package var behind: [BehindRole]
 
     package init(
         version: String, readiness: String, devices: Int, devicesOnline: Int, releases: Int, openRollouts: Int,
-        metadataVersions: [String: Int64], metadataExpiries: [String: Timestamp], takenBack: [TakenBackRelease] = []
+        metadataVersions: [String: Int64], metadataExpiries: [String: Timestamp], takenBack: [TakenBackRelease] = [],
+        behind: [BehindRole] = []
     ) {
         self.version = version
         self.readiness = readiness
@@ -29,6 +32,28 @@ package struct RegistryStatus: Sendable, Codable {
         self.metadataVersions = metadataVersions
         self.metadataExpiries = metadataExpiries
         self.takenBack = takenBack
+        self.behind = behind
+    }
+}
+
+/// A role of which devices have seen a newer version than the registry has.
+package struct BehindRole: Sendable, Hashable, Codable {
+    package var role: String
+    /// The namespace that it belongs to; nil for the owner's.
+    package var namespace: String?
+    /// The version here.
+    package var version: Int64
+    /// The highest version that a device has seen.
+    package var seen: Int64
+    /// Devices that say so, and install nothing new until the role is signed above that.
+    package var devices: Int
+
+    package init(role: String, namespace: String?, version: Int64, seen: Int64, devices: Int) {
+        self.role = role
+        self.namespace = namespace
+        self.version = version
+        self.seen = seen
+        self.devices = devices
     }
 }
 
@@ -244,6 +269,9 @@ package struct DeviceInfo: Sendable, Codable {
     package var standing: Standing
     /// Why it may not do anything; nil while it may.
     package var held: String?
+    /// Why rollouts pass slots of it over, and why it altogether.
+    package var pins: [SlotName: Exemption]?
+    package var hold: Exemption?
     /// Present in the answer for one device only.
     package var inventory: Inventory?
 

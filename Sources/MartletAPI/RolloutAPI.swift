@@ -24,16 +24,104 @@ package struct RolloutRequest: Sendable, Codable {
     }
 }
 
-/// The waves before anything happens.
+/// What a rollout would do, before anything happens.
 package struct RolloutPlan: Sendable, Codable {
-    package var waves: [[DeviceID]]
+    /// One wave with its devices.
+    package struct Wave: Sendable, Hashable, Codable {
+        /// In the order in which they are started.
+        package var devices: [DeviceID]
+        /// Which devices the policy takes for it: the cumulative size, the selector, both or neither.
+        package var size: RolloutPolicy.WaveSize?
+        package var selector: LabelSelector?
+        /// Seconds from its last device to the next wave.
+        package var soakSeconds: Int
+        /// Whether a person must confirm before the next wave.
+        package var confirm: Bool
 
-    package init(waves: [[DeviceID]]) { self.waves = waves }
+        package init(
+            devices: [DeviceID], size: RolloutPolicy.WaveSize? = nil, selector: LabelSelector? = nil,
+            soakSeconds: Int = 0, confirm: Bool = false
+        ) {
+            self.devices = devices
+            self.size = size
+            self.selector = selector
+            self.soakSeconds = soakSeconds
+            self.confirm = confirm
+        }
+    }
+
+    /// A device that is selected and would not be moved.
+    package struct Skip: Sendable, Hashable, Codable {
+        package var device: DeviceID
+        /// As a stable code: `pinned`, `held`, `noVariantFits`.
+        package var code: String
+        /// Why, in a sentence.
+        package var reason: String
+
+        package init(device: DeviceID, code: String, reason: String) {
+            self.device = device
+            self.code = code
+            self.reason = reason
+        }
+    }
+
+    package var waves: [Wave]
+    /// Devices that stand in a wave and would be passed over when their turn comes, with why.
+    package var skipped: [Skip]
+    /// When a device may begin.
+    package var conditions: UpdateConditions
+    /// Devices at work at once; nil is no limit.
+    package var maxInFlight: Int?
+    /// Seconds that soaks and the rate of starting take at least; what devices need to fetch is not known before.
+    package var leastSeconds: Int
+    /// Open rollouts that would lose devices to this one.
+    package var supersedes: [RolloutID]
+
+    package init(
+        waves: [Wave], skipped: [Skip] = [], conditions: UpdateConditions = UpdateConditions(), maxInFlight: Int? = nil,
+        leastSeconds: Int = 0, supersedes: [RolloutID] = []
+    ) {
+        self.waves = waves
+        self.skipped = skipped
+        self.conditions = conditions
+        self.maxInFlight = maxInFlight
+        self.leastSeconds = leastSeconds
+        self.supersedes = supersedes
+    }
 }
 
 /// What can be done to an open rollout.
 package enum RolloutAction: String, Sendable, Codable, CaseIterable {
-    case pause, resume, abort, rollback
+    case pause, resume
+    /// Lets the next wave start that waits for a person.
+    case confirm
+    /// Tries devices again whose part ended otherwise than in success.
+    case retry
+    /// Ends it where it is; devices keep what they have and finish what they began.
+    case abort
+    /// Takes every device back that was moved.
+    case rollback
+}
+
+/// Why an operator steers a rollout, and what of it.
+package struct RolloutChange: Sendable, Codable {
+    /// In a sentence, for the decisions and the audit log.
+    package var reason: String
+    /// For `retry` only these; empty is all that did not succeed.
+    package var devices: [DeviceID]
+
+    package init(reason: String = "", devices: [DeviceID] = []) {
+        self.reason = reason
+        self.devices = devices
+    }
+
+    package init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        reason = try fields.decodeIfPresent(String.self, forKey: .reason) ?? ""
+        devices = try fields.decodeIfPresent([DeviceID].self, forKey: .devices) ?? []
+    }
+
+    private enum CodingKeys: CodingKey { case reason, devices }
 }
 
 /// A rollout in lists and by itself.
@@ -46,11 +134,14 @@ package struct RolloutInfo: Sendable, Codable {
         package var code: String?
         package var message: String?
         package var evaluation: EvaluationResult?
+        package var shadow: ShadowResult?
+        /// Attempts before the present one; nil for none.
+        package var attempts: Int?
         package var updated: Timestamp
 
         package init(
             device: DeviceID, wave: Int, state: DeviceRolloutState, code: String? = nil, message: String? = nil,
-            evaluation: EvaluationResult? = nil, updated: Timestamp
+            evaluation: EvaluationResult? = nil, shadow: ShadowResult? = nil, updated: Timestamp
         ) {
             self.device = device
             self.wave = wave
@@ -58,6 +149,7 @@ package struct RolloutInfo: Sendable, Codable {
             self.code = code
             self.message = message
             self.evaluation = evaluation
+            self.shadow = shadow
             self.updated = updated
         }
     }
@@ -69,11 +161,32 @@ package struct RolloutInfo: Sendable, Codable {
         package var action: String
         /// Why, in a sentence with the numbers.
         package var reason: String
+        /// The numbers, where a gate decided.
+        package var figures: GateResult?
 
-        package init(time: Timestamp, action: String, reason: String) {
+        package init(time: Timestamp, action: String, reason: String, figures: GateResult? = nil) {
             self.time = time
             self.action = action
             self.reason = reason
+            self.figures = figures
+        }
+    }
+
+    /// How far one wave is.
+    package struct Wave: Sendable, Hashable, Codable {
+        package var devices: Int
+        /// Its devices by state.
+        package var counts: [String: Int]
+        /// Seconds from its last device to the next wave.
+        package var soakSeconds: Int
+        /// Whether a person must confirm before the next wave.
+        package var confirm: Bool
+
+        package init(devices: Int, counts: [String: Int], soakSeconds: Int, confirm: Bool) {
+            self.devices = devices
+            self.counts = counts
+            self.soakSeconds = soakSeconds
+            self.confirm = confirm
         }
     }
 
@@ -96,6 +209,17 @@ package struct RolloutInfo: Sendable, Codable {
     /// Present in the answer for one rollout only.
     package var devices: [Device]?
     package var decisions: [Decision]?
+    /// How far each wave is.
+    package var progress: [Wave]?
+    /// How each gate of the policy stands by its last measurement.
+    package var gates: [GateStanding]?
+    /// Of a running one what it does now: `moving`, `soaking`, `measuring`, or `confirming` while the next wave waits
+    /// for a person.
+    package var phase: String?
+    /// Why it is in its state, as a stable code, e.g. `gateFailed`.
+    package var cause: String?
+    /// When it ends at the pace so far, where that can be said.
+    package var estimatedEnd: Timestamp?
 
     package init(
         id: RolloutID, slot: SlotName, releases: [ReleasePath], fleet: FleetName?, selector: LabelSelector,
@@ -117,107 +241,5 @@ package struct RolloutInfo: Sendable, Codable {
         self.counts = counts
         self.devices = devices
         self.decisions = decisions
-    }
-}
-
-/// Takes devices back, each to what it had. Exactly one of the first four says which devices.
-package struct RollbackRequest: Sendable, Codable {
-    package var device: DeviceID?
-    package var fleet: FleetName?
-    /// Everything that runs this release.
-    package var release: ReleasePath?
-    package var rollout: RolloutID?
-    /// The slot; may be left out where `release` or `rollout` says it.
-    package var slot: SlotName?
-    /// A release to go back to instead of each device's previous one.
-    package var to: ReleasePath?
-    package var reason: String
-
-    package init(
-        device: DeviceID? = nil, fleet: FleetName? = nil, release: ReleasePath? = nil, rollout: RolloutID? = nil,
-        slot: SlotName? = nil, to: ReleasePath? = nil, reason: String = ""
-    ) {
-        self.device = device
-        self.fleet = fleet
-        self.release = release
-        self.rollout = rollout
-        self.slot = slot
-        self.to = to
-        self.reason = reason
-    }
-}
-
-/// What a rollback set in motion.
-package struct RollbackAnswer: Sendable, Codable {
-    /// One device's new target in one slot.
-    package struct Move: Sendable, Hashable, Codable {
-        package var device: DeviceID
-        package var slot: SlotName
-        package var from: [ReleasePath]
-        package var to: [ReleasePath]
-        /// The assignment number that says so.
-        package var assignment: Int64
-
-        package init(
-            device: DeviceID, slot: SlotName, from: [ReleasePath], to: [ReleasePath], assignment: Int64
-        ) {
-            self.device = device
-            self.slot = slot
-            self.from = from
-            self.to = to
-            self.assignment = assignment
-        }
-    }
-
-    package var moves: [Move]
-    /// Devices that have nothing to go back to, with why.
-    package var skipped: [DeviceID: String]
-
-    package init(moves: [Move], skipped: [DeviceID: String] = [:]) {
-        self.moves = moves
-        self.skipped = skipped
-    }
-}
-
-/// A minute of a slot's life, as the registry keeps it.
-package struct TelemetryPoint: Sendable, Hashable, Codable {
-    package var time: Timestamp
-    package var device: DeviceID
-    /// Nil for measurements of the whole box.
-    package var slot: SlotName?
-    package var release: ReleasePath?
-    package var requests: Int64
-    package var errors: Int64
-    package var refused: Int64
-    package var p50Milliseconds: Double?
-    package var p95Milliseconds: Double?
-    package var p95FirstTokenMilliseconds: Double?
-    package var inputTokens: Int64
-    package var outputTokens: Int64
-    package var cpuPercent: Double?
-    package var memoryUsed: ByteCount?
-    package var temperatureCelsius: Double?
-
-    package init(
-        time: Timestamp, device: DeviceID, slot: SlotName? = nil, release: ReleasePath? = nil, requests: Int64 = 0,
-        errors: Int64 = 0, refused: Int64 = 0, p50Milliseconds: Double? = nil, p95Milliseconds: Double? = nil,
-        p95FirstTokenMilliseconds: Double? = nil, inputTokens: Int64 = 0, outputTokens: Int64 = 0,
-        cpuPercent: Double? = nil, memoryUsed: ByteCount? = nil, temperatureCelsius: Double? = nil
-    ) {
-        self.time = time
-        self.device = device
-        self.slot = slot
-        self.release = release
-        self.requests = requests
-        self.errors = errors
-        self.refused = refused
-        self.p50Milliseconds = p50Milliseconds
-        self.p95Milliseconds = p95Milliseconds
-        self.p95FirstTokenMilliseconds = p95FirstTokenMilliseconds
-        self.inputTokens = inputTokens
-        self.outputTokens = outputTokens
-        self.cpuPercent = cpuPercent
-        self.memoryUsed = memoryUsed
-        self.temperatureCelsius = temperatureCelsius
     }
 }

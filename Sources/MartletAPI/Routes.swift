@@ -147,6 +147,8 @@ package enum MartletFields {
     package static let journal = "Martlet-Journal"
     /// The sequence number of what is sent, within the journal.
     package static let sequence = "Martlet-Sequence"
+    /// Which root and top-level targets a registry has, e.g. `3.7`: devices follow owners' changes by it.
+    package static let trust = "Martlet-Trust"
     /// Makes a repeated write a no-op (draft-ietf-httpapi-idempotency-key-header).
     package static let idempotencyKey = "Idempotency-Key"
 }

@@ -67,11 +67,50 @@ extension OperatorClient {
         try await api.send(OperatorRoutes.startRollout, body: request, as: RolloutInfo.self)
     }
 
-    /// Pauses, resumes, aborts or rolls back a rollout.
-    package func changeRollout(_ id: RolloutID, _ action: RolloutAction) async throws(ClientError) -> RolloutInfo {
+    /// Steers a rollout: pauses, resumes, confirms, retries, aborts or rolls back.
+    package func changeRollout(
+        _ id: RolloutID, _ action: RolloutAction, _ change: RolloutChange = RolloutChange()
+    ) async throws(ClientError) -> RolloutInfo {
         try await api.send(
-            OperatorRoutes.changeRollout, ["rollout": id.text, "action": action.rawValue], body: [String: String](),
+            OperatorRoutes.changeRollout, ["rollout": id.text, "action": action.rawValue], body: change,
             as: RolloutInfo.self)
+    }
+
+    /// Why a rollout, or one device in it, is where it is.
+    package func explainRollout(
+        _ id: RolloutID, device: DeviceID? = nil
+    ) async throws(ClientError) -> RolloutExplanation {
+        let query = device.map { ["device": $0.text] } ?? [:]
+        return try await api.get(
+            OperatorRoutes.explainRollout, ["rollout": id.text], query: query, as: RolloutExplanation.self)
+    }
+
+    // MARK: - Pins, holds, and what ran when
+
+    /// Keeps a slot as it is, or with `slot` nil the device out of rollouts.
+    package func exempt(
+        _ device: DeviceID, slot: SlotName? = nil, _ request: ExemptionRequest
+    ) async throws(ClientError) -> DeviceInfo {
+        guard let slot else {
+            return try await api.send(
+                OperatorRoutes.holdDevice, ["device": device.text], body: request, as: DeviceInfo.self)
+        }
+        return try await api.send(
+            OperatorRoutes.pinSlot, ["device": device.text, "slot": slot.text], body: request, as: DeviceInfo.self)
+    }
+
+    /// Lifts a pin, or with `slot` nil a hold.
+    package func lift(_ device: DeviceID, slot: SlotName? = nil) async throws(ClientError) -> DeviceInfo {
+        guard let slot else {
+            return try await api.get(OperatorRoutes.releaseDevice, ["device": device.text], as: DeviceInfo.self)
+        }
+        return try await api.get(
+            OperatorRoutes.unpinSlot, ["device": device.text, "slot": slot.text], as: DeviceInfo.self)
+    }
+
+    /// What the device's slots were to run from when on, who said so and why; newest first.
+    package func moves(of device: DeviceID) async throws(ClientError) -> [DeviceMove] {
+        try await api.list(OperatorRoutes.deviceMoves, ["device": device.text], of: DeviceMove.self)
     }
 
     /// Takes devices back to what they had.

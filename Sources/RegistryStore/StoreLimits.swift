@@ -16,12 +16,12 @@ package enum StoreLimits {
     package static let journalsPerDevice = 16
     /// Digests that one release reaches: its index, manifests, and their layers.
     package static let objectsPerRelease = 64 * 300
-    /// Writes of different requests that share a transaction: enough to make the wait for the disk cheap, few enough
-    /// that the first need not wait long for the last.
-    static let writesPerTransaction = 64
     /// Bytes of a stored answer under an idempotency key.
     package static let idempotentAnswerBytes = 256 * 1024
     /// Changes that wait for signatures at once: each may hold the roles of a whole namespace.
+    package static let openProposals = 200
+    /// Manifests that one digest is found to be about, or part of one about: the empty configuration is in all.
+    package static let subjectsOfDigest = 256
     /// Events that are kept: some weeks of a busy fleet, under 200 MB.
     package static let eventRows = 200_000
     /// Rows that are forgotten in one transaction, so that no write waits long for it.
@@ -45,7 +45,4 @@ package enum StoreLimits {
     /// Writes of different requests that share a transaction: enough to make the wait for the disk cheap, few enough
     /// that the first need not wait long for the last.
     static let writesPerTransaction = 64
-    package static let openProposals = 200
-    /// Manifests that one digest is found to be about, or part of one about: the empty configuration is in all.
-    package static let subjectsOfDigest = 256
 }

@@ -12,6 +12,8 @@ package enum TelemetryNames {
     package static let replayed = "martlet.gateway.replayed"
     package static let cutStreams = "martlet.gateway.cut_streams"
     package static let abandoned = "martlet.gateway.abandoned"
+    /// Ends of a slot's engine that nobody asked for, with the slot, its generation and release as all others.
+    package static let crashes = "martlet.runtime.crashes"
 
     package static let requestDuration = "gen_ai.server.request.duration"
     package static let timeToFirstToken = "gen_ai.server.time_to_first_token"

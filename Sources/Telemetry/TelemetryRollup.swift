@@ -36,6 +36,8 @@ package struct TelemetryRollup: Sendable, Hashable {
     package var refused: Int64 = 0
     /// Answers cut by a drain deadline.
     package var cutStreams: Int64 = 0
+    /// Ends of the engine that nobody asked for.
+    package var crashes: Int64 = 0
     /// Tokens of prompts.
     package var inputTokens: Int64 = 0
     /// Tokens of answers.
@@ -44,6 +46,8 @@ package struct TelemetryRollup: Sendable, Hashable {
     package var duration = ExponentialHistogram()
     /// Seconds to the first token.
     package var timeToFirstToken = ExponentialHistogram()
+    /// Seconds for each output token after the first.
+    package var timePerOutputToken = ExponentialHistogram()
     /// Greatest share of processor time, in percent.
     package var cpuPercent: Double?
     /// Most memory in use.
@@ -59,6 +63,8 @@ package struct TelemetryRollup: Sendable, Hashable {
     package var p95Milliseconds: Double? { duration.quantile(0.95).map { $0 * 1000 } }
     /// Milliseconds within which 95 % of the streams had their first token.
     package var p95FirstTokenMilliseconds: Double? { timeToFirstToken.quantile(0.95).map { $0 * 1000 } }
+    /// Milliseconds that half of the streams took less than for each token after the first.
+    package var p50OutputTokenMilliseconds: Double? { timePerOutputToken.quantile(0.5).map { $0 * 1000 } }
 
     /// Adds another part of the same minute.
     package mutating func merge(_ other: TelemetryRollup) {
@@ -69,10 +75,12 @@ package struct TelemetryRollup: Sendable, Hashable {
         errors = Self.sum(errors, other.errors)
         refused = Self.sum(refused, other.refused)
         cutStreams = Self.sum(cutStreams, other.cutStreams)
+        crashes = Self.sum(crashes, other.crashes)
         inputTokens = Self.sum(inputTokens, other.inputTokens)
         outputTokens = Self.sum(outputTokens, other.outputTokens)
         duration.merge(other.duration)
         timeToFirstToken.merge(other.timeToFirstToken)
+        timePerOutputToken.merge(other.timePerOutputToken)
         cpuPercent = [cpuPercent, other.cpuPercent].compactMap(\.self).max()
         memoryUsed = [memoryUsed, other.memoryUsed].compactMap(\.self).max()
         temperatureCelsius = [temperatureCelsius, other.temperatureCelsius].compactMap(\.self).max()
@@ -108,6 +116,7 @@ extension TelemetryRollup {
                 case TelemetryNames.errors: row.errors = sum(row.errors, amount)
                 case TelemetryNames.refused: row.refused = sum(row.refused, amount)
                 case TelemetryNames.cutStreams: row.cutStreams = sum(row.cutStreams, amount)
+                case TelemetryNames.crashes: row.crashes = sum(row.crashes, amount)
                 default: break
                 }
             }
@@ -119,6 +128,7 @@ extension TelemetryRollup {
                 switch metric.name {
                 case TelemetryNames.requestDuration: row.duration.merge(histogram)
                 case TelemetryNames.timeToFirstToken: row.timeToFirstToken.merge(histogram)
+                case TelemetryNames.timePerOutputToken: row.timePerOutputToken.merge(histogram)
                 case TelemetryNames.tokenUsage:
                     let tokens = Int64(min(max(histogram.sum, 0), 1e15))
                     if isInput {

@@ -263,6 +263,19 @@ import Trust
                 let id = try RolloutID(found.ids["rollout"] ?? "")
                 _ = try await registry.admin.changeRollout(id, .pause)
             },
+            Step(OperatorRoutes.pinSlot, "device.pin") {
+                let names = ["device": "box-1", "slot": "triage"]
+                try await send(registry, OperatorRoutes.pinSlot, names, #"{"reason": "audit"}"#)
+            },
+            Step(OperatorRoutes.unpinSlot, "device.unpin") {
+                try await send(registry, OperatorRoutes.unpinSlot, ["device": "box-1", "slot": "triage"], "")
+            },
+            Step(OperatorRoutes.holdDevice, "device.holdOut") {
+                try await send(registry, OperatorRoutes.holdDevice, ["device": "box-1"], #"{"reason": "on loan"}"#)
+            },
+            Step(OperatorRoutes.releaseDevice, "device.letIn") {
+                try await send(registry, OperatorRoutes.releaseDevice, ["device": "box-1"], "")
+            },
             Step(OperatorRoutes.rollback, "rollback") {
                 _ = try await registry.admin.rollback(
                     RollbackRequest(device: try DeviceID("box-1"), slot: slot, reason: "drill"))
@@ -274,19 +287,6 @@ import Trust
         ]
     }
 
-    private static func administration(_ registry: RegistryFixture, _ found: Findings) async throws -> [Step] {
-        [
-            Step(OperatorRoutes.createToken, "token.create") {
-                found.ids["token"] = try await registry.admin.createToken(
-                    TokenRequest(name: "ann", role: .viewer)
-                ).id
-            },
-            Step(OperatorRoutes.deleteToken, "token.delete") {
-                try await registry.admin.deleteToken(found.ids["token"] ?? "")
-            },
-            Step(OperatorRoutes.createJoinToken, "joinToken.create") {
-                found.ids["join"] = try await registry.admin.createJoinToken(JoinTokenRequest()).id
-            },
     /// To an endpoint where nobody listens, so that a delivery waits.
     private static func webhooks(_ registry: RegistryFixture, _ found: Findings) async throws -> [Step] {
         func name(_ what: String) -> [String: String] { [what: found.ids[what] ?? ""] }
@@ -320,6 +320,19 @@ import Trust
         ]
     }
 
+    private static func administration(_ registry: RegistryFixture, _ found: Findings) async throws -> [Step] {
+        [
+            Step(OperatorRoutes.createToken, "token.create") {
+                found.ids["token"] = try await registry.admin.createToken(
+                    TokenRequest(name: "ann", role: .viewer)
+                ).id
+            },
+            Step(OperatorRoutes.deleteToken, "token.delete") {
+                try await registry.admin.deleteToken(found.ids["token"] ?? "")
+            },
+            Step(OperatorRoutes.createJoinToken, "joinToken.create") {
+                found.ids["join"] = try await registry.admin.createJoinToken(JoinTokenRequest()).id
+            },
             Step(OperatorRoutes.deleteJoinToken, "joinToken.delete") {
                 try await registry.admin.deleteJoinToken(found.ids["join"] ?? "")
             },

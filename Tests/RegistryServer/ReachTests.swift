@@ -157,7 +157,16 @@ import Trust
             Call(
                 operation: "rollback", target: "/api/v1/rollbacks", method: .post,
                 body: #"{"device": "box-1", "slot": "triage", "reason": ""}"#, expected: .filtered),
+            Call(operation: "explainRollout", target: "/api/v1/rollouts/\(id)/explain", expected: .refused),
+            Call(operation: "deviceMoves", target: "/api/v1/devices/box-1/moves", expected: .filtered),
+            Call(
+                operation: "pinSlot", target: "/api/v1/devices/box-1/slots/triage/pin", method: .put,
+                body: #"{"reason": "x"}"#, expected: .refused),
+            Call(
+                operation: "unpinSlot", target: "/api/v1/devices/box-1/slots/triage/pin", method: .delete,
+                expected: .refused),
             Call(operation: "telemetry", target: "/api/v1/telemetry", expected: .filtered),
+            Call(operation: "events", target: "/api/v1/events", expected: .filtered),
             Call(operation: "v2", target: "/v2/clinic/triage/manifests/1.0.0", expected: .refused),
             Call(operation: "v2", target: "/v2/clinic/triage/tags/list", expected: .refused),
             Call(operation: "v2", target: "/v2/clinic/triage/blobs/uploads/", method: .post, expected: .refused),
@@ -166,7 +175,6 @@ import Trust
 
     /// The same for the limit of fleets; the token is for `paris`.
     static func ofFleets(_ house: House) -> [Call] {
-            Call(operation: "events", target: "/api/v1/events", expected: .filtered),
         let id = house.rollout.text
         func start(_ whom: String) -> String {
             #"{\#(whom), "slot": "triage", "releases": ["clinic/triage/1.0.0"], "settings": {}, "policy": \#(policy)}"#
@@ -209,8 +217,19 @@ import Trust
             Call(
                 operation: "changeRollout", target: "/api/v1/rollouts/\(id)/rollback", method: .post,
                 expected: .refused),
+            Call(operation: "explainRollout", target: "/api/v1/rollouts/\(id)/explain", expected: .refused),
+            Call(operation: "deviceMoves", target: device + "/moves", expected: .refused),
+            Call(
+                operation: "pinSlot", target: device + "/slots/triage/pin", method: .put, body: #"{"reason": "x"}"#,
+                expected: .refused),
+            Call(operation: "unpinSlot", target: device + "/slots/triage/pin", method: .delete, expected: .refused),
+            Call(
+                operation: "holdDevice", target: device + "/hold", method: .put, body: #"{"reason": "x"}"#,
+                expected: .refused),
+            Call(operation: "releaseDevice", target: device + "/hold", method: .delete, expected: .refused),
             Call(operation: "telemetry", target: "/api/v1/telemetry", expected: .filtered),
             Call(operation: "telemetry", target: "/api/v1/telemetry?device=box-1", expected: .refused),
+            Call(operation: "events", target: "/api/v1/events", expected: .filtered),
         ]
         for verb in ["approve", "reject", "revoke"] {
             calls.append(
@@ -229,7 +248,6 @@ import Trust
                     operation: "rollback", target: "/api/v1/rollbacks", method: .post, body: body, expected: expected))
         }
         return calls
-            Call(operation: "events", target: "/api/v1/events", expected: .filtered),
     }
 
     private static let policy: String = {

@@ -22,9 +22,30 @@ package struct RegistryRestore: Sendable {
         self.logger = logger
     }
 
-    /// Restores; throws `backupIncomplete`, `backupDamaged`, `dataFolderNotEmpty`, `dataFolderInUse`, and what the disk
+    /// What a restore did.
+    package struct Outcome: Sendable {
+        /// What was copied.
+        package let backup: BackupSummary
+        /// The operators' tokens that the backup holds.
+        package let tokens: [Token]
+    }
+
+    /// An operator's token of the backup.
+    package struct Token: Sendable, Hashable {
+        /// Who holds it.
+        package let name: String
+        package let role: String
+        package let created: Timestamp
+        /// When it ends; nil where it does not.
+        package let expires: Timestamp?
+    }
+
+    /// Restores. Operators' tokens are revoked, because those that were revoked after the backup would be valid again,
+    /// and nobody knows which; the first start then makes a new one. `keepsTokens` leaves them as they were.
+    ///
+    /// Throws `backupIncomplete`, `backupDamaged`, `dataFolderNotEmpty`, `dataFolderInUse`, and what the disk
     /// says. A restore that was cut off is begun again by the same call; until then nothing is served from the folder.
-    package func run(from source: String) async throws -> BackupSummary {
+    package func run(from source: String, keepsTokens: Bool = false) async throws -> Outcome {
         let backup = DataFolder(path: source)
         let manifest = try Self.manifest(of: backup)
         try folder.create()
@@ -44,12 +65,14 @@ package struct RegistryRestore: Sendable {
         try BackupFiles.synchronizeFolder(folder.keys)
         try Self.copy(backup.database, to: folder.database, mode: 0o640, expecting: manifest.database)
         let copied = try await copyBlobs(from: backup)
-        try await goOn(from: manifest)
+        let tokens = try await goOn(from: manifest, keepsTokens)
         try BackupFiles.synchronizeFolder(folder.path)
         folder.remove(folder.restoring)
         try BackupFiles.synchronizeFolder(folder.path)
-        return BackupSummary(
-            created: manifest.created, blobs: manifest.blobs, bytes: ByteCount(manifest.bytes), copied: copied)
+        return Outcome(
+            backup: BackupSummary(
+                created: manifest.created, blobs: manifest.blobs, bytes: ByteCount(manifest.bytes), copied: copied),
+            tokens: tokens)
     }
 
     private static func manifest(of backup: DataFolder) throws -> BackupManifest {
@@ -105,18 +128,22 @@ package struct RegistryRestore: Sendable {
     }
 
     /// Makes the copied database one that can go on: all in one transaction.
-    private func goOn(from manifest: BackupManifest) async throws {
+    private func goOn(from manifest: BackupManifest, _ keepsTokens: Bool) async throws -> [Token] {
         let database = try SQLiteDatabase(path: folder.database)
+        let tokens: [Token]
         do {
-            try await goOn(from: manifest, database)
+            tokens = try await goOn(from: manifest, keepsTokens, database)
         } catch {
             try database.close()
             throw error
         }
         try database.close()
+        return tokens
     }
 
-    private func goOn(from manifest: BackupManifest, _ database: SQLiteDatabase) async throws {
+    private func goOn(
+        from manifest: BackupManifest, _ keepsTokens: Bool, _ database: SQLiteDatabase
+    ) async throws -> [Token] {
         let now = clock()
         _ = try await Migrator(try Migration.shipped()).run(on: database, now: now)
         let core = RegistryCore(
@@ -124,24 +151,40 @@ package struct RegistryRestore: Sendable {
             keyring: try OnlineKeyring.open(folder, now: now), clock: clock, logger: logger, changes: ChangeHub(),
             presence: Presence(clock: clock), metrics: RequestMetrics(),
             deviceCertificateLife: ServerLimits.deviceCertificateLives.upperBound, requiresApproval: false)
-        try await database.write { sql in
+        return try await database.write { sql in
             try RestoreStore(sql).goOn(by: Self.stride)
             var driver = RolloutDriver(sql, now: now)
             for id in try RolloutStore(sql).open() {
-                guard var row = try RolloutStore(sql).find(id) else { continue }
                 let reason = "restored from the backup of \(manifest.created)"
                 let pause = RolloutEvent.pause(by: "registry", reason: reason)
-                if row.run.permits(pause) { try driver.tell(pause, &row) }
+                if try driver.permits(pause, id) { try driver.tell(pause, id) }
             }
+            try driver.finish()
             try AuditLog(sql).append(
                 actor: "registry", action: "registry.restore", subject: "registry",
                 detail: .object(["backup": .string(manifest.created.description)]), now: now)
+            let tokens = try Self.tokens(sql, keepsTokens, now: now)
             let roles = RoleStore(sql)
             guard let snapshot = try roles.currentVersion(of: TopLevelRole.snapshot.rawValue),
                 let timestamp = try roles.currentVersion(of: TopLevelRole.timestamp.rawValue)
-            else { return }
+            else { return tokens }
             try MetadataService.signSnapshot(
                 sql, core, now, above: (snapshot: snapshot + Self.stride, timestamp: timestamp + Self.stride))
+            return tokens
+        }
+    }
+
+    /// The tokens of the backup, which are revoked unless they are kept.
+    private static func tokens(_ sql: any SQLConnection, _ keepsTokens: Bool, now: Timestamp) throws -> [Token] {
+        let store = TokenStore(sql)
+        return try store.list().map { row in
+            if !keepsTokens {
+                _ = try store.delete(id: row.id)
+                try AuditLog(sql).append(
+                    actor: "registry", action: "token.revoke", subject: row.name,
+                    detail: .object(["id": .string(row.id), "because": .string("restored from a backup")]), now: now)
+            }
+            return Token(name: row.name, role: row.role, created: row.created, expires: row.expires)
         }
     }
 }

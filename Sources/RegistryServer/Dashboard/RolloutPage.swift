@@ -1,6 +1,7 @@
 import MartletAPI
 import MartletTypes
 import RegistryStore
+import RolloutEngine
 
 extension Dashboard {
     private struct Part {
@@ -11,6 +12,16 @@ extension Dashboard {
         let why: String?
         let evaluation: String
         let updated: String
+
+        init(_ part: RolloutInfo.Device) {
+            device = part.device.text
+            wave = part.wave + 1
+            state = PageWords.words(part.state.rawValue)
+            tone = PageWords.tone(part.state)
+            why = PageWords.why(part.code, part.message)
+            evaluation = PageWords.evaluation(part.evaluation)
+            updated = PageWords.time(part.updated)
+        }
     }
 
     private struct Count {
@@ -25,6 +36,28 @@ extension Dashboard {
         let reason: String
     }
 
+    private struct Wave {
+        let number: Int
+        let devices: Int
+        let state: String
+        let tone: String
+        let bar: String
+        let progress: String
+        let after: String
+    }
+
+    private struct Gate {
+        let name: String
+        let rule: String
+        let verdict: String
+        let tone: String
+        let picture: String?
+        let sentence: String
+    }
+
+    /// Devices on the page; of more, those that need a look come first.
+    private static let devicesShown = 300
+
     /// A rollout as it advances, with why it is where it is.
     func rollout(_ exchange: Exchange) async throws -> [String: Any] {
         let info = try await service.rollouts.rollout(
@@ -33,24 +66,72 @@ extension Dashboard {
             guard let count = info.counts[state.rawValue], count > 0 else { return nil }
             return Count(state: PageWords.words(state.rawValue), tone: PageWords.tone(state), count: count)
         }
+        let all = info.devices ?? []
+        let gates = (info.gates ?? []).map(Self.gate)
         return [
             "title": info.id.text, "id": info.id.text, "slot": info.slot.text,
             "releases": PageWords.references(info.releases), "fleet": RolloutRowView.fleet(info),
             "state": PageWords.words(info.state.rawValue), "tone": PageWords.tone(info.state), "reason": info.reason,
             "created": PageWords.time(info.created), "createdBy": info.createdBy,
             "bar": RolloutRowView.bar(info.counts), "counts": counts, "wave": min(info.wave + 1, max(info.waves, 1)),
-            "waves": info.waves, "soak": "\(info.policy.soakSeconds) s", "maxFailures": info.policy.maxFailures,
-            "onFailure": info.policy.onFailure == .pause ? "pause" : "roll back",
-            "devices": (info.devices ?? []).map {
-                Part(
-                    device: $0.device.text, wave: $0.wave + 1, state: PageWords.words($0.state.rawValue),
-                    tone: PageWords.tone($0.state), why: PageWords.why($0.code, $0.message),
-                    evaluation: PageWords.evaluation($0.evaluation), updated: PageWords.time($0.updated))
-            },
-            "decisions": (info.decisions ?? []).reversed().map {
+            "waves": info.waves, "soak": "\(info.policy.soakSeconds) s",
+            "maxFailures": info.policy.maxFailures.map(String.init) ?? "by share",
+            "onFailure": PageWords.words(info.policy.onFailure.rawValue),
+            "confirms": info.phase == RolloutPhase.confirming.rawValue,
+            "estimatedEnd": info.estimatedEnd.map(PageWords.time) ?? "–", "waveRows": Self.waves(info),
+            "hasGates": !gates.isEmpty, "gates": gates, "devices": Self.shown(all).map(Part.init),
+            "devicesLeft": all.count > Self.devicesShown ? "\(all.count - Self.devicesShown) more are not shown." : "",
+            "decisions": (info.decisions ?? []).suffix(Self.devicesShown).reversed().map {
                 Decision(time: PageWords.time($0.time), action: PageWords.words($0.action), reason: $0.reason)
             } as [Decision],
         ]
+    }
+
+    private static func shown(_ devices: [RolloutInfo.Device]) -> [RolloutInfo.Device] {
+        guard devices.count > devicesShown else { return devices }
+        let order = ["bad", "warn", "busy", "idle", "good"]
+        let ranked = devices.map { (order.firstIndex(of: PageWords.tone($0.state)) ?? order.count, $0) }
+        return ranked.sorted { ($0.0, $0.1.wave, $0.1.device) < ($1.0, $1.1.wave, $1.1.device) }
+            .prefix(devicesShown).map(\.1)
+    }
+
+    private static func waves(_ info: RolloutInfo) -> [Wave] {
+        (info.progress ?? []).enumerated().map { number, wave in
+            let isOver = number < info.wave || info.state == .completed
+            let isNow = number == info.wave && info.state == .running
+            let state = isOver ? "passed" : isNow ? info.phase ?? "moving" : number == info.wave ? "stopped" : "waits"
+            let after = [
+                wave.soakSeconds > 0 ? "soaks \(wave.soakSeconds) s" : nil, wave.confirm ? "a person confirms" : nil,
+            ].compactMap(\.self).joined(separator: ", ")
+            return Wave(
+                number: number + 1, devices: wave.devices, state: state,
+                tone: isOver ? "good" : isNow ? (state == "confirming" ? "warn" : "busy") : "idle",
+                bar: RolloutRowView.bar(wave.counts), progress: "\(wave.counts["succeeded"] ?? 0) of \(wave.devices)",
+                after: after.isEmpty ? "–" : after)
+        }
+    }
+
+    /// Up to three digits after the point.
+    private static func figure(_ value: Double) -> String {
+        value == value.rounded() && abs(value) < 1e15 ? String(Int64(value)) : "\((value * 1000).rounded() / 1000)"
+    }
+
+    private static func gate(_ standing: GateStanding) -> Gate {
+        let gate = standing.gate
+        let rule = [
+            gate.max.map { "at most \(figure($0))" }, gate.min.map { "at least \(figure($0))" },
+            gate.baseline.map { baseline in
+                gate.metric.isProportion
+                    ? "at most \(figure(baseline.tolerance * 100)) points worse than before"
+                    : "at most ×\(figure(baseline.tolerance)) worse than before"
+            },
+        ].compactMap(\.self).joined(separator: ", ")
+        let verdict = standing.result?.verdict ?? "not measured"
+        let tones = ["passed": "good", "failed": "bad", "inconclusive": "warn"]
+        return Gate(
+            name: gate.metric.rawValue, rule: rule, verdict: verdict, tone: tones[verdict] ?? "idle",
+            picture: standing.result.flatMap { GatePicture($0)?.svg },
+            sentence: standing.result?.sentence ?? "No device has measured it yet.")
     }
 
     private struct Variant {

@@ -57,7 +57,7 @@ struct DeviceService: Sendable {
                         .reported(
                             RolloutEvent.DeviceReport(
                                 device: device, generation: generation, state: state, code: report.code,
-                                message: report.message, evaluation: report.evaluation)), id)
+                                message: report.message, evaluation: report.evaluation, shadow: report.shadow)), id)
                 }
             }
             if !fresh.isEmpty { try ChangeLog(driver.sql).append(topic: .device, [device.text]) }
@@ -76,6 +76,6 @@ extension ReportRow {
             rollout: report.rollout, releases: report.releases, state: report.state, code: report.code,
             message: report.message,
             figures: try report.figures.map { try JSONValue(parsing: try JSONText.encode($0)) },
-            evaluation: report.figures?.evaluation)
+            evaluation: report.figures?.evaluation, shadow: report.figures?.shadow)
     }
 }

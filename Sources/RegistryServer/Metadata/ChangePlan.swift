@@ -29,6 +29,8 @@ struct ChangePlan: Sendable {
     var floors: [Floor] = []
     /// Namespaces that nobody can verify after it, until their publishers sign again.
     var suspended: [String] = []
+    /// Namespaces that nobody may sign for after it: all their releases are withdrawn.
+    var removed: [String] = []
     /// Whether the keys of online roles may have changed.
     var concernsOnlineKeys = false
 
@@ -62,6 +64,12 @@ struct ChangePlan: Sendable {
                 detail: .object(["roles": versions]), now: now)
         }
         for floor in floors { try write(floor, sql, by: caller, now: now) }
+        for namespace in removed {
+            let count = try ReleaseStore(sql).yankAll(in: namespace, reason: "its namespace was removed by the owner")
+            try audit.append(
+                actor: caller.name, action: "trust.removeNamespace", subject: namespace,
+                detail: .object(["releases": .integer(Int64(count))]), now: now)
+        }
         try note(audit, caller, now)
         return try withdrawOffers(sql, now)
     }
@@ -86,12 +94,19 @@ struct ChangePlan: Sendable {
         for path in withdrawn {
             _ = try RolloutService.withdrawOffers(of: path, because: "\(path.reference) was yanked", &driver)
         }
+        for namespace in removed {
+            for path in try ReleaseStore(sql).desired(inNamespace: namespace) {
+                let reason = "the namespace \(namespace) was removed"
+                _ = try RolloutService.withdrawOffers(of: path, because: reason, &driver)
+            }
+        }
         for floor in floors {
             for path in try ReleaseStore(sql).desired(in: floor.repository) where path.version < floor.floor.version {
                 let reason = "\(path.reference) is below the floor \(floor.floor.version)"
                 _ = try RolloutService.withdrawOffers(of: path, because: reason, &driver)
             }
         }
+        try driver.finish()
         return Set(driver.changes.map(\.device))
     }
 

@@ -12,7 +12,10 @@ struct OperatorEndpoints {
     let idempotency: Idempotency
 
     /// Every route of `OperatorRoutes`.
-    func all() -> [Endpoint] { open() + trust() + releases() + fleet() + rollouts() + administration() }
+    func all() -> [Endpoint] {
+        open() + trust() + releases() + fleet() + administration()
+            + RolloutEndpoints(service: service, idempotency: idempotency).all()
+    }
 
     private func endpoint(_ route: Route, _ handler: @escaping DocumentHandler) -> Endpoint {
         Endpoint(route: route, style: .api) { try await handler($0).response }
@@ -166,43 +169,6 @@ struct OperatorEndpoints {
             write(OperatorRoutes.deleteFleet) {
                 try await service.deleteFleet(try $0.parameter("fleet"), actor: $0.actor)
                 return .noContent
-            },
-        ]
-    }
-
-    private func rollouts() -> [Endpoint] {
-        let rollouts = service.rollouts
-        return [
-            endpoint(OperatorRoutes.rollouts) {
-                try .json(
-                    try await rollouts.rollouts(
-                        before: try $0.query("cursor", as: RolloutID.self), limit: try OperatorService.pageLimit($0),
-                        within: try $0.reach))
-            },
-            write(OperatorRoutes.startRollout) {
-                let request = try await $0.json(RolloutRequest.self)
-                return try .json(try await rollouts.start(request, by: $0.actor, within: try $0.reach), status: 201)
-            },
-            endpoint(OperatorRoutes.planRollout) {
-                try .json(try await rollouts.plan(try await $0.json(RolloutRequest.self), within: try $0.reach))
-            },
-            endpoint(OperatorRoutes.rollout) {
-                try .json(try await rollouts.rollout(try $0.parameter("rollout"), within: try $0.reach))
-            },
-            write(OperatorRoutes.changeRollout) {
-                guard let action = RolloutAction(rawValue: $0.text("action")) else {
-                    throw ServerError.badRequest(
-                        "There is no such action on a rollout.",
-                        remedy: "Use \(RolloutAction.allCases.map(\.rawValue).joined(separator: ", ")).",
-                        field: "action")
-                }
-                return try .json(
-                    try await rollouts.change(
-                        try $0.parameter("rollout"), action, by: $0.actor, within: try $0.reach))
-            },
-            write(OperatorRoutes.rollback) {
-                let request = try await $0.json(RollbackRequest.self)
-                return try .json(try await rollouts.rollback(request, by: $0.actor, within: try $0.reach))
             },
         ]
     }

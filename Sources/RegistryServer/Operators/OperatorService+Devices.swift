@@ -71,12 +71,17 @@ extension OperatorService {
                 generation: slot.reported?.generation ?? 0, override: slot.reported?.override,
                 evaluation: slot.progress?.evaluation)
         }
-        return DeviceInfo(
+        let exemptions = try ExemptionStore(sql).list(row.device, now: core.clock())
+        var info = DeviceInfo(
             device: row.device, labels: row.labels, online: core.presence.isOnline(row.device, lastSeen: row.lastSeen),
             enrolled: row.enrolled, lastSeen: core.presence.lastSeen(row.device, stored: row.lastSeen),
             certificateExpires: row.certificateExpires, profile: row.profile, agentVersion: row.agentVersion,
             assignment: row.assignment, slots: reach.filter(slots), standing: DeviceInfo.Standing(row.state),
             held: row.state == .active ? nil : row.stateReason ?? row.state.words)
+        info.hold = exemptions.first { $0.slot == nil }.map(Exemption.init)
+        let pins = exemptions.compactMap { pin in pin.slot.map { ($0, Exemption(pin)) } }
+        if !pins.isEmpty { info.pins = Dictionary(pins) { first, _ in first } }
+        return info
     }
 
     /// What a device reported, newest first; the cursor is the number of the last report of a page.

@@ -55,7 +55,7 @@ extension OperatorService {
         let info = try await rollouts.drive { driver in
             let row = try DeviceReach(caller.reach, driver.sql).device(device, driver.sql)
             if row.state != .revoked {
-                for id in try RolloutStore(driver.sql).open() { try driver.tell(.deviceGone(device), id) }
+                for id in try RolloutStore(driver.sql).open(device: device) { try driver.tell(.deviceGone(device), id) }
                 let reason = decision.reason.isEmpty ? "revoked by \(caller.name)" : decision.reason
                 try DeviceStore(driver.sql).revoke(device, reason: reason, now: driver.now)
                 try AuditLog(driver.sql).append(

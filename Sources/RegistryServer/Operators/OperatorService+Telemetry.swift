@@ -55,5 +55,7 @@ extension TelemetryPoint {
             p95FirstTokenMilliseconds: rollup.p95FirstTokenMilliseconds, inputTokens: rollup.inputTokens,
             outputTokens: rollup.outputTokens, cpuPercent: rollup.cpuPercent, memoryUsed: rollup.memoryUsed,
             temperatureCelsius: rollup.temperatureCelsius)
+        p50OutputTokenMilliseconds = rollup.p50OutputTokenMilliseconds
+        crashes = rollup.crashes > 0 ? rollup.crashes : nil
     }
 }

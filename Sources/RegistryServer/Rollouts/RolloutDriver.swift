@@ -4,7 +4,7 @@ import RolloutEngine
 import Trust
 
 /// Drives rollouts inside one transaction: the engine decides, its commands are carried out, all of it is saved
-/// together.
+/// together. Whoever makes one calls `finish` at the end of the transaction.
 struct RolloutDriver {
     let sql: any SQLConnection
     let now: Timestamp
@@ -13,40 +13,82 @@ struct RolloutDriver {
     /// Rollouts that were written.
     private(set) var touched: Set<RolloutID> = []
 
-    init(_ sql: any SQLConnection, now: Timestamp) {
+    private let kept: OpenRollouts?
+    /// Marks what this transaction writes.
+    private let stamp: Int64
+    /// The rollouts at hand, and those of them that are to be saved.
+    private var rows: [RolloutID: RolloutRow] = [:]
+    private var unsaved: Set<RolloutID> = []
+    /// Who is behind the event at hand; `registry` where a gate or the clock is.
+    private var actor = Self.registry
+
+    private static let registry = "registry"
+
+    /// `kept` are the process's rollouts; without them each is read from the database.
+    init(
+        _ sql: any SQLConnection, now: Timestamp, kept: OpenRollouts? = nil,
+        stamp: Int64 = .random(in: 1...Int64.max)
+    ) {
         self.sql = sql
         self.now = now
+        self.kept = kept
+        self.stamp = stamp
     }
+
+    /// A rollout with what this transaction has done to it; nil where there is none. A copy: not for changing it.
+    mutating func rollout(_ id: RolloutID) throws -> RolloutRow? {
+        try load(id)
+        return rows[id]
+    }
+
+    /// Whether an event has an effect on a rollout.
+    mutating func permits(_ event: RolloutEvent, _ id: RolloutID) throws -> Bool {
+        try load(id)
+        return rows[id]?.run.permits(event) ?? false
+    }
+
+    /// Takes in a rollout that was created in this transaction.
+    mutating func add(_ row: RolloutRow) { rows[row.id] = row }
 
     /// Tells a rollout something and carries out what it wants until it wants nothing more.
     mutating func tell(_ event: RolloutEvent, _ id: RolloutID) throws {
-        guard var row = try RolloutStore(sql).find(id) else { return }
-        try tell(event, &row)
-    }
-
-    mutating func tell(_ event: RolloutEvent, _ row: inout RolloutRow) throws {
-        let before = row.run.header
-        var events = [event]
+        try load(id)
+        guard let before = rows[id]?.run.header else { return }
+        actor = Self.actor(of: event)
+        defer { actor = Self.registry }
+        let device = Self.device(of: event)
+        let stood = device.flatMap { rows[id]?.run.member($0)?.state }
         var isChanged = false
-        while !events.isEmpty {
-            for command in row.run.handle(events.removeFirst(), now: now) {
-                isChanged = true
-                switch command {
-                case .assign(let device): events.append(try assign(device, row))
-                case .restore(let device): events.append(try restore(device, row))
-                case .record(let decision): try record(decision, row)
-                }
-            }
+        var events = [event]
+        var next = 0
+        while next < events.count {
+            let commands = rows[id]?.run.handle(events[next], now: now) ?? []
+            next += 1
+            isChanged = isChanged || !commands.isEmpty
+            events += try carryOut(commands, id)
         }
         // Ticks mostly change nothing, and most rollouts do not know a device; then nothing is written and nobody is
         // woken.
-        switch event {
-        case .tick where !isChanged && row.run.header == before: return
-        case .deviceGone(let device) where row.run.member(device) == nil: return
-        default: break
+        guard isChanged || rows[id]?.run.hasChanges == true || rows[id]?.run.header != before else { return }
+        unsaved.insert(id)
+        if case .reported = event, let device, let stands = rows[id]?.run.member(device)?.state, stands != stood,
+            stands == .soaking || stands == .succeeded
+        {
+            try RolloutStore(sql).recordSwitch(id, device, at: now)
         }
-        try RolloutStore(sql).save(&row, now: now)
-        touched.insert(row.id)
+    }
+
+    /// Saves what changed. Nothing may be told afterwards.
+    mutating func finish() throws {
+        for id in unsaved {
+            guard var row = rows.removeValue(forKey: id) else { continue }
+            try RolloutStore(sql).save(&row, stamp: stamp, now: now)
+            touched.insert(id)
+            kept?.put(row)
+        }
+        for row in rows.values { kept?.put(row) }
+        rows = [:]
+        unsaved = []
     }
 
     /// Tells every open rollout of a slot that another owner moved a device.
@@ -56,61 +98,183 @@ struct RolloutDriver {
         }
     }
 
+    /// Takes devices over from every other open rollout of a slot; one that loses all that it had ends.
+    mutating func takeOver(_ devices: Set<DeviceID>, _ slot: SlotName, by id: RolloutID) throws {
+        for other in try RolloutStore(sql).openMembers(slot: slot, except: id) {
+            let lost = other.devices.filter(devices.contains)
+            guard !lost.isEmpty else { continue }
+            if lost.count == other.devices.count {
+                try tell(.superseded(by: id.text), other.rollout)
+                continue
+            }
+            for device in lost { try tell(.deviceSuperseded(device, by: id.text), other.rollout) }
+            // Those that it keeps may all be through already; then it has nothing left to wait for.
+            let isIdle = rows[other.rollout]?.run.members.allSatisfy { $0.state.isFinal || $0.takenBy != nil } ?? false
+            let abort = RolloutEvent.superseded(by: id.text)
+            if isIdle, try permits(abort, other.rollout) { try tell(abort, other.rollout) }
+        }
+    }
+
     /// Moves slots by hand, and tells the rollouts that thereby lose them.
     mutating func move(_ moves: [DesiredMove], by owner: String) throws {
         changes += try AssignmentStore(sql).setDesired(moves, now: now)
         for move in moves { try supersede(move.device, move.slot, by: owner) }
     }
 
-    private mutating func assign(_ device: DeviceID, _ row: RolloutRow) throws -> RolloutEvent {
-        let before = try SlotStore(sql).desired(device, row.slot)
-        try RolloutStore(sql).recordPrevious(row.id, device, before)
-        let desired = DesiredSlot(
-            releases: row.releases, settings: row.settings,
-            update: UpdatePolicy(soakSeconds: row.run.header.policy.soakSeconds), rollout: row.id)
-        return try carryOut(
-            DesiredMove(
-                device: device, slot: row.slot, desired: desired, actor: row.createdBy, reason: "rollout \(row.id)"))
+    /// Tells open rollouts that a person keeps a device, or a slot of it, out.
+    mutating func held(_ device: DeviceID, _ slot: SlotName?, by actor: String) throws {
+        let code = slot == nil ? RolloutCode.held : RolloutCode.pinned
+        for id in try concerned(device, slot) { try tell(.deviceHeld(device, code: code, by: actor), id) }
     }
 
-    private mutating func restore(_ device: DeviceID, _ row: RolloutRow) throws -> RolloutEvent {
-        let present = try SlotStore(sql).desired(device, row.slot)
-        guard present?.rollout == row.id else {
-            return .refused(device, code: RolloutCode.superseded, message: "another owner moved the slot since")
+    /// Tells open rollouts that a device is let in again, unless something else still keeps it out.
+    mutating func released(_ device: DeviceID, _ slot: SlotName?) throws {
+        let left = try ExemptionStore(sql).list(device, now: now)
+        for id in try concerned(device, slot) {
+            guard let own = rows[id]?.slot, !left.contains(where: { $0.slot == nil || $0.slot == own }) else {
+                continue
+            }
+            try tell(.deviceReleased(device), id)
         }
-        let reason = "rollout \(row.id) is rolled back"
-        switch try RolloutStore(sql).previous(row.id, device) {
+    }
+
+    /// Open rollouts of a slot, or of any, that a device takes part in.
+    private mutating func concerned(_ device: DeviceID, _ slot: SlotName?) throws -> [RolloutID] {
+        let ids =
+            try slot.map { try RolloutStore(sql).open(slot: $0, device: device) }
+            ?? RolloutStore(sql).open(device: device)
+        for id in ids { try load(id) }
+        return ids
+    }
+
+    private mutating func load(_ id: RolloutID) throws {
+        guard rows[id] == nil else { return }
+        let store = RolloutStore(sql)
+        guard let mark = try store.version(of: id) else { return }
+        rows[id] = try kept?.take(id, mark) ?? store.find(id)
+    }
+
+    // MARK: - Commands
+
+    /// Carries out what a rollout wants, moves in one go; returns what it is to be told about them.
+    private mutating func carryOut(_ commands: [RolloutCommand], _ id: RolloutID) throws -> [RolloutEvent] {
+        guard !commands.isEmpty, let row = rows[id] else { return [] }
+        let context = MoveContext(
+            id: row.id, slot: row.slot, releases: row.releases, settings: row.settings,
+            policy: row.run.header.policy, reason: row.run.header.reason, createdBy: row.createdBy)
+        var answers: [RolloutEvent] = []
+        var moves: [DesiredMove] = []
+        let restores = commands.contains { if case .restore = $0 { true } else { false } }
+        let pinned = restores ? try ExemptionStore(sql).pins(slot: row.slot, now: now) : [:]
+        for command in commands {
+            switch command {
+            case .assign(let device): moves.append(try assign(device, context))
+            case .restore(let device):
+                if let pin = pinned[device] {
+                    answers.append(
+                        .refused(device, code: RolloutCode.pinned, message: "pinned by \(pin.actor): \(pin.reason)"))
+                    continue
+                }
+                switch try restore(device, context) {
+                case .move(let move): moves.append(move)
+                case .refusal(let refusal): answers.append(refusal)
+                }
+            case .record(let decision): try record(decision, id)
+            }
+        }
+        guard !moves.isEmpty else { return answers }
+        for (move, result) in zip(moves, try AssignmentStore(sql).setDesiredEach(moves, now: now)) {
+            switch result {
+            case .success(let change):
+                changes.append(change)
+                answers.append(.assigned(move.device, generation: change.number))
+            case .failure(let error):
+                answers.append(.refused(move.device, code: error.code, message: error.message))
+            }
+        }
+        return answers
+    }
+
+    /// What of a rollout its moves need, without its devices.
+    private struct MoveContext {
+        let id: RolloutID
+        let slot: SlotName
+        let releases: [ReleasePath]
+        let settings: SlotSettings
+        let policy: RolloutPolicy
+        let reason: String
+        let createdBy: String
+    }
+
+    private enum Restoration {
+        case move(DesiredMove)
+        case refusal(RolloutEvent)
+    }
+
+    private func assign(_ device: DeviceID, _ context: MoveContext) throws -> DesiredMove {
+        let before = try SlotStore(sql).goingBack(device, context.slot)
+        try RolloutStore(sql).recordPrevious(context.id, device, before)
+        let conditions = context.policy.conditions
+        let desired = DesiredSlot(
+            releases: context.releases, settings: context.settings,
+            update: UpdatePolicy(
+                soakSeconds: context.policy.soakSeconds,
+                conditions: conditions == UpdateConditions() ? nil : conditions, shadow: context.policy.shadow),
+            rollout: context.id)
+        return DesiredMove(
+            device: device, slot: context.slot, desired: desired, actor: context.createdBy,
+            reason: "rollout \(context.id)")
+    }
+
+    private func restore(_ device: DeviceID, _ context: MoveContext) throws -> Restoration {
+        let present = try SlotStore(sql).desired(device, context.slot)
+        guard present?.rollout == context.id else {
+            return .refusal(
+                .refused(device, code: RolloutCode.superseded, message: "another owner moved the slot since"))
+        }
+        let desired: DesiredSlot?
+        switch try RolloutStore(sql).previous(context.id, device) {
         case .unrecorded:
-            return .refused(device, code: "nothingToRestore", message: "the rollout has not moved this device")
-        case .empty:
-            return try carryOut(
-                DesiredMove(
-                    device: device, slot: row.slot, desired: nil, isRestore: true, actor: row.createdBy, reason: reason)
-            )
+            return .refusal(
+                .refused(device, code: "nothingToRestore", message: "the rollout has not moved this device"))
+        case .empty: desired = nil
         case .slot(var previous):
             // Reports of the way back name this rollout.
-            previous.rollout = row.id
-            return try carryOut(
-                DesiredMove(
-                    device: device, slot: row.slot, desired: previous, isRestore: true, actor: row.createdBy,
-                    reason: reason))
+            previous.rollout = context.id
+            desired = previous
         }
+        return .move(
+            DesiredMove(
+                device: device, slot: context.slot, desired: desired, isRestore: true, actor: actor,
+                reason: "rollout \(context.id) is rolled back: \(context.reason)"))
     }
 
-    private mutating func carryOut(_ move: DesiredMove) throws -> RolloutEvent {
-        do {
-            let made = try AssignmentStore(sql).setDesired([move], now: now)
-            changes += made
-            return .assigned(move.device, generation: made.first?.number ?? 0)
-        } catch let error as StoreError where [.notFound, .conflict, .wrongKind].contains(error.kind) {
-            return .refused(move.device, code: error.code, message: error.message)
+    private func record(_ decision: RolloutDecision, _ id: RolloutID) throws {
+        try RolloutStore(sql).append(decision, to: id)
+        var detail: [String: JSONValue] = ["reason": .string(decision.reason)]
+        if let figures = decision.figures {
+            // The log holds no fractions.
+            detail["gate"] = .string(figures.gate.rawValue)
+            detail["verdict"] = .string(figures.verdict.rawValue)
+            if let value = figures.value { detail["value"] = .string("\(value)") }
+            if let baseline = figures.baseline { detail["baseline"] = .string("\(baseline)") }
+            detail["devices"] = .integer(Int64(figures.devices))
         }
-    }
-
-    private func record(_ decision: RolloutDecision, _ row: RolloutRow) throws {
-        try RolloutStore(sql).append(decision, to: row.id)
         try AuditLog(sql).append(
-            actor: "registry", action: "rollout.\(decision.action.rawValue)", subject: row.id.text,
-            detail: .object(["reason": .string(decision.reason)]), now: now)
+            actor: Self.registry, action: "rollout.\(decision.action.rawValue)", subject: id.text,
+            detail: .object(detail), now: now)
+    }
+
+    private static func actor(of event: RolloutEvent) -> String {
+        switch event {
+        case .start(let actor), .pause(let actor, _), .resume(let actor, _), .confirm(let actor, _),
+            .retry(let actor, _), .abort(let actor, _), .rollback(let actor, _):
+            actor
+        default: registry
+        }
+    }
+
+    private static func device(of event: RolloutEvent) -> DeviceID? {
+        if case .reported(let report) = event { report.device } else { nil }
     }
 }

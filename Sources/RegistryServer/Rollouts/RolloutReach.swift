@@ -27,10 +27,11 @@ struct RolloutReach {
         return !labels.isEmpty && labels.allSatisfy { devices.contains($0) }
     }
 
-    /// A rollout within reach; throws 404 `unknownRollout` for any other and for none.
-    func find(_ id: RolloutID) throws -> RolloutRow {
-        let row = try RolloutService.find(id, sql)
-        guard try contains(row) else { throw RolloutService.unknown(id) }
+    /// A rollout within reach, from memory where it is there; throws 404 `unknownRollout` for any other and for none.
+    func find(_ id: RolloutID, _ kept: OpenRollouts? = nil) throws -> RolloutRow {
+        guard let row = try kept?.read(id, sql) ?? RolloutStore(sql).find(id), try contains(row) else {
+            throw RolloutService.unknown(id)
+        }
         return row
     }
 

@@ -18,41 +18,69 @@ extension RolloutService {
         }
         for release in [request.release, request.to].compactMap(\.self) { try reach.require(release) }
         if let fleet = request.fleet { try reach.require(fleet: fleet) }
-        return try await drive { driver in
+        let kept = kept
+        let answer = try await drive { driver -> RollbackAnswer in
             let within = try RolloutReach(reach, driver.sql)
             if let device = request.device { _ = try DeviceReach(reach, driver.sql).device(device, driver.sql) }
-            if let id = request.rollout { _ = try within.find(id) }
+            if let id = request.rollout { _ = try within.find(id, kept) }
             if let id = request.rollout, request.to == nil {
-                try Self.steer(id, .rollback, by: actor, reason: request.reason, &driver)
+                try Self.steer(id, .rollback, RolloutChange(reason: request.reason), by: actor, &driver)
                 try Self.note(request, by: actor, driver)
                 return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init))
             }
             if let to = request.to { try Self.checkTarget(to, driver.sql) }
-            var moves: [DesiredMove] = []
-            var skipped: [DeviceID: String] = [:]
-            for (device, slot) in try Self.places(request, driver.sql) {
-                let running = try SlotStore(driver.sql).slots(of: device)[slot]?.desired?.releases ?? []
-                guard try within.contains(device, running: running) else {
-                    // By a release it may be found on devices of others; else it was named.
-                    if request.release == nil { skipped[device] = "slot \(slot) is not within reach of this token" }
-                    continue
-                }
-                switch try Self.way(device, slot, request.to, driver.sql) {
-                case .to(let desired) where !reach.contains(desired.releases):
-                    skipped[device] = "what slot \(slot) had before is not within reach of this token"
-                case .to(var desired):
-                    desired.rollout = nil
-                    moves.append(
-                        DesiredMove(
-                            device: device, slot: slot, desired: desired, isRestore: true, actor: actor,
-                            reason: request.reason.isEmpty ? "rollback" : "rollback: \(request.reason)"))
-                case .none(let reason): skipped[device] = reason
-                }
-            }
+            let (moves, skipped) = try Self.moves(request, by: actor, reach, within, driver)
             try driver.move(moves, by: actor)
             try Self.note(request, by: actor, driver)
             return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init), skipped: skipped)
         }
+        guard let id = request.rollout, request.to == nil else { return answer }
+        return RollbackAnswer(moves: answer.moves + (try await goOn(id)).map(RollbackAnswer.Move.init))
+    }
+
+    /// What is to be moved where, and who cannot be, with why. Throws 409 `slotPinned` where one device is named whose
+    /// slot is pinned, unless it is forced.
+    private static func moves(
+        _ request: RollbackRequest, by actor: String, _ reach: Reach, _ within: RolloutReach, _ driver: RolloutDriver
+    ) throws -> (moves: [DesiredMove], skipped: [DeviceID: String]) {
+        var moves: [DesiredMove] = []
+        var skipped: [DeviceID: String] = [:]
+        var pins: [SlotName: [DeviceID: ExemptionRow]] = [:]
+        var verdicts = RestoreVerdicts(driver.sql)
+        let isForced = request.force == true && request.device != nil
+        for (device, slot) in try places(request, driver.sql) {
+            let running = try SlotStore(driver.sql).desired(device, slot)?.releases ?? []
+            guard try within.contains(device, running: running) else {
+                // By a release it may be found on devices of others; else it was named.
+                if request.release == nil { skipped[device] = "slot \(slot) is not within reach of this token" }
+                continue
+            }
+            let pinned = try pins[slot] ?? ExemptionStore(driver.sql).pins(slot: slot, now: driver.now)
+            pins[slot] = pinned
+            if let pin = pinned[device], !isForced {
+                guard request.device == nil else { throw slotPinned(pin) }
+                skipped[device] = pin.sentence
+                continue
+            }
+            switch try way(device, slot, request.to, driver.sql, &verdicts) {
+            case .to(let desired) where !reach.contains(desired.releases):
+                skipped[device] = "what slot \(slot) had before is not within reach of this token"
+            case .to(var desired):
+                desired.rollout = nil
+                moves.append(
+                    DesiredMove(
+                        device: device, slot: slot, desired: desired, isRestore: true, actor: actor,
+                        reason: request.reason.isEmpty ? "rollback" : "rollback: \(request.reason)"))
+            case .none(let reason): skipped[device] = reason
+            }
+        }
+        return (moves, skipped)
+    }
+
+    private static func slotPinned(_ pin: ExemptionRow) -> ServerError {
+        .conflict(
+            "slotPinned", "On device \(pin.device) \(pin.sentence).",
+            remedy: "Unpin it, or repeat with force: `martlet rollback DEVICE --force`.", field: "/device")
     }
 
     /// What moved nobody changed nothing, and is no row of the audit log.
@@ -143,7 +171,8 @@ extension RolloutService {
     /// else it is its previous generation, which is on its disk. Without an inventory the history of assignments says
     /// it.
     static func way(
-        _ device: DeviceID, _ slot: SlotName, _ to: ReleasePath?, _ sql: any SQLConnection
+        _ device: DeviceID, _ slot: SlotName, _ to: ReleasePath?, _ sql: any SQLConnection,
+        _ verdicts: inout RestoreVerdicts
     ) throws -> Way {
         guard let row = try SlotStore(sql).slots(of: device)[slot], var desired = row.desired else {
             return .none("nothing is assigned to slot \(slot)")
@@ -161,10 +190,24 @@ extension RolloutService {
         guard !target.isEmpty else { return .none("slot \(slot) has nothing to go back to") }
         guard target != desired.releases else { return .none("slot \(slot) is to run that already") }
         desired.releases = target
-        if let refusal = try AssignmentStore(sql).refusal(of: desired, isRestore: true) {
-            return .none(refusal.message)
-        }
+        if let refusal = try verdicts.refusal(of: desired) { return .none(refusal.message) }
         return .to(desired)
+    }
+}
+
+/// Whether slots can be taken back to releases; each is looked at once, however many devices go there.
+struct RestoreVerdicts {
+    private let sql: any SQLConnection
+    private var known: [[ReleasePath]: StoreError?] = [:]
+
+    init(_ sql: any SQLConnection) { self.sql = sql }
+
+    /// Why not; nil where they can.
+    mutating func refusal(of desired: DesiredSlot) throws -> StoreError? {
+        if let verdict = known[desired.releases] { return verdict }
+        let verdict = try AssignmentStore(sql).refusal(of: desired, isRestore: true)
+        known[desired.releases] = .some(verdict)
+        return verdict
     }
 }
 

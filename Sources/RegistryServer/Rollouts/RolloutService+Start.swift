@@ -4,25 +4,16 @@ import RegistryStore
 import RolloutEngine
 
 extension RolloutService {
-    /// The waves that a rollout would have; the same request started gives the same waves while the fleet stays.
-    func plan(_ request: RolloutRequest, within reach: Reach) async throws -> RolloutPlan {
-        try await core.database.read { sql in
-            let draft = try Self.draft(request, reach, sql)
-            return RolloutPlan(
-                waves: WavePlan.waves(of: draft.members, by: request.policy.waves, seed: Self.seed(request)))
-        }
-    }
-
     /// Starts a rollout; it takes over the slot of its devices from every rollout that is still open.
     ///
     /// Throws 404 `unknownRelease` or `unknownFleet`, 409 `releaseNotPublished`, 422 `wrongKind` or `noDevices`, each
     /// naming what and the remedy, and 403 `outOfReach` where the caller's token is not for all that it would move.
     func start(_ request: RolloutRequest, by actor: String, within reach: Reach) async throws -> RolloutInfo {
         let id = try RolloutID(try OperatorService.newID("r"))
-        return try await drive { driver in
-            let draft = try Self.draft(request, reach, driver.sql)
+        try await drive { driver in
+            let draft = try Self.draft(request, reach, driver.sql, now: driver.now)
             let run = RolloutRun(
-                id: id, target: request.releases, policy: request.policy, members: draft.members,
+                id: id, target: request.releases, policy: request.policy, candidates: draft.candidates,
                 seed: Self.seed(request), now: driver.now)
             var row = RolloutRow(
                 slot: request.slot, fleet: request.fleet, selector: draft.selector, settings: request.settings,
@@ -34,23 +25,30 @@ extension RolloutService {
                     "slot": .string(request.slot.text), "selector": .string(draft.selector.text),
                     "releases": .array(request.releases.map { .string($0.text) }),
                 ]), now: driver.now)
-            for device in draft.members { try driver.supersede(device, request.slot, by: id.text, except: id) }
-            try driver.tell(.start(by: actor), &row)
-            return try Self.info(row, driver.sql, isWhole: true)
+            driver.add(row)
+            let taken = Set(draft.candidates.filter { $0.exclusion == nil }.map(\.device))
+            try driver.takeOver(taken, request.slot, by: id)
+            try driver.tell(.start(by: actor), id)
         }
+        try await goOn(id)
+        return try await rollout(id, within: .everything)
     }
 
-    private struct Draft {
+    /// What a request comes down to, once it is known to be possible.
+    struct Draft {
         let selector: LabelSelector
-        let members: [DeviceID]
+        let candidates: [RolloutCandidate]
     }
 
-    private static func seed(_ request: RolloutRequest) -> String {
+    /// Decides the order of devices: the same request gives the same waves.
+    static func seed(_ request: RolloutRequest) -> String {
         request.slot.text + "\n" + request.releases.map(\.text).joined(separator: "\n")
     }
 
-    private static func draft(_ request: RolloutRequest, _ reach: Reach, _ sql: any SQLConnection) throws -> Draft {
-        try check(request.policy)
+    static func draft(
+        _ request: RolloutRequest, _ reach: Reach, _ sql: any SQLConnection, now: Timestamp
+    ) throws -> Draft {
+        try RolloutPolicyCheck.require(request.policy)
         try check(request.settings)
         // Before anything is looked up, so that a refusal tells nothing of what is there.
         let within = try RolloutReach(reach, sql)
@@ -63,8 +61,8 @@ extension RolloutService {
             throw ServerError.badRequest("Exactly one of fleet and selector is needed.", field: "/fleet")
         }
         try checkReleases(request.releases, sql)
-        let members = try DeviceStore(sql).members(of: selector).map(\.device)
-        try within.require(request.releases, request.fleet, members, request.slot)
+        let members = try DeviceStore(sql).members(of: selector)
+        try within.require(request.releases, request.fleet, members.map(\.device), request.slot)
         guard !members.isEmpty else {
             throw ServerError.unprocessable(
                 "noDevices",
@@ -73,7 +71,21 @@ extension RolloutService {
                 remedy: "`martlet devices list` shows the devices and their labels.",
                 field: request.fleet == nil ? "/selector" : "/fleet")
         }
-        return Draft(selector: selector, members: members)
+        return Draft(selector: selector, candidates: try candidates(members, request.slot, sql, now: now))
+    }
+
+    /// Devices as the engine plans with them: their labels, and who keeps them out.
+    static func candidates(
+        _ members: [DeviceRow], _ slot: SlotName, _ sql: any SQLConnection, now: Timestamp
+    ) throws -> [RolloutCandidate] {
+        let exemptions = try ExemptionStore(sql).list(slot: slot, now: now)
+        return members.map { member in
+            let exclusion = exemptions[member.device].map { row in
+                RolloutCandidate.Exclusion(
+                    code: row.slot == nil ? RolloutCode.held : RolloutCode.pinned, message: row.sentence)
+            }
+            return RolloutCandidate(device: member.device, labels: member.labels, exclusion: exclusion)
+        }
     }
 
     /// Every release must be there and installable, and they must be able to share a slot.
@@ -109,21 +121,6 @@ extension RolloutService {
             throw ServerError.unprocessable(
                 "baseMismatch", "The adapters have different bases: \(bases).",
                 remedy: "Choose adapters that were made for the same base release.", field: "/releases")
-        }
-    }
-
-    private static func check(_ policy: RolloutPolicy) throws {
-        let bounds: [(String, Int?, ClosedRange<Int>)] = [
-            ("soakSeconds", policy.soakSeconds, 0...86_400), ("maxFailures", policy.maxFailures, 0...1_000_000),
-            ("maxInFlight", policy.maxInFlight, 1...1_000_000),
-            ("deviceDeadlineSeconds", policy.deviceDeadlineSeconds, 1...31_536_000),
-            ("waves", policy.waves.count, 0...64),
-        ]
-        for (name, value, range) in bounds {
-            if let value, !range.contains(value) {
-                throw ServerError.badRequest(
-                    "\(name) is not between \(range.lowerBound) and \(range.upperBound).", field: "/policy/\(name)")
-            }
         }
     }
 

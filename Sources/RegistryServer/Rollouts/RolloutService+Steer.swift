@@ -4,41 +4,68 @@ import RegistryStore
 import RolloutEngine
 
 extension RolloutService {
-    /// Pauses, resumes, aborts or rolls back; throws 409 where the rollout's state does not permit it, 404 where the
-    /// caller does not reach it.
+    /// Steers a rollout; throws 409 `rolloutState` where its state does not permit that, 404 where the caller does not
+    /// reach it.
     func change(
-        _ id: RolloutID, _ action: RolloutAction, by actor: String, within reach: Reach, reason: String = ""
+        _ id: RolloutID, _ action: RolloutAction, _ change: RolloutChange = RolloutChange(), by actor: String,
+        within reach: Reach
     ) async throws -> RolloutInfo {
-        try await drive { driver in
-            _ = try RolloutReach(reach, driver.sql).find(id)
-            let row = try Self.steer(id, action, by: actor, reason: reason, &driver)
-            return try Self.info(row, driver.sql, isWhole: true)
+        guard change.reason.utf8.count <= ServerLimits.reasonBytes else {
+            throw ServerError.badRequest("A reason has at most \(ServerLimits.reasonBytes) bytes.", field: "/reason")
         }
+        let kept = kept
+        try await drive { driver in
+            _ = try RolloutReach(reach, driver.sql).find(id, kept)
+            try Self.steer(id, action, change, by: actor, &driver)
+        }
+        try await goOn(id)
+        return try await rollout(id, within: reach)
     }
 
-    @discardableResult
     static func steer(
-        _ id: RolloutID, _ action: RolloutAction, by actor: String, reason: String, _ driver: inout RolloutDriver
-    ) throws -> RolloutRow {
-        var row = try find(id, driver.sql)
+        _ id: RolloutID, _ action: RolloutAction, _ change: RolloutChange, by actor: String,
+        _ driver: inout RolloutDriver
+    ) throws {
+        guard let row = try driver.rollout(id) else { throw unknown(id) }
         let event: RolloutEvent =
             switch action {
-            case .pause: .pause(by: actor, reason: reason)
-            case .resume: .resume(by: actor, reason: reason)
-            case .abort: .abort(by: actor, reason: reason)
-            case .rollback: .rollback(by: actor, reason: reason)
+            case .pause: .pause(by: actor, reason: change.reason)
+            case .resume: .resume(by: actor, reason: change.reason)
+            case .confirm: .confirm(by: actor, reason: change.reason)
+            case .retry: .retry(by: actor, devices: change.devices)
+            case .abort: .abort(by: actor, reason: change.reason)
+            case .rollback: .rollback(by: actor, reason: change.reason)
             }
         guard row.run.permits(event) else {
+            let header = row.run.header
+            let phase = header.state == .running ? ", \(header.phase.rawValue)" : ""
             throw ServerError.conflict(
                 "rolloutState",
-                "Rollout \(id) is \(row.run.header.state.rawValue): \(action.rawValue) is not possible.",
-                remedy: "`martlet rollout show \(id)` shows where it stands.")
+                "Rollout \(id) is \(header.state.rawValue)\(phase): \(action.rawValue) is not possible.",
+                remedy: "`martlet rollout explain \(id)` says where it stands and why.")
+        }
+        for (index, device) in change.devices.enumerated() where row.run.member(device) == nil {
+            throw ServerError.unprocessable(
+                "notInRollout", "Device \(device) takes no part in rollout \(id).",
+                remedy: "`martlet rollout show \(id)` shows who does.", field: "/devices/\(index)")
         }
         try AuditLog(driver.sql).append(
             actor: actor, action: "rollout.ask.\(action.rawValue)", subject: id.text,
-            detail: .object(["reason": .string(reason)]), now: driver.now)
-        try driver.tell(event, &row)
-        return row
+            detail: .object([
+                "reason": .string(change.reason), "devices": .array(change.devices.map { .string($0.text) }),
+            ]), now: driver.now)
+        if action == .retry { try leaveMoved(row, &driver) }
+        try driver.tell(event, id)
+    }
+
+    /// A rollout that is tried again after its end must not take back what others have moved since.
+    private static func leaveMoved(_ row: RolloutRow, _ driver: inout RolloutDriver) throws {
+        for member in row.run.members where member.takenBy == nil && member.generation != nil {
+            let desired = try SlotStore(driver.sql).desired(member.device, row.slot)
+            guard desired?.rollout != row.id else { continue }
+            let owner = desired?.rollout?.text ?? "an operator"
+            try driver.tell(.deviceSuperseded(member.device, by: owner), row.id)
+        }
     }
 
     static func find(_ id: RolloutID, _ sql: any SQLConnection) throws -> RolloutRow {
@@ -52,8 +79,10 @@ extension RolloutService {
     }
 
     func rollout(_ id: RolloutID, within reach: Reach) async throws -> RolloutInfo {
-        try await core.database.read {
-            try Self.info(try RolloutReach(reach, $0).find(id), $0, isWhole: true)
+        let (core, kept) = (core, kept)
+        return try await core.database.read { sql in
+            let row = try RolloutReach(reach, sql).find(id, kept)
+            return try Self.info(row, sql, now: core.clock())
         }
     }
 
@@ -76,26 +105,84 @@ extension RolloutService {
         }
     }
 
-    static func info(_ row: RolloutRow, _ sql: any SQLConnection, isWhole: Bool) throws -> RolloutInfo {
+    /// A rollout with its devices, waves, gates and decisions.
+    static func info(_ row: RolloutRow, _ sql: any SQLConnection, now: Timestamp) throws -> RolloutInfo {
         var info = info(row, counts: row.run.counts)
-        guard isWhole else { return info }
-        info.devices = row.run.members.map {
-            RolloutInfo.Device(
-                device: $0.device, wave: $0.wave, state: $0.state, code: $0.code, message: $0.message,
-                evaluation: $0.evaluation, updated: $0.updated)
-        }
-        info.decisions = try RolloutStore(sql).decisions(row.id).map {
-            RolloutInfo.Decision(time: $0.time, action: $0.action.rawValue, reason: $0.reason)
-        }
+        let header = row.run.header
+        info.devices = row.run.members.map(RolloutInfo.Device.init)
+        info.decisions = try RolloutStore(sql).decisions(row.id).map(RolloutInfo.Decision.init)
+        info.progress = progress(row.run)
+        info.gates = GateStanding.all(header)
+        info.estimatedEnd = row.run.estimatedEnd(now: now)
         return info
+    }
+
+    private static func progress(_ run: RolloutRun) -> [RolloutInfo.Wave] {
+        var counts = Array(repeating: [String: Int](), count: run.header.waveCount)
+        for member in run.members where counts.indices.contains(member.wave) {
+            counts[member.wave][member.state.rawValue, default: 0] += 1
+        }
+        return run.waves.map { wave in
+            RolloutInfo.Wave(
+                devices: wave.devices, counts: counts[wave.wave], soakSeconds: wave.soakSeconds, confirm: wave.confirm)
+        }
     }
 
     private static func info(_ row: RolloutRow, counts: [DeviceRolloutState: Int]) -> RolloutInfo {
         let header = row.run.header
-        return RolloutInfo(
+        var info = RolloutInfo(
             id: row.id, slot: row.slot, releases: row.releases, fleet: row.fleet, selector: row.selector,
             state: header.state, reason: header.reason, policy: header.policy, created: row.created,
             createdBy: row.createdBy, wave: header.wave, waves: header.waveCount,
             counts: Dictionary(uniqueKeysWithValues: counts.map { ($0.key.rawValue, $0.value) }))
+        info.cause = header.cause.rawValue
+        info.phase = header.state == .running ? header.phase.rawValue : nil
+        return info
+    }
+}
+
+extension RolloutInfo.Device {
+    init(_ member: RolloutMember) {
+        self.init(
+            device: member.device, wave: member.wave, state: member.state, code: member.code,
+            message: member.message, evaluation: member.evaluation, shadow: member.shadow, updated: member.updated)
+        attempts = member.attempts > 0 ? member.attempts : nil
+    }
+}
+
+extension RolloutInfo.Decision {
+    init(_ decision: RolloutDecision) {
+        self.init(
+            time: decision.time, action: decision.action.rawValue, reason: decision.reason,
+            figures: decision.figures.map(GateResult.init))
+    }
+}
+
+extension GateResult {
+    init(_ figures: GateFigures) {
+        self.init(
+            gate: figures.gate, verdict: figures.verdict.rawValue, method: figures.method.rawValue,
+            sentence: figures.sentence)
+        value = figures.value
+        baseline = figures.baseline
+        bound = figures.bound
+        effect = figures.effect
+        low = figures.low
+        high = figures.high
+        probability = figures.probability
+        devices = figures.devices
+        baselineDevices = figures.baselineDevices
+        worst = figures.worst
+    }
+}
+
+extension GateStanding {
+    /// The gates of a rollout in the policy's order.
+    static func all(_ header: RolloutHeader) -> [GateStanding] {
+        zip(header.policy.gates, header.gates).map { gate, progress in
+            GateStanding(
+                gate: gate, failures: progress.failures, inconclusive: progress.inconclusive,
+                hasPassed: progress.hasPassed, result: progress.figures.map(GateResult.init))
+        }
     }
 }

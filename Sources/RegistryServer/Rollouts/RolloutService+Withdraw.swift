@@ -12,20 +12,22 @@ extension RolloutService {
         of path: ReleasePath, because reason: String, _ driver: inout RolloutDriver
     ) throws -> Int {
         for id in try RolloutStore(driver.sql).open() {
-            var row = try find(id, driver.sql)
             let pause = RolloutEvent.pause(by: actor, reason: reason)
-            guard row.releases.contains(path), row.run.permits(pause) else { continue }
-            try driver.tell(pause, &row)
+            guard try driver.rollout(id)?.releases.contains(path) ?? false, try driver.permits(pause, id) else {
+                continue
+            }
+            try driver.tell(pause, id)
         }
         let releases = ReleaseStore(driver.sql)
         func places(_ phase: SlotPhase) throws -> Set<Place> {
             Set(try releases.users(of: path, phase: phase).map { Place(device: $0.device, slot: $0.slot) })
         }
         let running = try places(.current)
+        var verdicts = RestoreVerdicts(driver.sql)
         var moves: [DesiredMove] = []
         for place in try places(.desired).subtracting(running).sorted(by: { $0.device < $1.device }) {
             var desired: DesiredSlot?
-            if case .to(let before) = try way(place.device, place.slot, nil, driver.sql) {
+            if case .to(let before) = try way(place.device, place.slot, nil, driver.sql, &verdicts) {
                 desired = before
                 desired?.rollout = nil
             } else if try isServing(place, driver.sql) {

@@ -9,19 +9,24 @@ import Trust
 /// Starts, steers and ticks rollouts. Reports of devices reach them in the transaction that keeps the report.
 struct RolloutService: Sendable {
     let core: RegistryCore
+    /// Open rollouts as this process saw them last.
+    let kept = OpenRollouts()
 
-    /// The right to tick, which one replica holds at a time.
-    static let lease = "rollouts"
-    private static let leaseLife = Duration.seconds(10)
+    /// Transactions that follow one another to bring a step to its end: each moves some thousand devices.
+    private static let stepsInOneGo = 1000
+
+    init(core: RegistryCore) { self.core = core }
 
     /// Runs `body` in one transaction and wakes whom its moves concern once it is durable.
     func drive<Value: Sendable>(
         _ body: @escaping @Sendable (inout RolloutDriver) throws -> Value
     ) async throws -> Value {
         let core = core
+        let kept = kept
         let (value, devices, rollouts) = try await core.database.write { sql in
-            var driver = RolloutDriver(sql, now: core.clock())
+            var driver = RolloutDriver(sql, now: core.clock(), kept: kept)
             let value = try body(&driver)
+            try driver.finish()
             return (value, Set(driver.changes.map(\.device.text)), driver.touched.map(\.text))
         }
         core.changes.announce(.assignment, devices)
@@ -29,34 +34,20 @@ struct RolloutService: Sendable {
         return value
     }
 
-    /// Lets time pass in every open rollout, under the fenced lease.
-    func tick(owner: String) async throws {
-        let core = core
-        let lease = try await core.database.write { sql in
-            try LeaseStore(sql).acquire(Self.lease, owner: owner, for: Self.leaseLife, now: core.clock())
-        }
-        guard let lease else { return }
-        for id in try await core.database.read({ try RolloutStore($0).open() }) {
-            do {
-                try await drive { driver in
-                    try LeaseStore(driver.sql).check(lease)
-                    try driver.tell(.tick, id)
-                }
-            } catch let error as StoreError where error.kind == .leaseLost || error.kind == .versionConflict {
-                return
+    /// Goes on with a rollout whose last step was too large for one transaction; returns what was moved thereby.
+    @discardableResult
+    func goOn(_ id: RolloutID) async throws -> [DesiredChange] {
+        var all: [DesiredChange] = []
+        for _ in 0..<Self.stepsInOneGo {
+            let changes = try await drive { driver -> [DesiredChange] in
+                guard let due = try driver.rollout(id)?.run.nextTick, due <= driver.now else { return [] }
+                try driver.tell(.tick, id)
+                return driver.changes
             }
+            guard !changes.isEmpty else { break }
+            all += changes
         }
-    }
-
-    /// Gives the lease back, so that another replica goes on at once.
-    func release(owner: String) async throws {
-        let core = core
-        try await core.database.write { sql in
-            guard
-                let lease = try LeaseStore(sql).acquire(Self.lease, owner: owner, for: .seconds(1), now: core.clock())
-            else { return }
-            try LeaseStore(sql).release(lease)
-        }
+        return all
     }
 }
 
@@ -67,15 +58,15 @@ struct RolloutTicker: Service {
     let owner: String
 
     func run() async throws {
-        let rollouts = rollouts
-        let owner = owner
+        let leader = RolloutLeader(rollouts: rollouts, owner: owner)
+        let logger = rollouts.core.logger
         try await Heartbeat.each(.seconds(1)) {
             do {
-                try await rollouts.tick(owner: owner)
+                try await leader.tick()
             } catch {
-                rollouts.core.logger.error("rollouts could not be ticked", metadata: ["error": "\(error)"])
+                logger.error("rollouts could not be ticked", metadata: ["error": "\(error)"])
             }
         }
-        try await rollouts.release(owner: owner)
+        try await leader.release()
     }
 }

@@ -62,44 +62,73 @@ package struct AssignmentStore {
     /// move that throws one of these has written nothing. Wakes the devices' polls through the change log.
     @discardableResult
     package func setDesired(_ moves: [DesiredMove], now: Timestamp) throws -> [DesiredChange] {
-        let slots = SlotStore(sql)
+        try setDesiredEach(moves, now: now).map { try $0.get() }
+    }
+
+    /// The same for many at once, each for itself: a move that is refused for one of the reasons above has written
+    /// nothing, and the others are made. In the order of `moves`.
+    package func setDesiredEach(
+        _ moves: [DesiredMove], now: Timestamp
+    ) throws -> [Result<DesiredChange, StoreError>] {
         var numbers: [DeviceID: Int64] = [:]
-        var changes: [DesiredChange] = []
+        var verdicts: [Target: StoreError?] = [:]
+        var results: [Result<DesiredChange, StoreError>] = []
+        results.reserveCapacity(moves.count)
         for move in moves {
-            if let desired = move.desired, let refusal = try refusal(of: desired, isRestore: move.isRestore) {
-                throw refusal
+            do {
+                if let desired = move.desired {
+                    // Thousands of devices go to the same few releases: each is looked at once.
+                    let target = Target(releases: desired.releases, isRestore: move.isRestore)
+                    let known = verdicts[target]
+                    let verdict = try known ?? refusal(of: desired, isRestore: move.isRestore)
+                    if known == nil { verdicts[target] = .some(verdict) }
+                    if let verdict { throw verdict }
+                }
+                results.append(.success(try make(move, &numbers, now: now)))
+            } catch let error as StoreError where [.notFound, .conflict, .wrongKind].contains(error.kind) {
+                results.append(.failure(error))
             }
-            let before = try slots.desired(move.device, move.slot)
-            if before == nil, move.desired != nil { try admitSlot(to: move.device) }
-            let number = try numbers[move.device] ?? raise(move.device)
-            numbers[move.device] = number
-            var desired = move.desired
-            desired?.generation = number
-            try write(desired, move, now: now)
-            try slots.setReleases(move.device, move.slot, .desired, desired?.releases ?? [])
-            for path in desired?.releases ?? [] {
-                try sql.execute(
-                    """
-                    INSERT INTO assigned_releases (device, repository, version) VALUES (?, ?, ?)
-                    ON CONFLICT (device, repository, version) DO NOTHING
-                    """, [.text(move.device), .text(path.repository), .text(path.version)])
-            }
-            try sql.execute(
-                """
-                INSERT INTO slot_history (device, number, slot, releases, rollout, actor, reason, time)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (device, number, slot) DO UPDATE SET releases = excluded.releases,
-                    rollout = excluded.rollout, actor = excluded.actor, reason = excluded.reason
-                """,
-                [
-                    .text(move.device), .integer(number), .text(move.slot), try .json(desired?.releases ?? []),
-                    .text(desired?.rollout), .text(move.actor), .text(move.reason), .time(now),
-                ])
-            changes.append(
-                DesiredChange(device: move.device, slot: move.slot, from: before, to: desired, number: number))
         }
         try ChangeLog(sql).append(topic: .assignment, numbers.keys.map(\.text))
-        return changes
+        return results
+    }
+
+    private struct Target: Hashable {
+        let releases: [ReleasePath]
+        let isRestore: Bool
+    }
+
+    private func make(
+        _ move: DesiredMove, _ numbers: inout [DeviceID: Int64], now: Timestamp
+    ) throws -> DesiredChange {
+        let slots = SlotStore(sql)
+        let before = try slots.desired(move.device, move.slot)
+        if before == nil, move.desired != nil { try admitSlot(to: move.device) }
+        let number = try numbers[move.device] ?? raise(move.device)
+        numbers[move.device] = number
+        var desired = move.desired
+        desired?.generation = number
+        try write(desired, move, now: now)
+        try slots.setReleases(move.device, move.slot, .desired, desired?.releases ?? [])
+        for path in desired?.releases ?? [] {
+            try sql.execute(
+                """
+                INSERT INTO assigned_releases (device, repository, version) VALUES (?, ?, ?)
+                ON CONFLICT (device, repository, version) DO NOTHING
+                """, [.text(move.device), .text(path.repository), .text(path.version)])
+        }
+        try sql.execute(
+            """
+            INSERT INTO slot_history (device, number, slot, releases, rollout, actor, reason, time)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            ON CONFLICT (device, number, slot) DO UPDATE SET releases = excluded.releases,
+                rollout = excluded.rollout, actor = excluded.actor, reason = excluded.reason
+            """,
+            [
+                .text(move.device), .integer(number), .text(move.slot), try .json(desired?.releases ?? []),
+                .text(desired?.rollout), .text(move.actor), .text(move.reason), .time(now),
+            ])
+        return DesiredChange(device: move.device, slot: move.slot, from: before, to: desired, number: number)
     }
 
     /// Why a slot cannot be moved to `desired`; nil where it can.
@@ -162,10 +191,12 @@ package struct AssignmentStore {
     }
 
     /// What the device's slots were to run, newest first.
-    package func history(of device: DeviceID, limit: Int = Limits.pageRows) throws -> [SlotHistoryRow] {
+    package func history(
+        of device: DeviceID, before number: Int64? = nil, limit: Int = Limits.pageRows
+    ) throws -> [SlotHistoryRow] {
         try sql.query(
-            "SELECT * FROM slot_history WHERE device = ? ORDER BY number DESC, slot LIMIT ?",
-            [.text(device), .integer(Int64(limit))]
+            "SELECT * FROM slot_history WHERE device = ? AND number < ? ORDER BY number DESC, slot LIMIT ?",
+            [.text(device), .integer(number ?? .max), .integer(Int64(limit))]
         ).map {
             SlotHistoryRow(
                 number: try $0.integer("number"), slot: try $0.name("slot"), releases: try $0.json("releases"),

@@ -2,7 +2,7 @@ package import MartletTypes
 
 /// Devices: enrolment, certificates, journals, labels, inventory.
 package struct DeviceStore {
-    private let sql: any SQLConnection
+    let sql: any SQLConnection
 
     package init(_ sql: any SQLConnection) { self.sql = sql }
 
@@ -40,6 +40,7 @@ package struct DeviceStore {
             ])
         try addCertificate(certificate, to: device)
         try expect(journal, of: device, now: now)
+        try noteMembership(device)
     }
 
     /// Gives a known device a further certificate (renewal).
@@ -52,14 +53,14 @@ package struct DeviceStore {
 
     /// A device by its name.
     package func find(_ device: DeviceID) throws -> DeviceRow? {
-        try sql.first("SELECT * FROM devices WHERE device = ?", [.text(device)]).map(DeviceRow.row)
+        try sql.first("SELECT \(DeviceRow.columns) FROM devices WHERE device = ?", [.text(device)]).map(DeviceRow.row)
     }
 
     /// The device to which a certificate was given, whatever its state, and the certificate.
     package func find(fingerprint: String) throws -> (device: DeviceRow, certificate: DeviceCertificate)? {
         try sql.first(
             """
-            SELECT devices.*, fingerprint, issued, expires, revoked FROM device_certificates
+            SELECT \(DeviceRow.columns), fingerprint, issued, expires, revoked FROM device_certificates
             JOIN devices ON devices.device = device_certificates.device WHERE fingerprint = ?
             """, [.text(fingerprint)]
         ).map {
@@ -73,14 +74,15 @@ package struct DeviceStore {
     /// Devices by name after `last`, those that were revoked too.
     package func list(after last: DeviceID? = nil, limit: Int = Limits.pageRows) throws -> [DeviceRow] {
         try sql.query(
-            "SELECT * FROM devices WHERE device > ? ORDER BY device LIMIT ?",
+            "SELECT \(DeviceRow.columns) FROM devices WHERE device > ? ORDER BY device LIMIT ?",
             [.text(last?.text ?? ""), .integer(Int64(limit))]
         ).map(DeviceRow.row)
     }
 
     /// The active devices that a selector matches, by name.
     package func members(of selector: LabelSelector) throws -> [DeviceRow] {
-        try sql.query("SELECT * FROM devices WHERE state = 'active' ORDER BY device", []).map(DeviceRow.row)
+        try sql.query("SELECT \(DeviceRow.columns) FROM devices WHERE state = 'active' ORDER BY device", [])
+            .map(DeviceRow.row)
             .filter { selector.matches($0.labels) }
     }
 
@@ -98,6 +100,7 @@ package struct DeviceStore {
     package func setLabels(_ device: DeviceID, _ labels: Labels) throws {
         guard try sql.execute("UPDATE devices SET labels = ? WHERE device = ?", [try .json(labels), .text(device)]) > 0
         else { throw Self.unknown(device) }
+        try noteMembership(device)
     }
 
     /// Approves, holds or releases a device; throws `notFound`.
@@ -106,6 +109,7 @@ package struct DeviceStore {
             "UPDATE devices SET state = ?, state_reason = ? WHERE device = ?",
             [.text(state.rawValue), .optional(reason), .text(device)])
         guard changed > 0 else { throw Self.unknown(device) }
+        try noteMembership(device)
     }
 
     /// Refuses all of a device's certificates from the next request on; throws `notFound`.
@@ -128,11 +132,11 @@ package struct DeviceStore {
     /// Notes when devices were last heard of; called for many at once, since one write for each poll would cost more
     /// than the poll.
     package func touch(_ seen: [DeviceID: Timestamp]) throws {
+        try SilenceStore(sql).end(seen)
         for (device, time) in seen {
             try sql.execute(
                 "UPDATE devices SET last_seen = ? WHERE device = ? AND (last_seen IS NULL OR last_seen < ?)",
                 [.time(time), .text(device), .time(time)])
-        try SilenceStore(sql).end(seen)
         }
     }
 

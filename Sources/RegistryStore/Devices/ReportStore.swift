@@ -16,11 +16,13 @@ package struct ReportRow: Sendable, Hashable {
     package var figures: JSONValue?
     /// The evaluation among them.
     package var evaluation: EvaluationResult?
+    /// What shadowing found, among them too.
+    package var shadow: ShadowResult?
 
     package init(
         sequence: Int64, time: Timestamp, slot: SlotName? = nil, generation: Int64? = nil, rollout: RolloutID? = nil,
         releases: [ReleasePath] = [], state: DeviceRolloutState? = nil, code: String? = nil, message: String? = nil,
-        figures: JSONValue? = nil, evaluation: EvaluationResult? = nil
+        figures: JSONValue? = nil, evaluation: EvaluationResult? = nil, shadow: ShadowResult? = nil
     ) {
         self.sequence = sequence
         self.time = time
@@ -33,6 +35,7 @@ package struct ReportRow: Sendable, Hashable {
         self.message = message
         self.figures = figures
         self.evaluation = evaluation
+        self.shadow = shadow
     }
 }
 
@@ -58,10 +61,10 @@ package struct ReportStore {
         for report in reports.sorted(by: { $0.sequence < $1.sequence }) where report.sequence > highest {
             try insert(report, device, journal, now: now)
             try apply(report, to: device)
+            if report.state == .failed { try tell(report, of: device, now: now) }
             fresh.append(report)
             highest = report.sequence
         }
-            if report.state == .failed { try tell(report, of: device, now: now) }
         guard !fresh.isEmpty else { return ([], highest) }
         try sql.execute(
             "UPDATE device_journals SET highest_report = ? WHERE device = ? AND journal = ?",
@@ -78,6 +81,16 @@ package struct ReportStore {
             "SELECT * FROM reports WHERE device = ? AND number < ? ORDER BY number DESC LIMIT ?",
             [.text(device), .integer(number ?? .max), .integer(Int64(limit))]
         ).map { (try $0.integer("number"), try $0.time("received"), try Self.report($0)) }
+    }
+
+    /// The newest report of a device about a slot, about one generation of it where given.
+    package func last(_ device: DeviceID, slot: SlotName, generation: Int64? = nil) throws -> ReportRow? {
+        try sql.first(
+            """
+            SELECT * FROM reports WHERE device = ? AND slot = ? AND state IS NOT NULL
+            AND (CAST(? AS BIGINT) IS NULL OR generation = ?) ORDER BY number DESC LIMIT 1
+            """, [.text(device), .text(slot), .optional(generation), .optional(generation)]
+        ).map(Self.report)
     }
 
     private func insert(_ report: ReportRow, _ device: DeviceID, _ journal: JournalID, now: Timestamp) throws {
@@ -106,19 +119,6 @@ package struct ReportStore {
                 evaluation: report.evaluation, rollout: report.rollout, updated: report.time))
     }
 
-    private func prune(_ device: DeviceID) throws {
-        try sql.execute(
-            "DELETE FROM reports WHERE device = ? AND number <= (SELECT MAX(number) FROM reports WHERE device = ?) - ?",
-            [.text(device), .text(device), .integer(Int64(StoreLimits.reportsPerDevice))])
-    }
-
-    private static func report(_ row: SQLRow) throws -> ReportRow {
-        let figures: JSONValue? = try row.optionalJSON("figures")
-        return ReportRow(
-            sequence: try row.integer("sequence"), time: try row.time("time"), slot: try row.optionalName("slot"),
-            generation: try row.optionalInteger("generation"), rollout: try row.optionalName("rollout"),
-            releases: try row.json("releases"), state: try row.optionalChoice("state"),
-            code: try row.optionalText("code"), message: try row.optionalText("message"), figures: figures)
     /// Without the device's own words: what a model answered to a probe may stand in them.
     private func tell(_ report: ReportRow, of device: DeviceID, now: Timestamp) throws {
         var scope = try EventMapping(sql).scope(of: device)
@@ -132,5 +132,18 @@ package struct ReportStore {
         try EventLog(sql).append(.deviceFailed, subject: device.text, data: .object(data), scope: scope, now: now)
     }
 
+    private func prune(_ device: DeviceID) throws {
+        try sql.execute(
+            "DELETE FROM reports WHERE device = ? AND number <= (SELECT MAX(number) FROM reports WHERE device = ?) - ?",
+            [.text(device), .text(device), .integer(Int64(StoreLimits.reportsPerDevice))])
+    }
+
+    private static func report(_ row: SQLRow) throws -> ReportRow {
+        let figures: JSONValue? = try row.optionalJSON("figures")
+        return ReportRow(
+            sequence: try row.integer("sequence"), time: try row.time("time"), slot: try row.optionalName("slot"),
+            generation: try row.optionalInteger("generation"), rollout: try row.optionalName("rollout"),
+            releases: try row.json("releases"), state: try row.optionalChoice("state"),
+            code: try row.optionalText("code"), message: try row.optionalText("message"), figures: figures)
     }
 }

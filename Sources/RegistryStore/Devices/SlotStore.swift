@@ -126,7 +126,31 @@ package struct SlotStore {
             let row = try sql.first(
                 "SELECT * FROM desired_slots WHERE device = ? AND slot = ?", [.text(device), .text(slot)])
         else { return nil }
-        return try Self.desired(row, releases(of: device)[slot]?[.desired] ?? [])
+        let paths = try sql.query(
+            """
+            SELECT repository, version FROM slot_releases WHERE device = ? AND slot = ? AND phase = 'desired'
+            ORDER BY position
+            """, [.text(device), .text(slot)]
+        ).map { ReleasePath(repository: try $0.name("repository"), version: try $0.name("version")) }
+        return try Self.desired(row, paths)
+    }
+
+    /// What a slot is to go back to once it was moved away now: what it is to run, or, where the device has not come to
+    /// run that, what it runs. Nil where nothing is assigned.
+    package func goingBack(_ device: DeviceID, _ slot: SlotName) throws -> DesiredSlot? {
+        guard var desired = try desired(device, slot), desired.rollout != nil else {
+            return try self.desired(device, slot)
+        }
+        let row = try sql.first(
+            "SELECT state, state_generation FROM reported_slots WHERE device = ? AND slot = ?",
+            [.text(device), .text(slot)])
+        guard let row else { return desired }
+        let state: DeviceRolloutState? = try row.optionalChoice("state")
+        let isThere = try state == .succeeded && row.optionalInteger("state_generation") == desired.generation
+        let current = try releases(of: device)[slot]?[.current] ?? []
+        guard !isThere, !current.isEmpty, current != desired.releases else { return desired }
+        desired.releases = current
+        return desired
     }
 
     /// Takes over what an inventory says. A slot that it does not name runs nothing any more.
@@ -153,6 +177,14 @@ package struct SlotStore {
             try setReleases(device, slot, .current, reported.current)
             try setReleases(device, slot, .previous, reported.previous)
         }
+    }
+
+    /// What devices' slots said last where it was this code, with the device.
+    package func messages(withCode code: String) throws -> [(device: DeviceID, message: String)] {
+        try sql.query(
+            "SELECT device, message FROM reported_slots WHERE code = ? AND message IS NOT NULL ORDER BY device, slot",
+            [.text(code)]
+        ).map { (try $0.name("device"), try $0.text("message")) }
     }
 
     /// Takes over where an installation stands, unless a newer generation is already spoken of.

@@ -74,14 +74,15 @@ package struct TelemetryStore {
             """
             INSERT INTO telemetry_minutes (device, slot, generation, minute, release, release_digest, profile, requests,
                 errors, refused, cut_streams, input_tokens, output_tokens, duration, first_token, cpu_percent,
-                memory_used, temperature_celsius)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                memory_used, temperature_celsius, output_token, crashes)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             ON CONFLICT (device, slot, minute, generation) DO UPDATE SET release = excluded.release,
                 release_digest = excluded.release_digest, profile = excluded.profile, requests = excluded.requests,
                 errors = excluded.errors, refused = excluded.refused, cut_streams = excluded.cut_streams,
                 input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,
                 duration = excluded.duration, first_token = excluded.first_token, cpu_percent = excluded.cpu_percent,
-                memory_used = excluded.memory_used, temperature_celsius = excluded.temperature_celsius
+                memory_used = excluded.memory_used, temperature_celsius = excluded.temperature_celsius,
+                output_token = excluded.output_token, crashes = excluded.crashes
             """,
             [
                 .text(device), .text(row.key.slot?.text ?? ""), .integer(Int64(row.key.generation)),
@@ -91,6 +92,7 @@ package struct TelemetryStore {
                 try .json(row.duration.isEmpty ? nil : row.duration),
                 try .json(row.timeToFirstToken.isEmpty ? nil : row.timeToFirstToken), .optional(row.cpuPercent),
                 .optional(row.memoryUsed?.bytes), .optional(row.temperatureCelsius),
+                try .json(row.timePerOutputToken.isEmpty ? nil : row.timePerOutputToken), .integer(row.crashes),
             ])
     }
 
@@ -111,6 +113,8 @@ package struct TelemetryStore {
         rollup.outputTokens = try row.integer("output_tokens")
         rollup.duration = try row.optionalJSON("duration") ?? ExponentialHistogram()
         rollup.timeToFirstToken = try row.optionalJSON("first_token") ?? ExponentialHistogram()
+        rollup.timePerOutputToken = try row.optionalJSON("output_token") ?? ExponentialHistogram()
+        rollup.crashes = try row.integer("crashes")
         rollup.cpuPercent = try row.optionalReal("cpu_percent")
         rollup.memoryUsed = try row.optionalInteger("memory_used").map { ByteCount($0) }
         rollup.temperatureCelsius = try row.optionalReal("temperature_celsius")

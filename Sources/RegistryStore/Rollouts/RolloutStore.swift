@@ -17,6 +17,9 @@ package struct RolloutRow: Sendable {
     package var run: RolloutRun
     /// Rises with each write; a write names the one that it has read.
     package var version: Int64
+    /// The mark of the last write. With the version it is never given to two different states, even where a write was
+    /// undone.
+    package var stamp: Int64
 
     package init(
         slot: SlotName, fleet: FleetName?, selector: LabelSelector, settings: SlotSettings, createdBy: String,
@@ -33,6 +36,7 @@ package struct RolloutRow: Sendable {
         updated = run.header.created
         self.run = run
         version = 0
+        stamp = 0
     }
 }
 
@@ -47,7 +51,7 @@ package enum PreviousDesired: Sendable, Hashable {
 
 /// Rollouts: the engine's state under a version, the devices' parts, the decisions.
 package struct RolloutStore {
-    private let sql: any SQLConnection
+    let sql: any SQLConnection
 
     package init(_ sql: any SQLConnection) { self.sql = sql }
 
@@ -70,21 +74,25 @@ package struct RolloutStore {
     }
 
     /// Writes the header and the members that changed; throws `versionConflict` where another replica was faster.
-    package func save(_ row: inout RolloutRow, now: Timestamp) throws {
+    /// `stamp` is a random number of the transaction.
+    package func save(_ row: inout RolloutRow, stamp: Int64 = 0, now: Timestamp) throws {
+        let due = [row.run.nextTick, row.run.nextMeasurement].compactMap(\.self).min()
         let changed = try sql.execute(
             """
-            UPDATE rollouts SET state = ?, is_open = ?, reason = ?, run = ?, version = version + 1, updated = ?
+            UPDATE rollouts SET state = ?, is_open = ?, reason = ?, run = ?, version = version + 1, stamp = ?,
+                next_due = ?, updated = ?
             WHERE id = ? AND version = ?
             """,
             [
                 .text(row.run.header.state.rawValue), .flag(!row.run.header.state.isFinal),
-                .text(row.run.header.reason),
-                try .json(row.run.header), .time(now), .text(row.id), .integer(row.version),
+                .text(row.run.header.reason), try .json(row.run.header), .integer(stamp), .time(due), .time(now),
+                .text(row.id), .integer(row.version),
             ])
         guard changed == 1 else {
             throw StoreError(.versionConflict, "Rollout \(row.id) is not at version \(row.version) any more.")
         }
         row.version += 1
+        row.stamp = stamp
         row.updated = now
         try saveMembers(&row)
         try ChangeLog(sql).append(topic: .rollout, [row.id.text])
@@ -99,10 +107,22 @@ package struct RolloutStore {
         return try Self.rollout(row, members: members)
     }
 
-    /// The version of a rollout: whoever keeps one in memory sees by it whether it still holds. Nil where there is
-    /// none.
-    package func version(of id: RolloutID) throws -> Int64? {
-        try sql.first("SELECT version FROM rollouts WHERE id = ?", [.text(id)])?.integer("version")
+    /// The version and stamp of a rollout: whoever keeps one in memory sees by them whether it still holds. Nil where
+    /// there is none.
+    package func version(of id: RolloutID) throws -> (version: Int64, stamp: Int64)? {
+        try sql.first("SELECT version, stamp FROM rollouts WHERE id = ?", [.text(id)])
+            .map { (try $0.integer("version"), try $0.integer("stamp")) }
+    }
+
+    /// Open rollouts in which time has something to do, oldest first; those that were not written for `quiet` too, so
+    /// that their clocks are kept.
+    package func due(_ now: Timestamp, quiet: Duration) throws -> [RolloutID] {
+        try sql.query(
+            """
+            SELECT id FROM rollouts WHERE is_open = 1 AND (next_due <= ? OR updated <= ? OR updated > ?)
+            ORDER BY created, id
+            """, [.time(now), .time(now - quiet), .time(now)]
+        ).map { try $0.name("id") }
     }
 
     /// Rollouts that are not over, oldest first.
@@ -166,24 +186,6 @@ package struct RolloutStore {
         return text == "null" ? .empty : .slot(try row.json("previous"))
     }
 
-    /// Keeps a decision.
-    package func append(_ decision: RolloutDecision, to id: RolloutID) throws {
-        let last = try sql.first("SELECT MAX(number) AS last FROM rollout_decisions WHERE rollout = ?", [.text(id)])
-        try sql.execute(
-            "INSERT INTO rollout_decisions (rollout, number, time, action, reason) VALUES (?, ?, ?, ?, ?)",
-            [
-                .text(id), .integer((try last?.optionalInteger("last") ?? 0) + 1), .time(decision.time),
-                .text(decision.action.rawValue), .text(decision.reason),
-            ])
-    }
-
-    /// A rollout's decisions in their order.
-    package func decisions(_ id: RolloutID) throws -> [RolloutDecision] {
-        try sql.query("SELECT * FROM rollout_decisions WHERE rollout = ? ORDER BY number", [.text(id)]).map {
-            RolloutDecision(time: try $0.time("time"), action: try $0.choice("action"), reason: try $0.text("reason"))
-        }
-    }
-
     private func saveMembers(_ row: inout RolloutRow) throws {
         for (position, member) in row.run.takeChanges() {
             try sql.execute(
@@ -207,6 +209,7 @@ package struct RolloutStore {
             run: RolloutRun(header: try row.json("run"), members: members))
         rollout.updated = try row.time("updated")
         rollout.version = try row.integer("version")
+        rollout.stamp = try row.integer("stamp")
         return rollout
     }
 }
