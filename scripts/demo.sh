@@ -167,7 +167,7 @@ martlet publish "$fixtures/models/smollm2/crash-lora.gguf" --as clinic/triage:3.
 start_load ward-1 ward-2 ward-3
 for version in 3.0.0 3.0.1; do
     if martlet rollout start "clinic/triage:$version" --fleet wards --slot triage --wave 1 --wave 100% --soak 2s \
-        --on-failure rollback --wait; then die "the bad release $version was not stopped"; fi
+        --on-failure rollbackAll --wait; then die "the bad release $version was not stopped"; fi
 done
 stop_load "two bad releases refused"
 for name in ward-1 ward-2 ward-3; do until_true 30 "$name on 2.0.0" serves "$name" clinic/triage/2.0.0; done
@@ -207,9 +207,9 @@ flip
 enrol ward-4
 start_agent ward-4
 martlet rollout start clinic/triage:1.0.0 --fleet wards --slot triage --soak 2s --max-failures 5
-refused() { quietly devices history ward-4 | grep -q "digestMismatch.*$digest"; }
+refused() { quietly devices reports ward-4 | grep -q "digestMismatch.*$digest"; }
 until_true 60 "ward-4's refusal" refused
-quietly devices history ward-4 | grep digestMismatch | head -n 1 | sed 's/^/   ward-4: /'
+quietly devices reports ward-4 | grep digestMismatch | head -n 1 | sed 's/^/   ward-4: /'
 for name in ward-1 ward-2 ward-3; do tell "$name still answers: $(ask "$name" "I cannot log in")"; done
 flip
 tell "The byte is put right; ward-4 recovers by itself."

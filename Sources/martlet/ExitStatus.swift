@@ -3,6 +3,7 @@ import FoundationEssentials
 import Glibc
 import MartletTypes
 import RegistryClient
+import RolloutPolicyFile
 
 /// Exit codes of sysexits(3), so that scripts can tell a wrong argument from a registry that is away.
 enum ExitStatus {
@@ -14,13 +15,17 @@ enum ExitStatus {
     static let `protocol`: Int32 = 76
     static let denied: Int32 = 77
     static let configuration: Int32 = 78
-    /// Not of sysexits: what was waited for ended badly (a rollout that stopped).
+    /// EX_TEMPFAIL: what was waited for goes on once a person says so (a rollout that is paused, a wave to confirm).
+    static let waits: Int32 = 75
+    /// Not of sysexits: what was waited for ended badly (a rollout that was aborted,
+    /// rolled back, or moved nobody).
     static let failed: Int32 = 1
 
     /// What `--help` says of them.
     static let help = """
         Exit codes: 0 done, 1 what was waited for failed, 64 wrong usage, 65 refused input, 69 registry away, \
-        70 defect, 74 file or disk, 76 registry not to be trusted, 77 not permitted, 78 not set up.
+        70 defect, 74 file or disk, 75 a person is waited for, 76 registry not to be trusted, 77 not permitted, \
+        78 not set up.
         """
 
     /// Prints an error on standard error, as text or as `{code, message, remedy}`, and ends the process.
@@ -30,7 +35,8 @@ enum ExitStatus {
         let format = OutputFormat.requested(
             Array(CommandLine.arguments.dropFirst()), ProcessInfo.processInfo.environment)
         if let known = error as? any MartletError {
-            report(ErrorReport(code: known.code, message: known.message, remedy: known.remedy), format)
+            let issues = (error as? PolicyFileError)?.issues
+            report(ErrorReport(code: known.code, message: known.message, remedy: known.remedy, issues: issues), format)
             exit(code(of: known))
         }
         let status = command.exitCode(for: error).rawValue
@@ -58,6 +64,7 @@ enum ExitStatus {
         case ("notLoggedIn", _), ("noTrustedRoot", _), ("noPublisherKey", _), ("configurationUnreadable", _):
             configuration
         case ("waitFailed", _): failed
+        case ("waitsForPerson", _): waits
         case (_, .transport): unavailable
         case (_, .environment): files
         case (_, .caller): data
@@ -72,6 +79,8 @@ struct ErrorReport: Codable, Equatable {
     let code: String
     let message: String
     let remedy: String
+    /// Of a policy file each fault with its place.
+    var issues: [PolicyIssue]?
 }
 
 /// Standard error, unbuffered, without the C stream that Swift 6 cannot share.

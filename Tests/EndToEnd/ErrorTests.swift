@@ -142,7 +142,7 @@ struct ErrorTests {
             "rollout", "start", "clinic/base:1.0.0", "--selector", "", "--slot", "triage", "--wait", expecting: 1)
         let told = rollout.output + rollout.errors
         #expect(told.contains("No variant of clinic/base:1.0.0 fits this device: Q8_0: needs"), "\(rollout)")
-        let history = try await site.martlet("devices", "history", "small")
+        let history = try await site.martlet("devices", "reports", "small")
         #expect(history.output.contains("Q8_0") && history.output.contains("MiB"), "\(history.output)")
         #expect(try await small.process.stop() == 0)
         try await site.stopRegistry()

@@ -168,7 +168,7 @@ struct ModelSigningTests {
             try await site.waitUntilServing("a", "s", "clinic/base:1.0.0")
             try await site.martlet("rollout", "start", "clinic/base:2.0.0", "--fleet", "all", "--slot", "s")
             try await eventually(within: 120, "the device names why it refuses") {
-                let text = try await site.martlet("devices", "history", "a").output
+                let text = try await site.martlet("devices", "reports", "a").output
                 return text.contains("modelSignatureMissing")
             }
             try await site.waitUntilServing("a", "s", "clinic/base:1.0.0")

@@ -22,7 +22,7 @@ struct RequirementTests {
             publish + ["--as", "clinic/base:1.0.0"] + needs.flatMap { ["--needs", $0] }, expecting: 0)
         let rollout = try await site.martlet(
             "rollout", "start", "clinic/base:1.0.0", "--selector", "", "--slot", "triage", "--wait")
-        let history = try await site.martlet("devices", "history", "box", "--output", "json").output
+        let history = try await site.martlet("devices", "reports", "box", "--output", "json").output
         for told in [rollout.output + rollout.errors, history] {
             #expect(told.contains("No variant of clinic/base:1.0.0 fits this device"), "\(told)")
             #expect(told.contains("Q4_0: the processor lacks "), "\(told)")
@@ -52,7 +52,7 @@ struct RequirementTests {
         try await site.martlet("publish", StoryTests.tiny("tiny-v1.Q4_0.gguf"), "--as", "clinic/base:1.0.0")
         try await site.martlet("rollout", "start", "clinic/base:1.0.0", "--selector", "", "--slot", "triage")
         try await eventually(within: 60, "the device reports that the engine is missing") {
-            try await site.martlet("devices", "history", "box").output.contains("engine llama.cpp")
+            try await site.martlet("devices", "reports", "box").output.contains("engine llama.cpp")
         }
         try FileManager.default.createSymbolicLink(atPath: place, withDestinationPath: engine)
         try await site.waitUntilServing("box", "triage", "clinic/base:1.0.0", within: 180)

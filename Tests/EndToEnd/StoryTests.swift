@@ -66,12 +66,12 @@ struct StoryTests {
             try await publishAdapter(site, file, version, eval: eval, accuracy: accuracy)
             let rollout = try await site.martlet(
                 "rollout", "start", "clinic/triage:\(version)", "--fleet", "wards", "--slot", "triage", "--wave", "1",
-                "--wave", "100%", "--soak", "1s", "--on-failure", "rollback", "--wait", expecting: 1)
+                "--wave", "100%", "--soak", "1s", "--on-failure", "rollbackAll", "--wait", expecting: 1)
             #expect((rollout.output + rollout.errors).contains(code), "\(rollout.output) \(rollout.errors)")
             for name in Self.names {
                 let slot = try #require(try await site.device(name).slots[SlotName("triage")])
                 #expect(slot.serving && slot.current.map(\.reference) == ["clinic/triage:2.0.0"])
-                let history = try await site.json([DeviceReport].self, "devices", "history", name)
+                let history = try await site.json([DeviceReport].self, "devices", "reports", name)
                 let served = history.filter { report in
                     report.releases.contains { $0.reference == "clinic/triage:\(version)" }
                         && [.switching, .soaking, .succeeded].contains(report.state)
@@ -93,7 +93,7 @@ struct StoryTests {
         for name in Self.names {
             try await site.waitUntilServing(name, "triage", "clinic/triage:1.0.0")
             let move = try #require(answer.moves.first { $0.device.text == name })
-            let reports = try await site.json([DeviceReport].self, "devices", "history", name)
+            let reports = try await site.json([DeviceReport].self, "devices", "reports", name)
                 .filter { ($0.generation ?? 0) >= move.assignment }
             #expect(!reports.isEmpty)
             #expect(reports.compactMap { $0.figures?.bytesFetched }.allSatisfy { $0 == 0 })
@@ -128,7 +128,7 @@ struct StoryTests {
             "--soak",
             "1s", "--max-failures", "5")
         try await eventually(within: 60, "ward-4 refuses the rotten blob by name") {
-            let history = try await site.json([DeviceReport].self, "devices", "history", "ward-4")
+            let history = try await site.json([DeviceReport].self, "devices", "reports", "ward-4")
             return history.contains { $0.code == "digestMismatch" && ($0.message ?? "").contains(adapter.hex) }
         }
         for gateway in gateways { #expect(try await Chat.ask(gateway, model: "triage", "hello") == 200) }

@@ -44,6 +44,8 @@ final class Site {
             "--no-passphrase")
     }
 
+    var registryPID: Int32 { registry.pid }
+
     /// Ends agents and registry.
     func end() {
         for agent in agents { agent.stop() }
@@ -106,7 +108,7 @@ final class Site {
 
     /// The reports of a device, newest or oldest first as the registry gives them.
     func history(of device: Device) throws -> [[String: Any]] {
-        let text = try martlet("devices", "history", device.name, "--output", "json")
+        let text = try martlet("devices", "reports", device.name, "--output", "json")
         guard let reports = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [[String: Any]] else {
             throw BenchError("devices history printed no array: \(text.prefix(200))")
         }

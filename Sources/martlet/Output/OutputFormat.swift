@@ -46,6 +46,12 @@ struct Output: Sendable {
         }
     }
 
+    /// Prints one JSON document on a line of its own, at once: whoever reads a pipe waits for it.
+    func line(_ value: some Encodable) {
+        guard let bytes = try? JSONText.encode(value) else { return }
+        StandardOutput.write(String(decoding: bytes, as: UTF8.self) + "\n")
+    }
+
     /// Tells people something beside the result, on standard error. Programs find it in the JSON.
     func note(_ text: String) {
         guard format == .table else { return }

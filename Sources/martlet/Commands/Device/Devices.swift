@@ -10,7 +10,8 @@ struct Devices: AsyncParsableCommand {
               martlet devices approve pi-2
             """,
         subcommands: [
-            DevicesList.self, DevicesShow.self, DevicesHistory.self, DevicesLabel.self, DevicesApprove.self,
+            DevicesList.self, DevicesShow.self, DevicesHistory.self, DevicesReports.self, DevicesLabel.self,
+            DevicesPin.self, DevicesUnpin.self, DevicesHold.self, DevicesRelease.self, DevicesApprove.self,
             DevicesReject.self, DevicesReplace.self, DevicesRevoke.self, DevicesRemove.self,
         ],
         defaultSubcommand: DevicesList.self)

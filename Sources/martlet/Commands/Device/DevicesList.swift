@@ -22,14 +22,15 @@ struct DevicesList: AsyncParsableCommand {
             var table = Table(heads: ["device", "online", "slot", "serves", "desired", "state", "labels"])
             for device in devices {
                 let labels = Self.text(device.labels)
-                let online =
-                    device.standing == .active ? (device.online ? "yes" : "no") : device.standing.rawValue
+                var online = device.standing == .active ? (device.online ? "yes" : "no") : device.standing.rawValue
+                if device.hold != nil { online += ", out of rollouts" }
                 if device.slots.isEmpty { table.rows.append([device.device.text, online, "-", "-", "-", "-", labels]) }
                 for (name, slot) in device.slots.sorted(by: { $0.key < $1.key }) {
                     table.rows.append([
                         device.device.text, online, name.text, slot.serving ? references(slot.current) : "-",
                         references(slot.desired),
-                        [slot.state?.rawValue, slot.code].compactMap(\.self).joined(separator: ": "),
+                        [device.pins?[name].map { _ in "pinned" }, slot.state?.rawValue, slot.code]
+                            .compactMap(\.self).joined(separator: ": "),
                         labels,
                     ])
                 }

@@ -22,18 +22,25 @@ struct DevicesShow: AsyncParsableCommand {
                 ("agent", info.agentVersion ?? "-"), ("assignment", String(info.assignment)),
             ]
             if let held = info.held { pairs.insert(("why", held), at: 3) }
+            if let hold = info.hold { pairs.append(("held out of rollouts", Self.words(hold))) }
+            for problem in info.inventory?.problems ?? [] { pairs.append(("problem", problem.text)) }
             for (name, slot) in info.slots.sorted(by: { $0.key < $1.key }) {
                 pairs.append(("\(name): serves", slot.serving ? references(slot.current) : "nothing"))
                 pairs.append(("\(name): desired", references(slot.desired)))
                 pairs.append(("\(name): previous", references(slot.previous)))
+                if let pin = info.pins?[name] { pairs.append(("\(name): pinned", Self.words(pin))) }
                 if let state = slot.state { pairs.append(("\(name): state", state.rawValue)) }
                 if let code = slot.code { pairs.append(("\(name): reason", "\(code): \(slot.message ?? "")")) }
                 if let override = slot.override { pairs.append(("\(name): override", override)) }
                 if let result = slot.evaluation {
-                    pairs.append(("\(name): evaluation", "\(result.correct) of \(result.rows) right"))
+                    pairs.append(("\(name): evaluation", result.summary))
                 }
             }
             return .facts(pairs)
         }
+    }
+
+    private static func words(_ exemption: Exemption) -> String {
+        "by \(exemption.by)\(ExemptionArguments.until(exemption)): \(exemption.reason)"
     }
 }

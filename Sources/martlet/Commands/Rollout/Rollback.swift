@@ -6,44 +6,71 @@ struct Rollback: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take devices back to what each of them has on disk: seconds, no download.",
         discussion: """
+            WHAT is the name of a device, a fleet or a rollout, or a release; where it is the name of several, say \
+            which by an option.
+
             Examples:
-              martlet rollback --fleet all --slot triage --wait
-              martlet rollback --device pi-1 --slot triage
-              martlet rollback --release clinic/triage:2.0.0
+              martlet rollback wards --slot triage --wait
+              martlet rollback pi-1 --slot triage
+              martlet rollback clinic/triage:2.0.0
+              martlet rollback --rollout r-4f1c2a90
               martlet rollback --fleet all --slot triage --to clinic/triage:1.0.0
             """)
 
+    @Argument(help: "A device, a fleet, a rollout or a release.") var what: String?
     @Option(help: "One device.", transform: DeviceID.init) var device: DeviceID?
     @Option(help: "All devices of a fleet.", transform: FleetName.init) var fleet: FleetName?
     @Option(help: "Every device that runs this release.", transform: ReleaseReference.init) var release:
         ReleaseReference?
     @Option(help: "Every device that this rollout moved.", transform: RolloutID.init) var rollout: RolloutID?
-    @Option(help: "The slot; --release and --rollout know it.", transform: SlotName.init) var slot: SlotName?
+    @Option(help: "The slot; releases and rollouts know it.", transform: SlotName.init) var slot: SlotName?
     @Option(help: "A release to go to, instead of each device's previous one.", transform: ReleaseReference.init)
     var to: ReleaseReference?
     @Option(help: "Why; stands in the audit log.") var reason = ""
+    @Flag(help: "Move a pinned slot too; of one device only.") var force = false
     @Flag(help: "Wait until every device serves it again, and print how long that took.") var wait = false
     @Option(help: "How long to wait at most (default: 60s).", transform: TimeSpan.init)
     var timeout = TimeSpan(seconds: 60)
     @OptionGroup var options: GlobalOptions
 
     func validate() throws {
-        let given = [device != nil, fleet != nil, release != nil, rollout != nil].filter(\.self).count
-        guard given == 1 else { throw ValidationError("Give one of --device, --fleet, --release and --rollout.") }
+        let given = [what != nil, device != nil, fleet != nil, release != nil, rollout != nil].filter(\.self).count
+        guard given == 1 else {
+            throw ValidationError("Name one thing, or give one of --device, --fleet, --release and --rollout.")
+        }
+        if force, what == nil, device == nil { throw ValidationError("--force is for one device.") }
+    }
+
+    /// What the caller means, by the options or by looking its name up.
+    private func target(_ session: Session) async throws -> RollbackTarget {
+        if let device { return .device(device) }
+        if let fleet { return .fleet(fleet) }
+        if let rollout { return .rollout(rollout) }
+        if let release { return .release(try await session.resolve(release)) }
+        return try await RollbackTarget.find(what ?? "", session)
     }
 
     func run() async throws {
         let session = try options.session()
         let clock = ContinuousClock()
-        let start = clock.now
-        var request = RollbackRequest(device: device, fleet: fleet, rollout: rollout, slot: slot, reason: reason)
-        if let release { request.release = try await session.resolve(release) }
+        let target = try await target(session)
+        var request = RollbackRequest(slot: slot, reason: reason, force: force ? true : nil)
+        target.put(into: &request)
+        if force, request.device == nil {
+            throw CommandError(
+                "forceOfMany", "\(target.words) is not one device, and --force is for one.",
+                remedy: "Unpin the slots, or name one device.")
+        }
         if let to { request.to = try await session.resolve(to) }
+        let start = clock.now
         let answer = try await session.send(OperatorRoutes.rollback, body: request, as: RollbackAnswer.self)
         if wait {
             try await waitFor(answer.moves, session, until: start + .seconds(timeout.seconds))
         }
-        let elapsed = clock.now - start
+        try show(answer, clock.now - start)
+    }
+
+    private func show(_ answer: RollbackAnswer, _ elapsed: Duration) throws {
         let milliseconds = elapsed.components.seconds * 1000 + elapsed.components.attoseconds / 1_000_000_000_000_000
         try options.printer.show(Report(answer: answer, milliseconds: wait ? milliseconds : nil)) { _ in
             var table = Table(heads: ["device", "slot", "from", "to", "assignment"])

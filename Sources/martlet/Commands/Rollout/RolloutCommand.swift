@@ -8,11 +8,13 @@ struct RolloutCommand: AsyncParsableCommand {
             Examples:
               martlet rollout start clinic/triage:2.0.0 --fleet all --slot triage \\
                 --wave 1 --wave 100% --wait
-              martlet rollout list
+              martlet rollout start clinic/triage:2.0.0 --policy wards.yaml
+              martlet rollout watch r-4f1c2a90
             """,
         subcommands: [
             RolloutStart.self, RolloutPlanCommand.self, RolloutList.self, RolloutShow.self, RolloutWatch.self,
-            RolloutPause.self, RolloutResume.self, RolloutAbort.self, RolloutBack.self,
+            RolloutExplain.self, RolloutPause.self, RolloutResume.self, RolloutConfirm.self, RolloutRetry.self,
+            RolloutAbort.self, RolloutBack.self, RolloutPolicyCommand.self,
         ],
         defaultSubcommand: RolloutList.self)
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import MartletAPI
 import MartletTypes
+import RolloutView
 
 struct RolloutList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,7 +16,7 @@ struct RolloutList: AsyncParsableCommand {
             table.rows = rollouts.map { rollout in
                 [
                     rollout.id.text, rollout.state.rawValue, "\(min(rollout.wave + 1, rollout.waves))/\(rollout.waves)",
-                    RolloutWatcher.counts(rollout), rollout.slot.text, references(rollout.releases),
+                    StateCounts.text(rollout.counts), rollout.slot.text, references(rollout.releases),
                     rollout.created.description, rollout.reason,
                 ]
             }

@@ -1,12 +1,11 @@
 import ArgumentParser
 import MartletAPI
-import MartletTypes
 
 struct RolloutResume: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "resume", abstract: "Go on with a paused rollout.",
+        commandName: "resume", abstract: "Go on with a paused rollout; accepts what has failed so far.",
         discussion: "Example: martlet rollout resume r-4f1c2a90")
-    @Argument(help: "The rollout.", transform: RolloutID.init) var rollout: RolloutID
+    @OptionGroup var steering: SteeringArguments
     @OptionGroup var options: GlobalOptions
-    func run() async throws { try await rollout.change(.resume, options) }
+    func run() async throws { try await steering.change(.resume, options) }
 }

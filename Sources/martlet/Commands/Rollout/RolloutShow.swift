@@ -1,6 +1,7 @@
 import ArgumentParser
 import MartletAPI
 import MartletTypes
+import RolloutView
 
 struct RolloutShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,8 +16,16 @@ struct RolloutShow: AsyncParsableCommand {
         try options.printer.show(info) { info in
             var table = Table(heads: ["what", "state", "detail"])
             table.rows = [["rollout \(info.id)", info.state.rawValue, info.reason]]
+            for (index, wave) in (info.progress ?? []).enumerated() {
+                table.rows.append(["wave \(index + 1)", Self.state(of: index, info), StateCounts.text(wave.counts)])
+            }
+            for gate in info.gates ?? [] {
+                table.rows.append([
+                    "gate \(gate.gate.metric.rawValue)", gate.result?.verdict ?? "-", GateLine(gate).line.text,
+                ])
+            }
             for device in info.devices ?? [] {
-                let figures = device.evaluation.map { "\($0.correct) of \($0.rows) right" }
+                let figures = device.evaluation.map(\.summary)
                 let detail = [device.code, device.message, figures].compactMap(\.self).joined(separator: "; ")
                 table.rows.append(["wave \(device.wave + 1)  \(device.device)", device.state.rawValue, detail])
             }
@@ -25,5 +34,10 @@ struct RolloutShow: AsyncParsableCommand {
             }
             return table
         }
+    }
+
+    private static func state(of wave: Int, _ info: RolloutInfo) -> String {
+        if wave != info.wave || info.state.isFinal { return wave < info.wave ? "done" : "-" }
+        return info.phase ?? info.state.rawValue
     }
 }

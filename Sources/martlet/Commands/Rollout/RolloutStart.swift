@@ -6,13 +6,17 @@ struct RolloutStart: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "start", abstract: "Start a rollout.",
         discussion: """
+            It takes over the slot of its devices from rollouts that are still open. With --wait the exit code says \
+            how it ended, as that of `martlet rollout watch` does.
+
             Examples:
               martlet rollout start clinic/triage:2.0.0 --fleet all --slot triage --wait
+              martlet rollout start clinic/triage:2.0.0 --policy wards.yaml
               martlet rollout start clinic/triage@stable --selector site=berlin \\
-                --slot triage --wave 1 --wave 20% --soak 10m --on-failure rollback
+                --slot triage --wave 1 --wave 20% --soak 10m --on-failure rollbackAll
             """)
     @OptionGroup var arguments: RolloutArguments
-    @Flag(help: "Watch it to its end; exit 1 if it stops before completion.") var wait = false
+    @Flag(help: "Watch it; exit 0 only when it completed and moved a device.") var wait = false
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
