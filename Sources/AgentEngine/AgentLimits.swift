@@ -41,6 +41,12 @@ enum AgentLimits {
     static let controlConnections: Int32 = 8
     /// Lines of history in a status.
     static let statusHistory = 20
+    /// Between two looks at power and heat, of which nothing tells by itself.
+    static let conditionInterval = Duration.seconds(60)
+    /// The longest between two looks at a maintenance window: the box may sleep, or be carried into another time zone.
+    static let longestLook = Duration.seconds(3600)
+    /// Above this the warmest zone keeps a candidate from being shadowed, where the profile says nothing of heat.
+    static let shadowCelsius = 85
     /// Model signatures of one variant that are looked at: a registry could list them without end.
     static let modelSignatures = 16
     /// Model signatures of one bundle that are remembered: some thousands.

@@ -45,6 +45,15 @@ package struct DeviceHardware: Sendable {
         memory(of: record) > profile.memoryRoom(probe.memory())
     }
 
+    /// Whether memory and heat allow a candidate to be asked beside what serves: memory is above the reserve, and no
+    /// zone above the profile's limit for background work.
+    package var allowsShadow: Bool {
+        guard profile.memoryRoom(probe.memory()) > .zero else { return false }
+        let zones = probe.thermalZones()
+        guard profile.thermal == nil else { return profile.thermalState(zones) == .cool }
+        return !zones.contains { $0.milliCelsius > AgentLimits.shadowCelsius * 1000 }
+    }
+
     /// How engines shall load weights here: what the memory estimate counts on.
     package var loading: WeightLoading {
         WeightLoading(isMapped: profile.engine.loadMode == .mmap, mayRepack: profile.engine.repack)

@@ -5,6 +5,8 @@ package import Trust
 package enum SlotPhase: String, Sendable, Codable, CaseIterable {
     /// Nothing was ever assigned.
     case idle
+    /// What is assigned waits until its conditions allow it to begin.
+    case offered
     /// Reading the release and choosing the variant.
     case planning
     /// Bringing missing blobs.
@@ -21,6 +23,10 @@ package enum SlotPhase: String, Sendable, Codable, CaseIterable {
     case probing
     /// The candidate answers the evaluation set.
     case evaluating
+    /// The candidate answers what what serves is asked.
+    case shadowing
+    /// The candidate waits until the slot has had no request for a while.
+    case idling
     /// The gateway moves to the candidate.
     case switching
     /// The candidate serves and must prove itself.
@@ -84,6 +90,7 @@ package struct InstallFigures: Sendable, Hashable, Codable {
     package var unavailableMilliseconds: Int64?
     package var cutStreams: Int?
     package var evaluation: EvaluationResult?
+    package var shadow: ShadowResult?
 
     package init() {}
 }
@@ -114,9 +121,19 @@ package struct SlotRecord: Sendable, Hashable, Codable {
     package var wasStopped: Bool
     /// Code of the failure that was reported last for this target, so that each is reported once.
     package var reportedFailure: String?
+    /// The last failed try of this target, for people; nil where there was none.
+    package var failedTry: SlotOverride?
     /// Blobs of the plan at work; collection spares these.
     package var planned: [Digest]
     package var figures: InstallFigures
+    /// Before this the installation of what is assigned does not begin: devices of a fleet are spread by it.
+    package var notBefore: Timestamp?
+    /// When it is looked again whether it may begin.
+    package var lookAt: Timestamp?
+    /// What is waited for, in the words that were reported; nil where nothing is.
+    package var waitsFor: String?
+    /// Whether the candidate's content ran here before: what is gone back to is not proven once more.
+    package var isReturn: Bool?
 
     /// A slot about which nothing is known.
     package init(slot: SlotName) {

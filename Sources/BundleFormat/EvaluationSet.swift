@@ -46,37 +46,6 @@ package struct EvaluationSet: Sendable, Hashable {
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0d }
 }
 
-/// The smoke probes of a release: a JSON array.
-package struct ProbeSet: Sendable, Hashable {
-    /// The probes in order; at least one.
-    package let probes: [Probe]
-
-    package init(_ probes: [Probe]) throws(BundleError) {
-        guard (1...Limits.probesPerRelease).contains(probes.count) else {
-            throw BundleError(.invalid, "probes", "", "there are not between 1 and \(Limits.probesPerRelease) of them")
-        }
-        for (index, probe) in probes.enumerated() {
-            guard !probe.prompt.isEmpty else { throw BundleError(.invalid, "probes", "[\(index)].prompt", "is empty") }
-            guard probe.maxTokens.map((1...BundleLimits.answerTokens).contains) ?? true else {
-                throw BundleError(
-                    .invalid, "probes", "[\(index)].maxTokens", "is not between 1 and \(BundleLimits.answerTokens)")
-            }
-        }
-        self.probes = probes
-    }
-
-    /// Reads a JSON array of probes; throws naming the field.
-    package init(parsing bytes: [UInt8]) throws(BundleError) {
-        try self.init(
-            try DocumentCoder.decode([Probe].self, from: bytes, limit: BundleLimits.probesBytes, "probes"))
-    }
-
-    /// The bytes that are published.
-    package func encoded() throws(BundleError) -> [UInt8] {
-        try DocumentCoder.encode(probes, "probes")
-    }
-}
-
 extension BundleLimits {
     /// Tokens one answer of a probe or an evaluation row may have.
     package static let answerTokens = 4096

@@ -73,6 +73,12 @@ package struct HardwareProbe: Sendable {
         return thermalZones(&tree)
     }
 
+    /// Only the power supplies, for whoever asks often.
+    package func powerSupplies() -> [HardwareFacts.PowerSupply] {
+        var tree = SystemTree(root: root)
+        return powerSupplies(&tree)
+    }
+
     private func treeArchitecture(_ tree: inout SystemTree, _ cpuInfo: CPUInfo) -> String {
         // /proc/sys/kernel/arch is there since Linux 6.1; before that the form of cpuinfo tells.
         if let machine = tree.line("/proc/sys/kernel/arch") {

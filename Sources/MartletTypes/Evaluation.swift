@@ -36,21 +36,33 @@ package struct EvaluationRow: Sendable, Hashable, Codable {
     }
 }
 
-/// A quick check that a candidate answers at all, run before evaluation.
+/// A quick check that a candidate answers as it must, run before evaluation. The format is `docs/formats/probes.md`.
 package struct Probe: Sendable, Hashable, Codable {
     /// The system prompt; nil sends none.
     package var system: String?
     /// What the user says.
     package var prompt: String
-    /// Text that must occur in the answer, compared in lower case; nil demands only a well-formed, non-empty answer.
+    /// Text that must occur in the answer, compared in lower case; nil demands no text.
     package var contains: String?
+    /// A regular expression that must be found in the answer; nil demands none.
+    package var pattern: String?
+    /// A JSON schema that the answer, read as JSON, must fit; nil demands none.
+    package var schema: JSONValue?
+    /// Whether the engine is made to follow the schema, as an application would make it; nil is no.
+    package var constrain: Bool?
     /// Tokens the answer may have; nil is 16.
     package var maxTokens: Int?
 
-    package init(system: String? = nil, prompt: String, contains: String? = nil, maxTokens: Int? = nil) {
+    package init(
+        system: String? = nil, prompt: String, contains: String? = nil, pattern: String? = nil,
+        schema: JSONValue? = nil, constrain: Bool? = nil, maxTokens: Int? = nil
+    ) {
         self.system = system
         self.prompt = prompt
         self.contains = contains
+        self.pattern = pattern
+        self.schema = schema
+        self.constrain = constrain
         self.maxTokens = maxTokens
     }
 }
@@ -78,14 +90,24 @@ package struct EvaluationResult: Sendable, Hashable, Codable {
     package var failed: Int
     /// Median time of one answer.
     package var medianMilliseconds: Double
+    /// Time within which 95 % of the answers came; nil from devices that do not tell.
+    package var p95Milliseconds: Double?
+    /// Mean over the expected labels of the harmonic mean of precision and recall, 0 to 1; nil where rows are not
+    /// compared as labels.
+    package var macroF1: Double?
     /// The threshold that was applied, if any.
     package var minAccuracy: Double?
 
-    package init(rows: Int, correct: Int, failed: Int, medianMilliseconds: Double, minAccuracy: Double? = nil) {
+    package init(
+        rows: Int, correct: Int, failed: Int, medianMilliseconds: Double, p95Milliseconds: Double? = nil,
+        macroF1: Double? = nil, minAccuracy: Double? = nil
+    ) {
         self.rows = rows
         self.correct = correct
         self.failed = failed
         self.medianMilliseconds = medianMilliseconds
+        self.p95Milliseconds = p95Milliseconds
+        self.macroF1 = macroF1
         self.minAccuracy = minAccuracy
     }
 
@@ -93,4 +115,26 @@ package struct EvaluationResult: Sendable, Hashable, Codable {
     package var accuracy: Double { rows == 0 ? 0 : Double(correct) / Double(rows) }
     /// Whether the threshold, if any, was reached.
     package var passed: Bool { minAccuracy.map { accuracy >= $0 } ?? true }
+}
+
+extension EvaluationResult {
+    /// One line for people: `36 of 42 right, macro-F1 0.84, median 12 ms, 95 % within 30 ms`.
+    package var summary: String {
+        var parts = ["\(correct) of \(rows) right"]
+        if let macroF1 { parts.append("macro-F1 \(Self.hundredths(macroF1))") }
+        if failed > 0 { parts.append("\(failed) without an answer") }
+        if rows > failed { parts.append("median \(Self.whole(medianMilliseconds)) ms") }
+        if let p95Milliseconds, rows > failed { parts.append("95 % within \(Self.whole(p95Milliseconds)) ms") }
+        return parts.joined(separator: ", ")
+    }
+
+    private static func hundredths(_ share: Double) -> String {
+        let value = Int((min(max(share, 0), 1) * 100).rounded(.down))
+        return "\(value / 100).\(value % 100 < 10 ? "0" : "")\(value % 100)"
+    }
+
+    /// Numbers of another machine: what is no number of milliseconds is shown as 0.
+    private static func whole(_ milliseconds: Double) -> Int {
+        milliseconds.isFinite ? Int(min(max(milliseconds, 0), 1e12).rounded()) : 0
+    }
 }

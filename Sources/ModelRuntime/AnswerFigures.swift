@@ -29,6 +29,14 @@ struct AnswerFigures {
     /// Seconds that the answer's tokens took the engine.
     var outputSeconds: Double? { number("\"predicted_ms\":").map { $0 / 1000 } }
 
+    /// Milliseconds that each token of an answer took the engine; nil where it does not tell.
+    static func tokenMilliseconds(_ answer: ByteBuffer) -> Double? {
+        var figures = AnswerFigures()
+        figures.take(answer)
+        guard let seconds = figures.outputSeconds, let tokens = figures.outputTokens, tokens > 0 else { return nil }
+        return seconds * 1000 / tokens
+    }
+
     private func sum(_ first: String, _ second: String) -> Double? {
         number(first).map { $0 + (number(second) ?? 0) }
     }

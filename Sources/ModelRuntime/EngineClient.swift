@@ -1,4 +1,4 @@
-internal import MartletTypes
+package import MartletTypes
 
 /// An engine's answer to one question.
 package struct ChatAnswer: Sendable, Hashable {
@@ -82,10 +82,11 @@ package struct EngineClient: Sendable {
     /// Throws `engineAnswer` where the engine refused or said nothing that is a chat completion, and what
     /// `EngineExchange.send` throws.
     package func chat(
-        system: String?, user: String, grammar: String? = nil, maxTokens: Int, seed: Int = 0,
+        system: String?, user: String, grammar: String? = nil, schema: JSONValue? = nil, maxTokens: Int, seed: Int = 0,
         timeout: Duration = .seconds(RuntimeLimits.answerSeconds)
     ) async throws(RuntimeError) -> ChatAnswer {
-        let question = ChatQuestion(system: system, user: user, grammar: grammar, maxTokens: maxTokens, seed: seed)
+        let question = ChatQuestion(
+            system: system, user: user, grammar: grammar, schema: schema, maxTokens: maxTokens, seed: seed)
         let clock = ContinuousClock()
         let start = clock.now
         let answer = try await post(question, to: "/v1/chat/completions", timeout: timeout)
@@ -145,8 +146,25 @@ private struct ChatQuestion: Encodable {
         let content: String
     }
 
+    /// As the OpenAI API has it: the engine turns the schema into a grammar.
+    struct ResponseFormat: Encodable {
+        struct Named: Encodable {
+            let name = "probe"
+            let schema: JSONValue
+        }
+
+        let type = "json_schema"
+        let schema: Named
+
+        enum CodingKeys: String, CodingKey {
+            case type
+            case schema = "json_schema"
+        }
+    }
+
     let messages: [Message]
     let grammar: String?
+    let responseFormat: ResponseFormat?
     let maxTokens: Int
     let temperature = 0
     let seed: Int
@@ -155,12 +173,14 @@ private struct ChatQuestion: Encodable {
     enum CodingKeys: String, CodingKey {
         case messages, grammar, temperature, seed, stream
         case maxTokens = "max_tokens"
+        case responseFormat = "response_format"
     }
 
-    init(system: String?, user: String, grammar: String?, maxTokens: Int, seed: Int) {
+    init(system: String?, user: String, grammar: String?, schema: JSONValue?, maxTokens: Int, seed: Int) {
         messages =
             (system.map { [Message(role: "system", content: $0)] } ?? []) + [Message(role: "user", content: user)]
         self.grammar = grammar
+        responseFormat = schema.map { ResponseFormat(schema: ResponseFormat.Named(schema: $0)) }
         self.maxTokens = maxTokens
         self.seed = seed
     }

@@ -16,16 +16,9 @@ extension EvaluationRow {
     /// Whether an answer counts as right.
     package func accepts(_ answer: String) -> Bool {
         switch comparison ?? .label {
-        case .label: Self.trimmed(answer).lowercased() == Self.trimmed(expected).lowercased()
+        case .label: AnswerText.label(answer) == AnswerText.label(expected)
         case .exact: answer == expected
         case .contains: answer.lowercased().contains(expected.lowercased())
         }
-    }
-
-    private static func trimmed(_ text: String) -> Substring {
-        var text = text[...]
-        while let first = text.first, first.isWhitespace { text.removeFirst() }
-        while let last = text.last, last.isWhitespace { text.removeLast() }
-        return text
     }
 }

@@ -34,17 +34,21 @@ package struct Evaluator: Sendable {
                 progress?(Progress(done: outcomes.count, total: rows.count, correct: correct))
             }
         }
+        let milliseconds = outcomes.compactMap { $0.duration.map { $0.inSeconds * 1000 } }
         return EvaluationResult(
             rows: rows.count, correct: outcomes.count(where: \.isRight),
-            failed: outcomes.count { $0.duration == nil },
-            medianMilliseconds: Self.median(outcomes.compactMap { $0.duration.map { $0.inSeconds * 1000 } }),
+            failed: outcomes.count { $0.duration == nil }, medianMilliseconds: Quantile.median(milliseconds) ?? 0,
+            p95Milliseconds: Quantile.nearest(0.95, of: milliseconds), macroF1: Self.macroF1(outcomes),
             minAccuracy: threshold?.minAccuracy)
     }
 
     private struct Outcome: Sendable {
-        let isRight: Bool
+        let row: EvaluationRow
         /// Nil where there was no answer.
-        let duration: Duration?
+        let answer: ChatAnswer?
+
+        var duration: Duration? { answer?.duration }
+        var isRight: Bool { answer.map { row.accepts($0.text) } ?? false }
     }
 
     private static func ask(_ row: EvaluationRow, _ client: EngineClient) async -> Outcome {
@@ -52,16 +56,29 @@ package struct Evaluator: Sendable {
             let answer = try await client.chat(
                 system: row.system, user: row.input, grammar: row.grammar,
                 maxTokens: row.maxTokens ?? EvaluationRow.defaultMaxTokens)
-            return Outcome(isRight: row.accepts(answer.text), duration: answer.duration)
+            return Outcome(row: row, answer: answer)
         } catch {
-            return Outcome(isRight: false, duration: nil)
+            return Outcome(row: row, answer: nil)
         }
     }
 
-    private static func median(_ values: [Double]) -> Double {
-        guard !values.isEmpty else { return 0 }
-        let sorted = values.sorted()
-        let middle = sorted.count / 2
-        return sorted.count.isMultiple(of: 2) ? (sorted[middle - 1] + sorted[middle]) / 2 : sorted[middle]
+    /// The mean over the expected labels of each one's F1; nil unless every row is compared as a label. An answer that
+    /// is none of the labels, or none at all, misses its own and takes from no other's precision.
+    private static func macroF1(_ outcomes: [Outcome]) -> Double? {
+        guard !outcomes.isEmpty, outcomes.allSatisfy({ ($0.row.comparison ?? .label) == .label }) else { return nil }
+        var expected: [String: Int] = [:]
+        var answered: [String: Int] = [:]
+        var right: [String: Int] = [:]
+        for outcome in outcomes {
+            expected[AnswerText.label(outcome.row.expected), default: 0] += 1
+            guard let answer = outcome.answer else { continue }
+            answered[AnswerText.label(answer.text), default: 0] += 1
+            if outcome.isRight { right[AnswerText.label(answer.text), default: 0] += 1 }
+        }
+        // Both halves of precision and recall have `right` above the line: F1 is twice it over what is below.
+        let sum = expected.reduce(0.0) { sum, label in
+            sum + 2 * Double(right[label.key] ?? 0) / Double(label.value + (answered[label.key] ?? 0))
+        }
+        return sum / Double(expected.count)
     }
 }

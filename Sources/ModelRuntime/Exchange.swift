@@ -45,6 +45,8 @@ final class Exchange: EngineConnectionDelegate {
     private var hasBegun = false
     private var figures = AnswerFigures()
     private var firstToken: NIODeadline?
+    /// Keeps the answer where a candidate is to be asked the same.
+    private var recorder: ShadowRecorder?
 
     init(_ request: InferenceRequest, core: GatewayCore, loop: any EventLoop, client: any ExchangeClient) {
         self.request = request
@@ -55,6 +57,7 @@ final class Exchange: EngineConnectionDelegate {
 
     /// Starts; from here on the exchange ends by itself.
     func start() {
+        recorder = core.recorder(for: request)
         let bound = NIOLoopBound(self, eventLoop: loop)
         let loop = loop
         identifier = core.register { _ in
@@ -121,6 +124,7 @@ final class Exchange: EngineConnectionDelegate {
         held = nil
         firstToken = nil
         figures = AnswerFigures()
+        recorder?.beginAnew()
         core.finished(identifier)
         guard let target else { return }
         if case .gone = loss {
@@ -148,6 +152,7 @@ final class Exchange: EngineConnectionDelegate {
 
     func received(_ bytes: ByteBuffer) {
         figures.take(bytes)
+        recorder?.take(bytes)
         if isStream, firstToken == nil, AnswerFigures.hasData(bytes) { firstToken = .now() }
         if held != nil {
             held?.writeImmutableBuffer(bytes)
@@ -165,6 +170,10 @@ final class Exchange: EngineConnectionDelegate {
         begin()
         if let held { client?.pass(held) }
         client?.end()
+        // Only now that the client has all of it.
+        guard status == 200 else { return }
+        recorder?.finish(
+            isStream: isStream, duration: .nanoseconds((NIODeadline.now() - arrived).nanoseconds))
     }
 
     func lost(_ loss: EngineLoss) {

@@ -124,4 +124,21 @@ package final class Gateway: Sendable {
 
     /// What was measured since the last call, one interval for each generation that had something to do.
     package func takeMeasurements() async -> [GatewayInterval] { core.takeMeasurements() }
+
+    // MARK: What stands behind the slots
+
+    func openTap(_ tap: ShadowTap, slot: SlotName) { core.setTap(tap, slot: slot) }
+
+    func closeTap(_ tap: ShadowTap, slot: SlotName) {
+        tap.close()
+        core.setTap(nil, slot: slot, former: tap)
+    }
+
+    /// For how long the slot has had no request; nil while one is being answered or waits.
+    package func idleTime(_ slot: SlotName) -> Duration? { core.idleTime(slot) }
+
+    /// An engine of that generation ended by itself.
+    package func countCrash(slot: SlotName, generation: Int, release: ReleaseLabel) {
+        core.countCrash(slot, generation, release)
+    }
 }

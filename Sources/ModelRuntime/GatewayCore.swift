@@ -20,10 +20,14 @@ final class GatewayCore: Sendable {
         var nextRequest: RouteTable.RequestID = 0
         var waiters: [RouteTable.Generation: [UInt64: CheckedContinuation<Void, Never>]] = [:]
         var measurements: GatewayMeasurements
+        var taps: [SlotName: ShadowTap] = [:]
+        /// When a slot's last request came or ended.
+        var activity: [SlotName: ContinuousClock.Instant] = [:]
     }
 
     let configuration: GatewayConfiguration
     private let clock: Clock
+    private let made = ContinuousClock.now
     private let state: Mutex<State>
 
     init(configuration: GatewayConfiguration, clock: @escaping Clock) {
@@ -69,7 +73,37 @@ final class GatewayCore: Sendable {
     }
 
     func admit(_ request: RouteTable.RequestID, to slot: SlotName, byteCount: Int) -> RouteTable.Admission {
-        state.withLock { $0.table.admit(request, to: slot, byteCount: byteCount) }
+        let (admission, tap, inFlight) = state.withLock { state -> (RouteTable.Admission, ShadowTap?, Int) in
+            state.activity[slot] = .now
+            let admission = state.table.admit(request, to: slot, byteCount: byteCount)
+            guard let tap = state.taps[slot], case .forward(let target) = admission else { return (admission, nil, 0) }
+            let generation = RouteTable.Generation(slot: slot, generation: target.route.generation)
+            return (admission, tap, state.table.inFlight(generation))
+        }
+        tap?.notice(inFlight: inFlight)
+        return admission
+    }
+
+    /// Keeps the answer of a request that a candidate is to be asked too; nil where it is not.
+    func recorder(for request: InferenceRequest) -> ShadowRecorder? {
+        guard let tap = state.withLock({ $0.taps[request.slot] }), tap.chooses(request) else { return nil }
+        return ShadowRecorder(tap, request)
+    }
+
+    /// Takes the place of the slot's tap; nil takes it away, where it is still `former`.
+    func setTap(_ tap: ShadowTap?, slot: SlotName, former: ShadowTap? = nil) {
+        state.withLock { state in
+            guard former == nil || state.taps[slot] === former else { return }
+            state.taps[slot] = tap
+        }
+    }
+
+    /// For how long the slot has had no request; nil while it has one.
+    func idleTime(_ slot: SlotName) -> Duration? {
+        state.withLock { state in
+            guard !state.table.isBusy(slot) else { return nil }
+            return ContinuousClock.now - (state.activity[slot] ?? made)
+        }
     }
 
     func begun(_ request: RouteTable.RequestID) { state.withLock { $0.table.begun(request) } }
@@ -87,6 +121,7 @@ final class GatewayCore: Sendable {
     func forget(_ request: RouteTable.RequestID, slot: SlotName) {
         finished(request)
         state.withLock { state in
+            state.activity[slot] = .now
             _ = state.table.leave(request, slot: slot)
             state.handles[request] = nil
         }
@@ -135,6 +170,10 @@ final class GatewayCore: Sendable {
             let current = route ?? state.table.route(of: slot)
             state.measurements.change(slot, current?.generation ?? 0, current?.release, change)
         }
+    }
+
+    func countCrash(_ slot: SlotName, _ generation: Int, _ release: ReleaseLabel) {
+        state.withLock { $0.measurements.change(slot, generation, release) { $0.crashes += 1 } }
     }
 
     /// What was measured since the last call.

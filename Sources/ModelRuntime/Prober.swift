@@ -1,4 +1,5 @@
-package import MartletTypes
+package import BundleFormat
+internal import MartletTypes
 
 /// What the probes of a release found.
 package enum ProbeResult: Sendable, Hashable {
@@ -17,15 +18,14 @@ package enum ProbeResult: Sendable, Hashable {
 package struct ProbeFailure: Sendable, Hashable, CustomStringConvertible {
     /// Which probe, from 1.
     package let number: Int
-    /// The text that was demanded; nil demanded any answer.
-    package let expected: String?
+    /// What was demanded, in words.
+    package let wanted: String
     /// The length of the answer in characters; nil where there was none.
     package let answerLength: Int?
     /// The beginning of the answer, or why there was none.
     package let detail: String
 
     package var description: String {
-        let wanted = expected.map { "an answer with \"\($0)\"" } ?? "any answer"
         guard let answerLength else { return "probe \(number) expected \(wanted) and got none: \(detail)" }
         return "probe \(number) expected \(wanted) and got \(answerLength) characters: \"\(detail)\""
     }
@@ -37,37 +37,48 @@ package struct Prober: Sendable {
 
     /// Asks until one fails. Without probes, one plain question must be answered: an engine that is healthy and says
     /// nothing is not worth a switch. Of one that embeds, which may be all that it can, a vector is demanded instead.
-    package func run(_ probes: [Probe], client: EngineClient, embeds: Bool = false) async -> ProbeResult {
-        if probes.isEmpty, embeds { return await askForVector(client) }
-        let asked = probes.isEmpty ? [Probe(prompt: "Hello", maxTokens: 4)] : probes
-        for (index, probe) in asked.enumerated() {
-            if let failure = await ask(probe, number: index + 1, client: client) { return .failed(failure) }
+    package func run(_ checks: [ProbeCheck], client: EngineClient, embeds: Bool = false) async -> ProbeResult {
+        guard !checks.isEmpty else { return embeds ? await askForVector(client) : await askPlainly(client) }
+        for (index, check) in checks.enumerated() {
+            if let failure = await ask(check, number: index + 1, client: client) { return .failed(failure) }
         }
-        return .passed(count: probes.count)
+        return .passed(count: checks.count)
+    }
+
+    private func askPlainly(_ client: EngineClient) async -> ProbeResult {
+        do throws(RuntimeError) {
+            let answer = try await client.chat(system: nil, user: "Hello", maxTokens: 4)
+            guard answer.text.isEmpty else { return .passed(count: 0) }
+            return .failed(ProbeFailure(number: 1, wanted: "any answer", answerLength: 0, detail: ""))
+        } catch {
+            return .failed(ProbeFailure(number: 1, wanted: "any answer", answerLength: nil, detail: error.message))
+        }
     }
 
     private func askForVector(_ client: EngineClient) async -> ProbeResult {
+        func failed(_ detail: String) -> ProbeResult {
+            .failed(ProbeFailure(number: 1, wanted: "a vector", answerLength: nil, detail: detail))
+        }
         do throws(RuntimeError) {
             let vector = try await client.embedding(of: "Hello")
-            guard vector.isEmpty || !vector.allSatisfy(\.isFinite) else { return .passed(count: 0) }
-            return .failed(ProbeFailure(number: 1, expected: nil, answerLength: nil, detail: "no vector of numbers"))
+            return vector.isEmpty || !vector.allSatisfy(\.isFinite) ? failed("no vector of numbers") : .passed(count: 0)
         } catch {
-            return .failed(ProbeFailure(number: 1, expected: nil, answerLength: nil, detail: error.message))
+            return failed(error.message)
         }
     }
 
-    private func ask(_ probe: Probe, number: Int, client: EngineClient) async -> ProbeFailure? {
+    private func ask(_ check: ProbeCheck, number: Int, client: EngineClient) async -> ProbeFailure? {
+        let probe = check.probe
         do throws(RuntimeError) {
             let answer = try await client.chat(
-                system: probe.system, user: probe.prompt, maxTokens: probe.maxTokens ?? EvaluationRow.defaultMaxTokens)
-            let isRight =
-                probe.contains.map { answer.text.lowercased().contains($0.lowercased()) } ?? !answer.text.isEmpty
-            guard !isRight else { return nil }
+                system: probe.system, user: probe.prompt, schema: probe.constrain == true ? probe.schema : nil,
+                maxTokens: probe.maxTokens ?? EvaluationRow.defaultMaxTokens)
+            guard let wanted = check.refusal(of: answer.text) else { return nil }
             return ProbeFailure(
-                number: number, expected: probe.contains, answerLength: answer.text.count,
+                number: number, wanted: wanted, answerLength: answer.text.count,
                 detail: String(answer.text.prefix(RuntimeLimits.quotedAnswerCharacters)))
         } catch {
-            return ProbeFailure(number: number, expected: probe.contains, answerLength: nil, detail: error.message)
+            return ProbeFailure(number: number, wanted: check.demand, answerLength: nil, detail: error.message)
         }
     }
 }

@@ -100,6 +100,11 @@ struct RouteTable {
     /// Requests that are with an engine of that generation.
     func inFlight(_ generation: Generation) -> Int { open.values.count { $0.generation == generation } }
 
+    /// Whether a request of the slot is with an engine or waits for one.
+    func isBusy(_ slot: SlotName) -> Bool {
+        slots[slot].map { !$0.queue.isEmpty } ?? false || open.values.contains { $0.generation.slot == slot }
+    }
+
     /// The slot's next requests go to `route`. Returns those that may be sent now.
     mutating func set(_ route: GatewayRoute) -> [RequestID] {
         slots[route.slot, default: Slot()].route = route

@@ -36,4 +36,14 @@ package enum RuntimeLimits {
     package static let adapters = 16
     /// Parts of one split model.
     package static let modelParts = 256
+    /// Live requests that wait for the candidate: what is old says nothing new, and each holds its answer in memory.
+    package static let shadowQueue = 2
+    /// A live request, and a live answer, that is kept to ask the candidate too; larger ones are passed over.
+    package static let shadowBodyBytes = 256 * 1024
+    /// Answers that one shadowing compares, whatever the policy says: their latencies are held until its end.
+    package static let shadowSamples = 10_000
+    /// The longest one shadowing takes, in seconds, whatever the policy says: two engines stand side by side for it.
+    package static let shadowSeconds = 7 * 86_400
+    /// Calls of tools in one answer that are compared.
+    package static let comparedCalls = 64
 }

@@ -26,6 +26,8 @@ package struct PublishRequest: Sendable {
     package var threshold: EvaluationThreshold?
     /// Smoke probes.
     package var probes: [Probe]
+    /// A file with further probes, as `docs/formats/probes.md` describes it.
+    package var probesFile: String?
     /// Model signatures and a bill of materials, kept beside the release.
     package var attachments = Attachments()
 

@@ -85,14 +85,24 @@ package struct Publisher: Sendable {
             throw PublishError(
                 .badRequest, "A least accuracy was given without an evaluation set.", remedy: "Add --eval FILE.jsonl.")
         }
-        if !request.probes.isEmpty {
-            let probes = try PublishError.naming("the probes") { try ProbeSet(request.probes).encoded() }
-            side.probes = DraftBlob(probes, mediaType: MediaType.probes, name: "probes")
-        }
+        side.probes = try await probes(request)
         side.card = try await document(request.card, "model card", MediaType.document)
         side.license = try await document(request.license, "licence", MediaType.document)
         side.chatTemplate = try await document(request.chatTemplate, "chat template", MediaType.weightConfig)
         return side
+    }
+
+    /// Those of the file, then those that were given by themselves.
+    private func probes(_ request: PublishRequest) async throws -> DraftBlob? {
+        var all: [Probe] = []
+        if let path = request.probesFile {
+            let bytes = try await LocalFile.text(path, what: "file of probes", limit: BundleLimits.probesBytes)
+            all = try PublishError.naming(path) { try ProbeSet(parsing: bytes).probes }
+        }
+        all += request.probes
+        guard !all.isEmpty else { return nil }
+        let bytes = try PublishError.naming("the probes") { try ProbeSet(all).encoded() }
+        return DraftBlob(bytes, mediaType: MediaType.probes, name: "probes")
     }
 
     private func document(_ path: String?, _ what: String, _ mediaType: String) async throws -> DraftBlob? {

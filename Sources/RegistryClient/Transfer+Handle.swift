@@ -87,7 +87,7 @@ extension Transfer {
         options.set(CURLOPT_LOW_SPEED_LIMIT, 1)
         options.set(CURLOPT_LOW_SPEED_TIME, max(1, (patience + 999) / 1000))
         if let deadline = call.deadline { options.set(CURLOPT_TIMEOUT_MS, max(1, deadline.wholeMilliseconds)) }
-        if let speed = configuration.maxReceiveSpeed {
+        if let speed = [configuration.maxReceiveSpeed, call.maxReceiveSpeed].compactMap(\.self).min() {
             options.check(martlet_curl_set_offset(options.easy, CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(speed)))
         }
     }

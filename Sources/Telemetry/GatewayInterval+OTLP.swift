@@ -48,6 +48,7 @@ private struct GatewayMetrics {
         count(TelemetryNames.replayed, interval.replayed, own, span)
         count(TelemetryNames.cutStreams, interval.cutStreams, own, span)
         count(TelemetryNames.abandoned, interval.abandoned, own, span)
+        count(TelemetryNames.crashes, interval.crashes, own, span)
         let model =
             own + [
                 OTLP.Attribute(TelemetryNames.operation, "chat"), OTLP.Attribute(TelemetryNames.provider, "martlet"),
@@ -78,7 +79,8 @@ private struct GatewayMetrics {
         _ name: String, _ number: UInt64, _ attributes: [OTLP.Attribute], _ span: OTLP.Span, always: Bool = false
     ) {
         guard number > 0 || always else { return }
-        let unit = name == TelemetryNames.cutStreams ? "{stream}" : "{request}"
+        let units = [TelemetryNames.cutStreams: "{stream}", TelemetryNames.crashes: "{crash}"]
+        let unit = units[name] ?? "{request}"
         change(name, unit) { metric in
             metric.sum = metric.sum ?? OTLP.Sum(dataPoints: [])
             metric.sum?.dataPoints.append(OTLP.NumberPoint(attributes, span, int: number))

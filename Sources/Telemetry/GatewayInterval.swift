@@ -43,6 +43,8 @@ package struct GatewayInterval: Sendable, Hashable {
     package var cutStreams: UInt64 = 0
     /// Requests whose client went away before the end.
     package var abandoned: UInt64 = 0
+    /// How often an engine of the generation ended by itself.
+    package var crashes: UInt64 = 0
     /// Seconds from the whole request to the end of the answer.
     package var duration = ExponentialHistogram()
     /// Seconds to the first token of streamed answers.
@@ -66,7 +68,9 @@ package struct GatewayInterval: Sendable, Hashable {
     package var errorCount: UInt64 { errors.values.reduce(0, +) }
 
     /// Whether nothing happened.
-    package var isEmpty: Bool { requests == 0 && refused == 0 && errors.isEmpty && abandoned == 0 && replayed == 0 }
+    package var isEmpty: Bool {
+        requests == 0 && refused == 0 && errors.isEmpty && abandoned == 0 && replayed == 0 && crashes == 0
+    }
 
     /// Counts a failure under its type; types beyond the bound share `other`.
     package mutating func countError(_ type: String) {

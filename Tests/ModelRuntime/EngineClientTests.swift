@@ -105,15 +105,15 @@ struct EngineClientTests {
     func probes() async throws {
         let long = "No " + String(repeating: "secret ", count: 50)
         try await client({ [.send(Self.answer($0 == 1 ? "It is BILLING." : long))] }) { client, engine in
-            let probes = [
+            let probes = try [
                 Probe(prompt: "a", contains: "billing"), Probe(prompt: "b", contains: "refund"), Probe(prompt: "c"),
-            ]
+            ].map { try ProbeCheck($0) }
             guard case .failed(let failure) = await Prober().run(probes, client: client) else {
                 Issue.record("passed")
                 return
             }
             #expect(engine.requests.count == 2)
-            #expect(failure.number == 2 && failure.expected == "refund" && failure.answerLength == long.count)
+            #expect(failure.number == 2 && failure.wanted.contains("refund") && failure.answerLength == long.count)
             #expect(failure.detail.count == RuntimeLimits.quotedAnswerCharacters)
         }
     }

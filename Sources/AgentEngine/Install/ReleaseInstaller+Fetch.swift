@@ -8,13 +8,14 @@ extension ReleaseInstaller {
     package func fetch(_ plan: InstallPlan) async throws -> ByteCount {
         var fetched: Int64 = 0
         for item in plan.items where !store.blobs.has(item.digest, size: item.size) {
-            fetched += try await fetch(item)
+            fetched += try await fetch(item, maxSpeed: plan.target.assignment.update.conditions?.bytesPerSecond)
         }
         return ByteCount(fetched)
     }
 
-    /// One blob, continued from what is there, tried again where the way failed.
-    func fetch(_ item: InstallPlan.Item) async throws -> Int64 {
+    /// One blob, continued from what is there, tried again where the way failed. `maxSpeed` is bytes per second,
+    /// within the device's own limit.
+    func fetch(_ item: InstallPlan.Item, maxSpeed: Int64? = nil) async throws -> Int64 {
         var failures = 0
         var fetched: Int64 = 0
         while true {
@@ -24,7 +25,8 @@ extension ReleaseInstaller {
                 if start < item.size.bytes {
                     let content = try await link.content()
                     try await content.download(
-                        item.digest, size: item.size, range: start..<item.size.bytes, from: item.repository
+                        item.digest, size: item.size, range: start..<item.size.bytes, from: item.repository,
+                        maxSpeed: maxSpeed
                     ) { try partial.append($0) }
                 }
                 fetched += partial.offset.bytes - start

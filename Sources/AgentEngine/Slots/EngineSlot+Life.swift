@@ -26,7 +26,7 @@ extension EngineSlot {
     private func spec(_ record: GenerationRecord) throws -> EngineSpec {
         let store = tools.store
         let run = store.layout.run
-        for folder in ["\(run)/engines", "\(run)/engines/\(record.slot)", "\(store.layout.root)/log"] {
+        for folder in ["\(run)/engines", "\(run)/engines/\(record.slot)", store.layout.logs] {
             try store.files.makeFolder(folder, mode: 0o755)
         }
         func paths(_ roles: Set<GenerationFile.Role>) -> [GenerationFile] {
@@ -41,7 +41,7 @@ extension EngineSlot {
             },
             settings: tools.complete(record), loading: tools.loading,
             chatTemplatePath: record.chatTemplate.map { store.blobs.path(of: $0) },
-            socketPath: socket(record), logPath: "\(store.layout.root)/log/\(record.slot).log")
+            socketPath: socket(record), logPath: "\(store.layout.logs)/\(record.slot).log")
     }
 
     /// Ends an engine, and removes what it left in its folder.
@@ -66,6 +66,7 @@ extension EngineSlot {
         guard exit.reason != .unobserved, let engine = engines[id], engine.process.pid == process.pid, !engine.isEnding
         else { return }
         engines[id] = nil
+        tools.gateway.countCrash(slot: slot, generation: Int(id.number), release: engine.record.label)
         let failure = SlotFailure(.final, code: "engineExited", message: "The engine \(exit). \(Self.lastWords(exit))")
         guard wanted?.id == id else {
             if routed == id {

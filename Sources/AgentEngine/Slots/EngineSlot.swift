@@ -1,5 +1,4 @@
 package import AgentStore
-internal import BundleFormat
 package import MartletTypes
 package import ModelRuntime
 internal import Telemetry
@@ -39,12 +38,15 @@ package struct EngineTools: Sendable {
     package var needsPlace: @Sendable (GenerationRecord) -> Bool
     /// Settings with what the assignment leaves open filled in for this device.
     package var complete: @Sendable (GenerationRecord) -> SlotSettings
+    /// Whether memory and heat allow a candidate to be asked beside what serves, now.
+    package var mayShadow: @Sendable () -> Bool
 
     package init(
         launcher: any RuntimeLauncher, gateway: Gateway, store: AgentStore, settings: SwapSettings = SwapSettings(),
         loading: WeightLoading = WeightLoading(),
         needsPlace: @escaping @Sendable (GenerationRecord) -> Bool = { _ in false },
-        complete: @escaping @Sendable (GenerationRecord) -> SlotSettings = EngineTools.own
+        complete: @escaping @Sendable (GenerationRecord) -> SlotSettings = EngineTools.own,
+        mayShadow: @escaping @Sendable () -> Bool = { true }
     ) {
         self.launcher = launcher
         self.gateway = gateway
@@ -53,6 +55,7 @@ package struct EngineTools: Sendable {
         self.loading = loading
         self.needsPlace = needsPlace
         self.complete = complete
+        self.mayShadow = mayShadow
     }
 
     /// The assignment's settings with what the release says of itself.
@@ -60,6 +63,11 @@ package struct EngineTools: Sendable {
         var settings = record.settings
         settings.pooling = settings.pooling ?? record.shape.pooling
         return settings
+    }
+
+    /// How a candidate takes over from what serves.
+    func swapMode(_ record: GenerationRecord) -> SwapMode {
+        settings.swap ?? (needsPlace(record) ? .replace : .sideBySide)
     }
 
     /// Whether the engine of a generation makes embeddings.
@@ -136,46 +144,6 @@ package actor EngineSlot: SlotRuntime {
         return (mode, (ContinuousClock.now - start).inMilliseconds)
     }
 
-    package func probe(_ record: GenerationRecord, quick: Bool) async throws {
-        var probes: [Probe] = []
-        if let digest = record.probes,
-            let bytes = try await tools.store.blobs.document(digest, limit: Limits.apiBodyBytes)
-        {
-            probes = try JSONText.decode([Probe].self, from: bytes)
-        }
-        if quick { probes = Array(probes.prefix(1)) }
-        let client = try engine(record).client
-        let result = await Prober().run(probes, client: client, embeds: tools.embeds(record))
-        try Task.checkCancellation()
-        if case .failed(let failure) = result {
-            throw SlotFailure(.final, code: "probeFailed", message: "The candidate failed its probes: \(failure).")
-        }
-    }
-
-    package func evaluate(_ record: GenerationRecord) async throws -> EvaluationResult {
-        guard let digest = record.evaluation,
-            let bytes = try await tools.store.blobs.document(digest, limit: Limits.evaluationBytes)
-        else {
-            throw SlotFailure(.retry, code: "missingFile", message: "The evaluation set is not in the store any more.")
-        }
-        let result = await Evaluator().run(
-            rows: try Self.rows(bytes).sample(record.threshold?.rows), threshold: record.threshold,
-            client: try engine(record).client, concurrency: record.settings.parallelRequests ?? 1)
-        try Task.checkCancellation()
-        // An engine that ended in the middle says nothing about its accuracy.
-        _ = try engine(record)
-        return result
-    }
-
-    /// The publisher checked the same bytes, so a set that cannot be read will not come right by itself.
-    private static func rows(_ bytes: [UInt8]) throws -> EvaluationSet {
-        do {
-            return try EvaluationSet(parsing: bytes)
-        } catch {
-            throw SlotFailure(.final, code: "invalidEvaluationSet", message: error.message)
-        }
-    }
-
     package func switchOver(_ record: GenerationRecord) async throws -> Duration {
         await enter()
         defer { turn.give() }
@@ -220,7 +188,7 @@ package actor EngineSlot: SlotRuntime {
     /// Lets requests wait, drains and ends what serves, where the device has no room for both.
     private func makePlace(for record: GenerationRecord) async -> SwapMode {
         guard let routed, engines[routed] != nil else { return .sideBySide }
-        let mode = tools.settings.swap ?? (tools.needsPlace(record) ? .replace : .sideBySide)
+        let mode = tools.swapMode(record)
         guard mode == .replace else { return mode }
         await hold()
         let deadline = tools.settings.replaceDrainDeadline
@@ -233,9 +201,8 @@ package actor EngineSlot: SlotRuntime {
 
     private func route(_ record: GenerationRecord) async {
         routed = record.id
-        let label = ReleaseLabel(record.releases.map { ($0.path, $0.indexDigest) })
         await tools.gateway.setRoute(
-            slot: slot, generation: Int(record.id.number), release: label, socketPath: socket(record),
+            slot: slot, generation: Int(record.id.number), release: record.label, socketPath: socket(record),
             embeds: tools.embeds(record))
         parkedSince = nil
         await tools.gateway.unpark(slot)
@@ -280,6 +247,11 @@ package actor EngineSlot: SlotRuntime {
     }
 
     func leave() { turn.give() }
+}
+
+extension GenerationRecord {
+    /// As labels of its measurements.
+    var label: ReleaseLabel { ReleaseLabel(releases.map { ($0.path, $0.indexDigest) }) }
 }
 
 extension Duration {

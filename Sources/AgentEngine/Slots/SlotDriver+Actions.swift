@@ -11,6 +11,8 @@ extension SlotDriver {
         switch action {
         case .cancelWork: callOff()
         case .plan(let target): return begin { try await self.planned(target) }
+        case .look(let conditions, let notBefore):
+            return begin { self.look(conditions, notBefore) }
         case .fetch: return begin { try await self.fetched() }
         case .verify:
             return begin {
@@ -25,9 +27,11 @@ extension SlotDriver {
         case .stage:
             return begin {
                 let staged = try await self.tools.installer.stage(try await self.currentPlan())
-                return .staged(staged.record, owesEvaluation: staged.owesEvaluation)
+                let needsPlace = self.tools.engines.swapMode(staged.record) == .replace
+                return .staged(staged.record, owesEvaluation: staged.owesEvaluation, needsPlace: needsPlace)
             }
-        case .startCandidate, .probe, .evaluate, .switchOver: return await performOnCandidate(action)
+        case .startCandidate, .probe, .evaluate, .shadow, .awaitIdle, .switchOver:
+            return await performOnCandidate(action)
         case .serve(let record): command { await self.serve(record) }
         case .endOthers(let spared): command { await self.runtime.endOthers(sparing: spared) }
         case .endAll: command { await self.runtime.endAll(forget: false) }
@@ -62,6 +66,14 @@ extension SlotDriver {
                 let result = try await runtime.evaluate(record)
                 if result.passed { await self.remember(result, record) }
                 return .evaluated(result)
+            }
+        case .shadow(let record, let policy): return shadow(record, policy)
+        case .awaitIdle(let seconds):
+            let reason = "The slot must have had no request for \(seconds) s."
+            let send = sender()
+            return begin {
+                try await runtime.awaitIdle(.seconds(seconds)) { send(.mustWait(reason, until: nil)) }
+                return .mayBegin
             }
         case .switchOver(let record, _):
             enqueue {
@@ -112,6 +124,27 @@ extension SlotDriver {
             SlotFailure.from(error, otherwise: .retry)
         case is RuntimeError: SlotFailure.from(error, otherwise: .final)
         default: SlotFailure.from(error, otherwise: .retry)
+        }
+    }
+
+    private func shadow(_ record: GenerationRecord, _ policy: ShadowPolicy) -> @Sendable () async -> Void {
+        let (runtime, send) = (runtime, sender())
+        return begin {
+            switch try await runtime.shadow(record, policy, progress: { send(.shadowProgress($0)) }) {
+            case .compared(let result): return .shadowed(result)
+            case .notPossible(let reason): return .shadowNotPossible(reason)
+            }
+        }
+    }
+
+    /// Sends what is told on the way of a step; of a step that was called off the machine takes no notice.
+    private func sender() -> @Sendable (SlotEvent) -> Void { { self.send($0) } }
+
+    private nonisolated func look(_ conditions: UpdateConditions, _ notBefore: Timestamp?) -> SlotEvent {
+        let check = ConditionCheck(conditions: conditions, notBefore: notBefore)
+        switch check.verdict(tools.clock.now, tools.surroundings) {
+        case .begin: return .mayBegin
+        case .wait(let reason, let until): return .mustWait(reason, until: until)
         }
     }
 
@@ -224,6 +257,6 @@ extension DeviceReport.Figures {
         self.init(
             bytesFetched: figures.bytesFetched, fetchMilliseconds: figures.fetchMilliseconds,
             startMilliseconds: figures.startMilliseconds, unavailableMilliseconds: figures.unavailableMilliseconds,
-            cutStreams: figures.cutStreams, evaluation: figures.evaluation)
+            cutStreams: figures.cutStreams, evaluation: figures.evaluation, shadow: figures.shadow)
     }
 }

@@ -14,13 +14,17 @@ package struct SlotTools: Sendable {
     package var logger: Logger
     /// Rung when a slot changed, so that inventory and reports go out.
     package var changed: @Sendable () -> Void
+    /// What the device's conditions are judged by.
+    package var surroundings: Surroundings
+    /// The device's name.
+    package var device: String
     /// When the agent started, to tell for how long its slots were unavailable.
     package var started: ContinuousClock.Instant
 
     package init(
         store: AgentStore, installer: any Installer, engines: EngineTools, clock: AgentClock,
         limits: SlotLimits = SlotLimits(), logger: Logger, changed: @escaping @Sendable () -> Void = {},
-        started: ContinuousClock.Instant = .now
+        surroundings: Surroundings = Surroundings(), device: String = "", started: ContinuousClock.Instant = .now
     ) {
         self.store = store
         self.installer = installer
@@ -29,6 +33,8 @@ package struct SlotTools: Sendable {
         self.limits = limits
         self.logger = logger
         self.changed = changed
+        self.surroundings = surroundings
+        self.device = device
         self.started = started
     }
 }
@@ -74,7 +80,7 @@ package actor SlotDriver {
         var logger = tools.logger
         logger[metadataKey: "slot"] = "\(record.slot)"
         self.logger = logger
-        machine = SlotMachine(record: record, limits: tools.limits)
+        machine = SlotMachine(record: record, limits: tools.limits, device: tools.device)
         hasServed = record.current == nil
         (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()

@@ -51,20 +51,31 @@ package enum SlotEvent: Sendable, Hashable {
     case renumbered
     /// Publishers took back releases that slots have or are to have.
     case tookBack([TakenBack.Refusal])
+    /// The conditions allow the installation to begin, or the candidate to be switched to.
+    case mayBegin
+    /// They do not yet: for what is waited, in words, and when to look again; nil where the same step tells by itself.
+    case mustWait(String, until: Timestamp?)
     /// All blobs are there.
     case fetched(bytes: ByteCount, milliseconds: Int64)
     /// Every blob was found as promised.
     case verified
     /// The weights' headers are sound.
     case checked
-    /// The generation's folder stands. `owesEvaluation` where its release was never evaluated on this device.
-    case staged(GenerationRecord, owesEvaluation: Bool)
+    /// The generation's folder stands. `owesEvaluation` where its release was never evaluated on this device,
+    /// `needsPlace` where its engine cannot start beside the one that serves.
+    case staged(GenerationRecord, owesEvaluation: Bool, needsPlace: Bool = false)
     /// The candidate answers `/health`.
     case candidateReady(SwapMode, milliseconds: Int64)
     /// The candidate answered its probes.
     case probed
     /// The candidate answered the evaluation set, above the threshold or not.
     case evaluated(EvaluationResult)
+    /// So far shadowing has come.
+    case shadowProgress(ShadowResult)
+    /// The candidate answered what what serves was asked.
+    case shadowed(ShadowResult)
+    /// Nothing can be shadowed here, for a reason in words.
+    case shadowNotPossible(String)
     /// The gateway leads to the candidate.
     case switched(unavailableMilliseconds: Int64)
     /// An engine was ended whose requests were not over by the deadline; so many answers were cut.
@@ -93,6 +104,8 @@ package enum SlotEvent: Sendable, Hashable {
         case .planned(_, _, let installed): installed ? "planned: on disk" : "planned"
         case .renumbered: "assignments counted anew"
         case .tookBack: "taken back"
+        case .mayBegin: "may begin"
+        case .mustWait: "waits"
         case .fetched: "fetched"
         case .verified: "verified"
         case .checked: "checked"
@@ -100,6 +113,9 @@ package enum SlotEvent: Sendable, Hashable {
         case .candidateReady: "candidate ready"
         case .probed: "probed"
         case .evaluated: "evaluated"
+        case .shadowProgress: "shadowing"
+        case .shadowed: "shadowed"
+        case .shadowNotPossible: "not shadowed"
         case .switched: "switched"
         case .drained: "drained"
         case .failed(let failure): failure.code
@@ -116,6 +132,8 @@ package enum SlotEvent: Sendable, Hashable {
 package enum SlotAction: Sendable, Hashable {
     /// Forget the step at work; its result does not count any more.
     case cancelWork
+    /// Look whether the conditions allow an installation to begin, not before that time.
+    case look(UpdateConditions, notBefore: Timestamp?)
     /// Read the release, choose the variant, list what is missing, make sure that the disk has room.
     case plan(SlotTarget)
     case fetch
@@ -127,6 +145,10 @@ package enum SlotAction: Sendable, Hashable {
     case startCandidate(GenerationRecord)
     case probe(GenerationRecord)
     case evaluate(GenerationRecord)
+    /// Ask the candidate what is asked of the engine that serves, and compare.
+    case shadow(GenerationRecord, ShadowPolicy)
+    /// Wait until the slot has had no request for so many seconds.
+    case awaitIdle(seconds: Int)
     /// Lead the gateway to the candidate. What served before stays warm where it still runs.
     case switchOver(GenerationRecord, SwapMode)
     /// Make sure that this generation's engine runs, is started again whenever it ends, and that the gateway leads to

@@ -6,10 +6,10 @@ extension SlotMachine {
     mutating func fail(
         _ failure: SlotFailure, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
     ) {
-        guard record.phase.isUnderWay, let target = record.target else { return }
+        guard record.phase.isUnderWay || record.phase == .offered, let target = record.target else { return }
         if let evaluation = failure.evaluation { record.figures.evaluation = evaluation }
         // Whatever serves, the gateway must lead to what is committed; a candidate that was begun ends.
-        let touchedEngines = [.staged, .starting, .probing, .evaluating, .switching, .soaking].contains(record.phase)
+        let touchedEngines = record.phase.hasEngine
         step.actions.append(.cancelWork)
         switch failure.kind {
         case .final, .skipped:
@@ -42,7 +42,10 @@ extension SlotMachine {
             if failure.kind == .transport { report.state = .downloading }
             step.reports.append(report)
         }
+        record.failedTry = SlotOverride(
+            generation: record.target?.generation ?? 0, code: failure.code, message: failure.message, time: now)
         let retryAt = now + pause(after: record.attempts, random)
+        record.waitsFor = nil
         record.candidate = nil
         record.swap = nil
         record.owesEvaluation = false
@@ -85,7 +88,7 @@ extension SlotMachine {
             return
         }
         // What waits to be tried again is another release, which is not at fault.
-        let isOther = record.phase == .waiting
+        let isOther = record.phase.isWaiting
         step.reports.append(
             SlotReport(
                 target: record.target, state: isOther ? nil : .failed, code: SlotFailure.crashLoop,
@@ -142,7 +145,7 @@ extension SlotFailure {
             evaluation: result)
     }
 
-    private static func percent(_ share: Double) -> String {
+    static func percent(_ share: Double) -> String {
         let tenths = Int((share * 1000).rounded())
         return "\(tenths / 10).\(tenths % 10) %"
     }
@@ -152,8 +155,19 @@ extension SlotPhase {
     /// Whether an installation is at work.
     var isUnderWay: Bool {
         switch self {
-        case .idle, .committed, .failed, .waiting: false
+        case .idle, .committed, .failed, .waiting, .offered: false
         default: true
+        }
+    }
+
+    /// Whether an installation is to begin later: nothing is done for it now.
+    var isWaiting: Bool { self == .waiting || self == .offered }
+
+    /// Whether the candidate stands, and its engine may.
+    var hasEngine: Bool {
+        switch self {
+        case .staged, .starting, .probing, .evaluating, .shadowing, .idling, .switching, .soaking: true
+        default: false
         }
     }
 }

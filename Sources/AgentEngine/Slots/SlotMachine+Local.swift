@@ -11,7 +11,7 @@ extension SlotMachine {
         // A later decision of the same owner, and of what failed another try.
         record.override = nil
         if !record.phase.isUnderWay { record.target = nil }
-        assign(target, &step)
+        assign(target, now, &step)
         record.override = SlotOverride(
             generation: target.generation, code: Self.localCode,
             message: "\(target.paths.map(\.reference).joined(separator: " + ")) was brought to this device.", time: now)
@@ -19,5 +19,6 @@ extension SlotMachine {
             SlotReport(target: target, code: Self.localCode, message: record.override?.message ?? ""))
     }
 
-    private static let localCode = "offlineInstall"
+    /// The override's code for it.
+    static let localCode = "offlineInstall"
 }

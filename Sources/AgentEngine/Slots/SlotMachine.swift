@@ -23,12 +23,15 @@ package struct SlotLimits: Sendable, Hashable {
 package struct SlotMachine: Sendable, Hashable {
     package internal(set) var record: SlotRecord
     let limits: SlotLimits
+    /// The device's name, by which a fleet's installations are spread.
+    let device: String
     /// What publishers took back, as known at the event at hand.
     private(set) var takenBack = TakenBack()
 
-    package init(record: SlotRecord, limits: SlotLimits = SlotLimits()) {
+    package init(record: SlotRecord, limits: SlotLimits = SlotLimits(), device: String = "") {
         self.record = record
         self.limits = limits
+        self.device = device
     }
 
     /// The one way in. `random` is between 0 and 1 and spreads the pauses between tries.
@@ -40,7 +43,7 @@ package struct SlotMachine: Sendable, Hashable {
         switch event {
         case .started: start(now, random, &step)
         case .stopping: record.wasStopped = record.phase.isUnderWay
-        case .assigned(let target): assign(target, &step)
+        case .assigned(let target): assign(target, now, &step)
         case .unassigned: unassign(&step)
         case .installed(let target): install(target, now, &step)
         case .renumbered: record.override?.generation = 0
@@ -52,8 +55,11 @@ package struct SlotMachine: Sendable, Hashable {
         case .failed(let failure): fail(failure, now, random, &step)
         case .drained(let cut): drained(cut, &step)
         case .engineRestarted(_, let reason, let unavailable): restarted(reason, unavailable, &step)
+        case .mayBegin: mayBegin(&step)
+        case .mustWait(let reason, let until): mustWait(reason, until, &step)
         case .planned, .fetched, .verified, .checked, .staged, .candidateReady, .probed, .evaluated, .switched:
             advance(event, now, random, &step)
+        case .shadowProgress, .shadowed, .shadowNotPossible: shadowed(event, now, random, &step)
         }
         return step
     }
@@ -65,11 +71,14 @@ package struct SlotMachine: Sendable, Hashable {
         switch (record.phase, event) {
         case (.planning, .planned(let blobs, let missing, let installed)):
             record.planned = blobs
+            record.isReturn = installed
+            // What failed is known as failed until it gets further than before.
+            let isNews = record.attempts == 0 || record.waitsFor != nil
+            record.waitsFor = nil
             if installed {
                 move(to: .checking, [.stage], &step)
             } else if missing > .zero {
-                // What failed is known as failed until it gets further than before.
-                move(to: .fetching, [.fetch], report: record.attempts == 0 ? .downloading : nil, &step)
+                move(to: .fetching, [.fetch], report: isNews ? .downloading : nil, &step)
             } else {
                 move(to: .verifying, [.verify], report: .verifying, &step)
             }
@@ -82,27 +91,29 @@ package struct SlotMachine: Sendable, Hashable {
             move(to: .checking, [.check], &step)
         case (.checking, .checked):
             step.actions.append(.stage)
-        case (.checking, .staged(let candidate, let owesEvaluation)):
+        case (.checking, .staged(let candidate, let owesEvaluation, let needsPlace)):
             record.candidate = candidate
             record.owesEvaluation = owesEvaluation
             record.swap = nil
-            move(to: .starting, [.startCandidate(candidate)], report: .probing, &step)
+            step.reports.append(report(.probing))
+            // Where the candidate takes the place of what serves, its start is the switch.
+            if needsPlace, record.current != nil, awaitIdle(&step) { return }
+            move(to: .starting, [.startCandidate(candidate)], &step)
         case (.starting, .candidateReady(let swap, let milliseconds)):
             guard let candidate = record.candidate else { return }
             record.swap = swap
             record.figures.startMilliseconds = milliseconds
             move(to: .probing, [.probe(candidate)], &step)
         case (.probing, .probed):
-            guard let candidate = record.candidate, let swap = record.swap else { return }
+            guard let candidate = record.candidate, record.swap != nil else { return }
             if evaluatesBeforeSwitch {
                 move(to: .evaluating, [.evaluate(candidate)], &step)
             } else {
-                move(to: .switching, [.switchOver(candidate, swap)], report: .switching, &step)
+                shadow(&step)
             }
         case (.evaluating, .evaluated(let result)):
-            guard let candidate = record.candidate, let swap = record.swap else { return }
             guard accept(result, now, random, &step) else { return }
-            move(to: .switching, [.switchOver(candidate, swap)], report: .switching, &step)
+            shadow(&step)
         case (.soaking, .evaluated(let result)):
             guard accept(result, now, random, &step) else { return }
             commitIfProven(now, &step)
@@ -158,7 +169,7 @@ package struct SlotMachine: Sendable, Hashable {
 
     // MARK: Assignments
 
-    mutating func assign(_ target: SlotTarget, _ step: inout SlotStep) {
+    mutating func assign(_ target: SlotTarget, _ now: Timestamp, _ step: inout SlotStep) {
         if let known = record.target, known.assignment == target.assignment {
             // Signed again, valid for longer; nothing changes for the slot.
             record.target = target
@@ -178,8 +189,8 @@ package struct SlotMachine: Sendable, Hashable {
         if isUnderWay, record.target != nil { step.reports.append(report(.superseded)) }
         // The candidate is given up: in replace mode nothing serves, and once switched to it serves unproven. What is
         // committed comes back before all else.
-        let restores = [.starting, .probing, .evaluating, .switching, .soaking].contains(record.phase)
-        if isUnderWay || record.phase == .waiting { step.actions.append(.cancelWork) }
+        let restores = record.phase.hasEngine && record.phase != .staged
+        if isUnderWay || record.phase.isWaiting { step.actions.append(.cancelWork) }
         if isUnderWay { step.actions.append(.endOthers(sparing: record.current?.id)) }
         settle()
         record.target = target
@@ -195,7 +206,8 @@ package struct SlotMachine: Sendable, Hashable {
             return
         }
         if restores { step.actions.append(record.current.map(SlotAction.serve) ?? .endAll) }
-        move(to: .planning, [.plan(target)], &step)
+        record.notBefore = notBefore(target, now)
+        begin(target, &step)
     }
 
     private mutating func unassign(_ step: inout SlotStep) {
@@ -222,11 +234,17 @@ package struct SlotMachine: Sendable, Hashable {
             let retryAt = min(record.retryAt ?? now, now + limits.longestRetry)
             record.retryAt = retryAt
             step.actions.append(.wake(retryAt))
+        case .offered:
+            serveCurrent(&step)
+            guard let target = record.target else { return }
+            // A box without a clock of its own may have started in the past: it waits no longer than at first.
+            if let known = record.notBefore, let anew = notBefore(target, now) { record.notBefore = min(known, anew) }
+            begin(target, &step)
         case .planning, .fetching, .verifying, .checking:
             serveCurrent(&step)
             record.candidate = nil
             if let target = record.target { move(to: .planning, [.plan(target)], &step) }
-        case .staged, .starting, .probing, .evaluating, .switching, .soaking:
+        case .staged, .starting, .probing, .evaluating, .shadowing, .idling, .switching, .soaking:
             resumeCandidate(now, random, &step)
         }
     }
@@ -264,10 +282,14 @@ package struct SlotMachine: Sendable, Hashable {
         if record.phase == .waiting, let target = record.target {
             guard let retryAt = record.retryAt, retryAt > now else {
                 record.retryAt = nil
-                move(to: .planning, [.plan(target)], &step)
+                begin(target, &step)
                 return
             }
             step.actions.append(.wake(retryAt))
+        }
+        // A call for an earlier time, e.g. the end of a soak, is none to look.
+        if record.phase == .offered, let target = record.target, record.lookAt.map({ $0 <= now }) ?? true {
+            begin(target, &step)
         }
     }
 
@@ -306,10 +328,15 @@ package struct SlotMachine: Sendable, Hashable {
         record.owesEvaluation = false
         record.soakEnds = nil
         record.attempts = 0
+        record.failedTry = nil
         record.retryAt = nil
         record.interruptions = 0
         record.wasStopped = false
         record.planned = []
+        record.notBefore = nil
+        record.lookAt = nil
+        record.waitsFor = nil
+        record.isReturn = nil
     }
 
     func serveCurrent(_ step: inout SlotStep) {

@@ -12,6 +12,13 @@ package protocol SlotRuntime: Sendable {
     func probe(_ record: GenerationRecord, quick: Bool) async throws
     /// Runs the evaluation set.
     func evaluate(_ record: GenerationRecord) async throws -> EvaluationResult
+    /// Asks the candidate a share of what the engine that serves is asked, until enough answers were compared or the
+    /// time is over; `progress` hears how far it is.
+    func shadow(
+        _ record: GenerationRecord, _ policy: ShadowPolicy, progress: @escaping @Sendable (ShadowResult) -> Void
+    ) async throws -> ShadowOutcome
+    /// Returns when the slot has had no request for that long; `waits` is called once where that is not so at first.
+    func awaitIdle(_ time: Duration, waits: @Sendable () -> Void) async throws
     /// Leads the gateway to the candidate; returns for how long requests waited. What served before stays warm where it
     /// still runs. A candidate that ends is not started again: only `serve` makes it what shall serve.
     func switchOver(_ record: GenerationRecord) async throws -> Duration
@@ -21,6 +28,13 @@ package protocol SlotRuntime: Sendable {
     func endAll(forget: Bool) async
     /// What serves now; nil where nothing does.
     func serving() async -> GenerationID?
+}
+
+/// What came of shadowing.
+package enum ShadowOutcome: Sendable, Hashable {
+    case compared(ShadowResult)
+    /// There is nothing to compare with, or no way to compare; the reason is the end of a sentence.
+    case notPossible(String)
 }
 
 /// What an engine's life tells the slot's driver by itself.

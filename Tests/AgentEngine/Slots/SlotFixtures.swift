@@ -15,12 +15,14 @@ enum SlotFixtures {
     }
 
     static func target(
-        _ version: String, generation: Int64, soak: Int = 10, evaluation: UpdatePolicy.EvaluationTime = .beforeSwitch
+        _ version: String, generation: Int64, soak: Int = 10, evaluation: UpdatePolicy.EvaluationTime = .beforeSwitch,
+        conditions: UpdateConditions? = nil, shadow: ShadowPolicy? = nil
     ) throws -> SlotTarget {
         SlotTarget(
             assignment: SlotAssignment(
                 releases: [try release(version)], generation: generation,
-                update: UpdatePolicy(soakSeconds: soak, evaluation: evaluation)),
+                update: UpdatePolicy(
+                    soakSeconds: soak, evaluation: evaluation, conditions: conditions, shadow: shadow)),
             number: generation, expires: start + .seconds(86_400))
     }
 
@@ -42,6 +44,12 @@ enum SlotFixtures {
         EvaluationResult(rows: rows, correct: correct, failed: 0, medianMilliseconds: 5, minAccuracy: demanded)
     }
 
+    static func shadowed(_ agreed: Int, of compared: Int = 10) -> ShadowResult {
+        ShadowResult(
+            compared: compared, agreed: agreed, failed: 0, passedOver: 0, liveMedianMilliseconds: 5,
+            candidateMedianMilliseconds: 5)
+    }
+
     /// A machine whose slot serves 1.0.0, and has 0.9.0 to go back to.
     static func committed() throws -> SlotMachine {
         var record = SlotRecord(slot: try slot())
@@ -58,6 +66,7 @@ extension SlotAction {
     var word: String {
         switch self {
         case .cancelWork: "cancelWork"
+        case .look: "look"
         case .plan: "plan"
         case .fetch: "fetch"
         case .verify: "verify"
@@ -66,6 +75,8 @@ extension SlotAction {
         case .startCandidate: "startCandidate"
         case .probe: "probe"
         case .evaluate: "evaluate"
+        case .shadow: "shadow"
+        case .awaitIdle: "awaitIdle"
         case .switchOver: "switchOver"
         case .serve(let record): "serve \(record.releases[0].path.version)"
         case .endOthers: "endOthers"

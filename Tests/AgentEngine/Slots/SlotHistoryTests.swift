@@ -71,6 +71,7 @@ private struct SimulatedSlot {
 
     /// Carries out the oldest action that is pending; `fails` makes its work fail.
     mutating func step(fails: SlotFailure?, evaluation: EvaluationResult, owes: Bool, swap: SwapMode) {
+        let good = evaluation.passed
         guard !pending.isEmpty else { return }
         let action = pending.removeFirst()
         if let fails, action.isWork {
@@ -78,6 +79,9 @@ private struct SimulatedSlot {
             return
         }
         switch action {
+        case .look: send(good ? .mayBegin : .mustWait("It waits.", until: now + .seconds(60)))
+        case .shadow: send(.shadowed(SlotFixtures.shadowed(good ? 10 : 1)))
+        case .awaitIdle: send(.mayBegin)
         case .plan(let target):
             let known = [record.current, record.previous].contains { $0?.releases == target.assignment.releases }
             send(.planned(blobs: [], missing: known ? .zero : ByteCount(1), installed: known))
@@ -88,7 +92,7 @@ private struct SimulatedSlot {
             guard let target = record.target else { return }
             let staged = SlotFixtures.generation(nextGeneration, target, slot: record.slot)
             nextGeneration += 1
-            send(.staged(staged, owesEvaluation: owes))
+            send(.staged(staged, owesEvaluation: owes, needsPlace: swap == .replace))
         case .startCandidate(let candidate):
             if swap == .replace, let routed {
                 running.remove(routed)
@@ -118,7 +122,9 @@ private struct SimulatedSlot {
 extension SlotAction {
     fileprivate var isWork: Bool {
         switch self {
-        case .plan, .fetch, .verify, .check, .stage, .startCandidate, .probe, .evaluate, .switchOver: true
+        case .look, .plan, .fetch, .verify, .check, .stage, .startCandidate, .probe, .evaluate, .shadow, .awaitIdle,
+            .switchOver:
+            true
         default: false
         }
     }
@@ -143,7 +149,12 @@ struct SlotHistoryTests {
                     generation += 1
                     let version = "\(Int.random(in: 1...4, using: &random)).0.0"
                     let soak = Int.random(in: 0...20, using: &random)
-                    slot.send(.assigned(try SlotFixtures.target(version, generation: generation, soak: soak)))
+                    slot.send(
+                        .assigned(
+                            try SlotFixtures.target(
+                                version, generation: generation, soak: soak,
+                                conditions: Bool.random(using: &random) ? Self.conditions : nil,
+                                shadow: Bool.random(using: &random) ? Self.shadow : nil)))
                 case 1: slot.kill()
                 case 2: slot.pass(.seconds(Int.random(in: 1...700, using: &random)))
                 case 3: slot.loseEngine()
@@ -156,6 +167,9 @@ struct SlotHistoryTests {
             try checkSettled(slot, seed, generation)
         }
     }
+
+    private static let conditions = UpdateConditions(idleSeconds: 5, onMains: true, jitterSeconds: 60)
+    private static let shadow = ShadowPolicy(samples: 10, minAgreementPermille: 900)
 
     private func step(_ slot: inout SimulatedSlot, _ random: inout SeededGenerator, mayFail: Bool) {
         var failure: SlotFailure?

@@ -26,7 +26,9 @@ struct SlotMachineFailureTests {
     }
 
     private static let early: [SlotPhase] = [.planning, .fetching, .verifying, .checking]
-    private static let late: [SlotPhase] = [.staged, .starting, .probing, .evaluating, .switching, .soaking]
+    private static let late: [SlotPhase] = [
+        .staged, .starting, .probing, .evaluating, .shadowing, .idling, .switching, .soaking,
+    ]
 
     @Test(
         "of each kind in each phase of an installation lead where they should, are told, and leave what serves alone",
@@ -72,7 +74,8 @@ struct SlotMachineFailureTests {
     }
 
     @Test(
-        "that come when nothing is at work change nothing", arguments: [SlotPhase.idle, .committed, .failed, .waiting])
+        "that come when nothing is at work change nothing",
+        arguments: [SlotPhase.idle, .committed, .failed, .waiting])
     func stray(phase: SlotPhase) throws {
         var machine = try machine(in: phase)
         let before = machine.record

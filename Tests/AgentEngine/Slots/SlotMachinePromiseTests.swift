@@ -50,6 +50,9 @@ private struct SlotLife {
         }
     }
 
+    private static let conditions = UpdateConditions(idleSeconds: 5, onMains: true, jitterSeconds: 900)
+    private static let shadow = ShadowPolicy(samples: 10, minAgreementPermille: 900)
+
     private mutating func assign() throws {
         generation += 1
         let version = "\(Int.random(in: 1...4, using: &random)).0.0"
@@ -58,7 +61,9 @@ private struct SlotLife {
             .assigned(
                 try SlotFixtures.target(
                     version, generation: generation, soak: soak,
-                    evaluation: Bool.random(using: &random) ? .beforeSwitch : .whileSoaking)))
+                    evaluation: Bool.random(using: &random) ? .beforeSwitch : .whileSoaking,
+                    conditions: Bool.random(using: &random) ? Self.conditions : nil,
+                    shadow: Bool.random(using: &random) ? Self.shadow : nil)))
     }
 
     private mutating func go(faults: Bool) throws {
@@ -140,7 +145,9 @@ struct SlotMachinePromiseTests {
         for action in [
             SlotAction.serve(other), .startCandidate(other), .plan(target), .fetch, .verify, .check, .stage,
             .probe(other),
-            .evaluate(other), .switchOver(other, .replace), .endAll, .empty, .endOthers(sparing: nil),
+            .evaluate(other), .shadow(other, ShadowPolicy()), .awaitIdle(seconds: 1),
+            .look(UpdateConditions(), notBefore: nil), .switchOver(other, .replace), .endAll, .empty,
+            .endOthers(sparing: nil),
             .point(current: other.id, previous: nil), .wake(now + .seconds(100_000)),
         ] {
             #expect(broken({ _ in }, [action]) > 0, "\(action.word)")

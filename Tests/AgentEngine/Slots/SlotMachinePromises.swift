@@ -37,7 +37,9 @@ struct SlotPromises {
         return broken
     }
 
-    static let hasCandidate: Set<SlotPhase> = [.staged, .starting, .probing, .evaluating, .switching, .soaking]
+    static let hasCandidate: Set<SlotPhase> = [
+        .staged, .starting, .probing, .evaluating, .shadowing, .idling, .switching, .soaking,
+    ]
 
     /// Every action follows from the record that was written before it.
     private func fault(of action: SlotAction, _ record: SlotRecord, _ now: Timestamp) -> String? {
@@ -57,6 +59,14 @@ struct SlotPromises {
         case .evaluate(let candidate):
             let isDue = record.phase == .evaluating || record.phase == .soaking && record.owesEvaluation
             return demand(isDue && candidate == record.candidate, "not written")
+        case .look(let conditions, _):
+            let isDue = record.phase == .offered && conditions == record.target?.assignment.update.conditions
+            return demand(isDue && record.override == nil, "not written")
+        case .shadow(let candidate, _):
+            return demand(
+                record.phase == .shadowing && candidate == record.candidate && record.swap == .sideBySide,
+                "not written, or beside nothing")
+        case .awaitIdle: return demand(record.phase == .idling && record.candidate != nil, "not written")
         case .switchOver(let candidate, let swap):
             return demand(
                 record.phase == .switching && candidate == record.candidate && swap == record.swap, "not written")
@@ -71,6 +81,8 @@ struct SlotPromises {
         case .empty: return demand(record == SlotRecord(slot: record.slot), "still holds something")
         case .wake(let time):
             let soak = Duration.seconds(record.target?.assignment.update.soakSeconds ?? 0)
+            // What is waited for is looked at again.
+            if record.phase == .offered { return demand(record.waitsFor != nil, "waits for nothing") }
             let longest = record.phase == .waiting ? limits.longestRetry : soak
             return demand(time <= now + longest, "far away")
         case .cancelWork, .collect: return nil
@@ -88,7 +100,8 @@ struct SlotPromises {
         let isCommit =
             before.candidate != nil && after.current == before.candidate && (after.previous == old || isAnew)
         let isBack =
-            after.current == before.previous && after.previous == old && [.failed, .waiting].contains(after.phase)
+            after.current == before.previous && after.previous == old
+            && [.failed, .waiting, .offered].contains(after.phase)
         return isCommit || isBack ? [] : ["what was committed is gone after \(event.name)"]
     }
 
@@ -125,7 +138,9 @@ extension SlotAction {
     /// Whether its result is an event of its own.
     var isStepAtWork: Bool {
         switch self {
-        case .plan, .fetch, .verify, .check, .stage, .startCandidate, .probe, .evaluate, .switchOver: true
+        case .look, .plan, .fetch, .verify, .check, .stage, .startCandidate, .probe, .evaluate, .shadow, .awaitIdle,
+            .switchOver:
+            true
         default: false
         }
     }

@@ -269,13 +269,14 @@ struct SlotMachineTests {
         let expected: [SlotPhase: Set<String>] = [
             .planning: ["planned"], .fetching: ["fetched"], .verifying: ["verified"], .checking: ["checked", "staged"],
             .starting: ["candidate ready"], .probing: ["probed"], .evaluating: ["evaluated"],
-            .switching: ["switched"], .soaking: ["evaluated"],
+            .switching: ["switched"], .soaking: ["evaluated"], .offered: ["may begin"], .idling: ["may begin"],
         ]
         let results: [SlotEvent] = [
             .planned(blobs: [], missing: .zero, installed: false), .fetched(bytes: .zero, milliseconds: 0), .verified,
             .checked, .staged(try SlotFixtures.generation(9, "9.0.0", 9), owesEvaluation: false),
             .candidateReady(.sideBySide, milliseconds: 0), .probed, .evaluated(SlotFixtures.result(10)),
-            .switched(unavailableMilliseconds: 0),
+            .switched(unavailableMilliseconds: 0), .mayBegin, .shadowed(SlotFixtures.shadowed(10)),
+            .shadowNotPossible("x"), .shadowProgress(SlotFixtures.shadowed(1)),
         ]
         for result in results where expected[phase]?.contains(result.name) != true {
             var machine = SlotMachine(record: record)

@@ -55,7 +55,7 @@ struct SlotWorld {
     private mutating func act(_ action: SlotAction) {
         switch action {
         case .cancelWork: work = nil
-        case .plan, .fetch, .verify, .check, .stage, .probe, .evaluate:
+        case .look, .plan, .fetch, .verify, .check, .stage, .probe, .evaluate, .shadow, .awaitIdle:
             token += 1
             work = (action, token)
         case .startCandidate, .switchOver:
@@ -119,13 +119,21 @@ struct SlotWorld {
             if let failure {
                 try send(.failed(failure))
             } else {
-                try send(result(of: action, passes: passes, owes: owes))
+                try send(result(of: action, passes: passes, owes: owes, swap: swap))
             }
         }
     }
 
-    private mutating func result(of action: SlotAction, passes: Bool, owes: Bool) -> SlotEvent {
+    private mutating func result(of action: SlotAction, passes: Bool, owes: Bool, swap: SwapMode) -> SlotEvent {
         switch action {
+        case .look(_, let notBefore):
+            if let notBefore, notBefore > now { return .mustWait("It is not its turn.", until: notBefore) }
+            return passes ? .mayBegin : .mustWait("It is too hot.", until: now + .seconds(60))
+        case .awaitIdle: return .mayBegin
+        case .shadow(let candidate, _):
+            guard engines.contains(candidate.id) else { return .failed(Self.gone) }
+            guard routed != nil else { return .shadowNotPossible("nothing serves") }
+            return .shadowed(SlotFixtures.shadowed(passes ? 10 : 1))
         case .plan(let target):
             let isThere = [record.current, record.previous].contains { $0?.releases == target.assignment.releases }
             return .planned(blobs: [], missing: isThere ? .zero : ByteCount(9), installed: isThere)
@@ -138,7 +146,8 @@ struct SlotWorld {
             defer { nextGeneration += 1 }
             guard let target = record.target else { return .woke }
             return .staged(
-                SlotFixtures.generation(nextGeneration, target, slot: record.slot), owesEvaluation: owes)
+                SlotFixtures.generation(nextGeneration, target, slot: record.slot), owesEvaluation: owes,
+                needsPlace: swap == .replace)
         case .probe(let candidate): return engines.contains(candidate.id) ? .probed : .failed(Self.gone)
         case .evaluate(let candidate):
             return engines.contains(candidate.id)

@@ -15,6 +15,7 @@ struct SlotRestartTests {
             (.committed, .committed, ["point", "serve 1.0.0"]),
             (.failed, .failed, ["point", "serve 1.0.0"]),
             (.waiting, .waiting, ["point", "serve 1.0.0", "wake"]),
+            (.offered, .planning, ["point", "serve 1.0.0", "plan"]),
             (.planning, .planning, ["point", "serve 1.0.0", "plan"]),
             (.fetching, .planning, ["point", "serve 1.0.0", "plan"]),
             (.verifying, .planning, ["point", "serve 1.0.0", "plan"]),
@@ -23,6 +24,8 @@ struct SlotRestartTests {
             (.starting, .staged, ["point", "serve 1.0.0"]),
             (.probing, .staged, ["point", "serve 1.0.0"]),
             (.evaluating, .staged, ["point", "serve 1.0.0"]),
+            (.shadowing, .staged, ["point", "serve 1.0.0"]),
+            (.idling, .staged, ["point", "serve 1.0.0"]),
             (.switching, .staged, ["point", "serve 1.0.0"]),
             (.soaking, .soaking, ["point", "serve 2.0.0"]),
         ])
@@ -93,7 +96,7 @@ struct SlotRestartTests {
         record.phase = phase
         record.retryAt = now + .seconds(5)
         record.soakEnds = now + .seconds(5)
-        if [.staged, .starting, .probing, .evaluating, .switching, .soaking].contains(phase) {
+        if SlotPromises.hasCandidate.contains(phase) {
             record.candidate = try SlotFixtures.generation(2, "2.0.0", 2)
         }
         return record

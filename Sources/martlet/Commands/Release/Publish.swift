@@ -39,6 +39,8 @@ struct Publish: AsyncParsableCommand {
     @Option(help: "Rows that a device runs, taken evenly over the set; without it all.", transform: Count.positive)
     var evalRows: Int?
     @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
+    @Option(help: "A JSON file of probes with patterns and schemas (docs/formats/probes.md).", completion: .file())
+    var probes: String?
     @OptionGroup var attachments: AttachmentOptions
     @Option(help: "How embeddings are made, where the file does not say.") var pooling: Pooling?
     @Option(
@@ -71,6 +73,7 @@ struct Publish: AsyncParsableCommand {
         request.evaluation = eval
         if eval != nil { request.threshold = EvaluationThreshold(minAccuracy: minAccuracy, rows: evalRows) }
         request.probes = probe.map(Self.probe)
+        request.probesFile = probes
         request.pooling = pooling
         request.needs = needs
         request.attachments = try await attachments.read(publisher.keys)
