@@ -118,16 +118,11 @@ struct KeyTests {
         var (master, slave): (Int32, Int32) = (-1, -1)
         try #require(openpty(&master, &slave, nil, nil, nil) == 0)
         defer { close(master) }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Checkout.product("martlet"))
-        process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(site.operatorEnvironment) { $1 }
         let log = site.folder.file("typed-\(UUID().uuidString)")
-        _ = FileManager.default.createFile(atPath: log, contents: nil)
-        process.standardInput = FileHandle(fileDescriptor: slave, closeOnDealloc: true)
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle(forWritingAtPath: log)
-        try process.run()
+        let process = try ChildProcess(
+            Checkout.product("martlet"), arguments, environment: site.operatorEnvironment, input: .descriptor(slave),
+            output: .nothing, errors: .file(log))
+        close(slave)
         let terminal = master
         for (index, answer) in answers.enumerated() {
             try await eventually(within: 60, "martlet asks \(answer.prompt)") {
@@ -140,12 +135,12 @@ struct KeyTests {
             let line = Array((answer.text + "\n").utf8)
             #expect(Glibc.write(master, line, line.count) == line.count)
         }
-        process.waitUntilExit()
+        let status = await process.wait()
         _ = fcntl(master, F_SETFL, O_NONBLOCK)
         var shown = [UInt8](repeating: 0, count: 4096)
         let count = max(0, Glibc.read(master, &shown, shown.count))
         return Finished(
-            status: process.terminationStatus, output: String(decoding: shown.prefix(count), as: UTF8.self),
+            status: status, output: String(decoding: shown.prefix(count), as: UTF8.self),
             errors: try String(contentsOfFile: log, encoding: .utf8))
     }
 

@@ -9,29 +9,34 @@ import Trust
 final class TLSPeer {
     let folder: TemporaryFolder
     private(set) var port = 0
-    private let server = Process()
+    private let server: ChildProcess
+    /// Closed, it would end the server.
+    private let input: FileHandle
+    /// Closed, what the server prints would end it too.
+    private let output: FileHandle
 
-    init(serverName: String, requiresClient: Bool) throws {
+    init(serverName: String, requiresClient: Bool) async throws {
         folder = try TemporaryFolder()
-        try run(
-            "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", file("ca.key"), "-out", file("ca.pem"), "-days",
-            "2", "-subj", "/CN=test authority")
-        try issue("server", "subjectAltName=\(serverName)")
-        try issue("device", "extendedKeyUsage=clientAuth")
-        server.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        server.arguments =
+        try await Self.run(
+            "req", "-x509", "-newkey", "ed25519", "-nodes", "-keyout", folder.file("ca.key"), "-out",
+            folder.file("ca.pem"), "-days", "2", "-subj", "/CN=test authority")
+        try await Self.issue("server", "subjectAltName=\(serverName)", folder)
+        try await Self.issue("device", "extendedKeyUsage=clientAuth", folder)
+        let (stdin, stdout) = (try ChildProcess.pipe(), try ChildProcess.pipe())
+        server = try ChildProcess(
+            "/usr/bin/env",
             [
-                "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", file("server.pem"), "-key",
-                file("server.key"), "-www", "-CAfile", file("ca.pem"),
-            ]
-            + (requiresClient ? ["-Verify", "1", "-verify_return_error"] : [])
-        let output = Pipe()
-        server.standardOutput = output
-        server.standardError = FileHandle.nullDevice
-        server.standardInput = Pipe()
-        try server.run()
+                "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", folder.file("server.pem"), "-key",
+                folder.file("server.key"), "-www", "-CAfile", folder.file("ca.pem"),
+            ] + (requiresClient ? ["-Verify", "1", "-verify_return_error"] : []),
+            input: .descriptor(stdin.reading.fileDescriptor), output: .descriptor(stdout.writing.fileDescriptor),
+            errors: .nothing)
+        input = stdin.writing
+        output = stdout.reading
+        // The child's end of its output must be the only one, or its end would never be read.
+        try stdout.writing.close()
         var text = ""
-        while let piece = try output.fileHandleForReading.read(upToCount: 1), !piece.isEmpty {
+        while let piece = try stdout.reading.read(upToCount: 1), !piece.isEmpty {
             text += String(decoding: piece, as: UTF8.self)
             guard text.hasSuffix("\n") else { continue }
             if text.hasPrefix("ACCEPT") { break }
@@ -53,33 +58,29 @@ final class TLSPeer {
     }
 
     /// A certificate by the test's authority for the key.
-    func identity(_ key: KeyPair) throws -> ClientIdentity {
+    func identity(_ key: KeyPair) async throws -> ClientIdentity {
         let request = try CertificateRequest.make(key: key, commonName: "device")
         try Data(request).write(to: URL(fileURLWithPath: file("token.csr")))
-        try run(
+        try await Self.run(
             "x509", "-req", "-inform", "DER", "-in", file("token.csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"),
             "-CAcreateserial", "-days", "2", "-extfile", file("device.ext"), "-out", file("token.pem"))
         return ClientIdentity(certificatePEM: try bytes("token.pem"), key: key)
     }
 
-    private func issue(_ name: String, _ extensions: String) throws {
+    private static func issue(_ name: String, _ extensions: String, _ folder: TemporaryFolder) async throws {
+        func file(_ name: String) -> String { folder.file(name) }
         try Data(extensions.utf8).write(to: URL(fileURLWithPath: file(name + ".ext")))
-        try run(
+        try await run(
             "req", "-newkey", "ed25519", "-nodes", "-keyout", file(name + ".key"), "-out", file(name + ".csr"), "-subj",
             "/CN=" + name)
-        try run(
+        try await run(
             "x509", "-req", "-in", file(name + ".csr"), "-CA", file("ca.pem"), "-CAkey", file("ca.key"),
             "-CAcreateserial", "-days", "2", "-extfile", file(name + ".ext"), "-out", file(name + ".pem"))
     }
 
-    private func run(_ arguments: String...) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["openssl"] + arguments
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0)
+    private static func run(_ arguments: String...) async throws {
+        let done = try await TestSupport.run("/usr/bin/env", ["openssl"] + arguments)
+        #expect(done.status == 0, "\(done.errors)")
     }
 }
 
@@ -103,9 +104,9 @@ struct TLSTests {
 
     @Test("the pinned authority is the only one, and the host must match")
     func pinning() async throws {
-        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: false)
-        let stranger = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: false)
-        let elsewhere = try TLSPeer(serverName: "DNS:registry.example", requiresClient: false)
+        let peer = try await TLSPeer(serverName: "IP:127.0.0.1", requiresClient: false)
+        let stranger = try await TLSPeer(serverName: "IP:127.0.0.1", requiresClient: false)
+        let elsewhere = try await TLSPeer(serverName: "DNS:registry.example", requiresClient: false)
         let good = try await outcome(peer, .init(authorityPEM: try peer.bytes("ca.pem")))
         let foreign = try await outcome(peer, .init(authorityPEM: try stranger.bytes("ca.pem")))
         let system = try await outcome(peer, .init())
@@ -120,7 +121,7 @@ struct TLSTests {
 
     @Test("mutual TLS works with an Ed25519 key in memory, and its absence is named")
     func mutual() async throws {
-        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
+        let peer = try await TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
         let authority = try peer.bytes("ca.pem")
         let good = try await outcome(peer, .init(authorityPEM: authority, identity: try peer.identity()))
         let absent = try await outcome(peer, .init(authorityPEM: authority))
@@ -131,9 +132,9 @@ struct TLSTests {
 
     @Test("mutual TLS works with P-256 in memory, and a key that does not belong to the certificate is refused here")
     func pairs() async throws {
-        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
+        let peer = try await TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
         let authority = try peer.bytes("ca.pem")
-        let identity = try peer.identity(try KeyPair.generate(.ecdsaP256))
+        let identity = try await peer.identity(try KeyPair.generate(.ecdsaP256))
         let good = try await outcome(peer, .init(authorityPEM: authority, identity: identity))
         #expect(good == nil)
         let other = ClientIdentity(
@@ -167,9 +168,9 @@ struct TLSTests {
 
     /// One client after another, and two at once.
     private func expectHandshakes(_ key: KeyPair) async throws {
-        let peer = try TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
+        let peer = try await TLSPeer(serverName: "IP:127.0.0.1", requiresClient: true)
         let configuration = HTTPClientConfiguration(
-            authorityPEM: try peer.bytes("ca.pem"), identity: try peer.identity(key))
+            authorityPEM: try peer.bytes("ca.pem"), identity: try await peer.identity(key))
         for _ in 0..<3 {
             let good = try await outcome(peer, configuration)
             #expect(good == nil)
@@ -194,7 +195,7 @@ struct TLSTests {
 
     @Test("a peer that is not checked is read from, and never gets a credential")
     func anyPeer() async throws {
-        let peer = try TLSPeer(serverName: "DNS:elsewhere.example", requiresClient: false)
+        let peer = try await TLSPeer(serverName: "DNS:elsewhere.example", requiresClient: false)
         var configuration = HTTPClientConfiguration()
         configuration.acceptsAnyPeer = true
         let read = try await outcome(peer, configuration)

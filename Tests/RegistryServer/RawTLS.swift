@@ -12,15 +12,13 @@ final class RawTLS: Sendable {
     }
 
     private let state = Mutex(State())
-    private let process: Process
+    private let process: ChildProcess
     private let input: FileHandle
 
     init(
         to origin: Origin, certificate: String? = nil, key: [UInt8]? = nil, folder: TemporaryFolder,
         options: [String] = []
     ) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
         var arguments = ["s_client", "-quiet", "-connect", "\(origin.host):\(origin.port)"] + options
         if let certificate, let key {
             let name = folder.file("raw-\(UInt32.random(in: 0...UInt32.max))")
@@ -28,15 +26,15 @@ final class RawTLS: Sendable {
             try Data(key).write(to: URL(fileURLWithPath: name + ".pem"))
             arguments += ["-cert", name + ".crt", "-key", name + ".pem"]
         }
-        process.arguments = arguments
-        let (stdin, stdout) = (Pipe(), Pipe())
-        process.standardInput = stdin
-        process.standardOutput = stdout
-        process.standardError = FileHandle.nullDevice
-        self.process = process
-        input = stdin.fileHandleForWriting
-        try process.run()
-        let reader = stdout.fileHandleForReading
+        let (stdin, stdout) = (try ChildProcess.pipe(), try ChildProcess.pipe())
+        process = try ChildProcess(
+            "/usr/bin/openssl", arguments, input: .descriptor(stdin.reading.fileDescriptor),
+            output: .descriptor(stdout.writing.fileDescriptor), errors: .nothing)
+        // The child's end of its output must be the only one, or its end would never be read.
+        try stdin.reading.close()
+        try stdout.writing.close()
+        input = stdin.writing
+        let reader = stdout.reading
         Thread.detachNewThread { [self] in
             while true {
                 let data = reader.availableData
@@ -68,6 +66,6 @@ final class RawTLS: Sendable {
 
     deinit {
         try? input.close()
-        if process.isRunning { process.terminate() }
+        process.terminate()
     }
 }

@@ -1,12 +1,22 @@
-import Foundation
+public import Foundation
 import Glibc
 import Synchronization
 
 /// A program that was started, straight by `posix_spawn`: Foundation's `Process` crashes now and then where many are
 /// started at once, and takes all tests of the run with it.
-final class ChildProcess: Sendable {
+public final class ChildProcess: Sendable {
+    /// Where one of a child's first three descriptors leads.
+    public enum Stream: Sendable {
+        /// Nothing is read, and what is written is lost.
+        case nothing
+        /// A file, which is appended to.
+        case file(String)
+        /// A descriptor of this process, which keeps its own copy.
+        case descriptor(Int32)
+    }
+
     /// Its process id.
-    let pid: pid_t
+    public let pid: Int32
     private let end = End()
     private let waiter: Task<Int32, Never>
 
@@ -18,16 +28,22 @@ final class ChildProcess: Sendable {
     /// The environment that children get, read once: the C library's is no thing to read while another thread sets it.
     static let inherited = ProcessInfo.processInfo.environment
 
-    /// Starts `executable` in a process group of its own, with nothing open but its output and errors.
-    init(
-        _ executable: String, _ arguments: [String], environment: [String: String], output: String, errors: String
+    /// Starts `executable` in a process group of its own, with nothing open but its input, output and errors.
+    public init(
+        _ executable: String, _ arguments: [String], environment: [String: String] = [:], input: Stream = .nothing,
+        output: Stream, errors: Stream
     ) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT | O_APPEND, 0o644)
-        posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+        for (target, stream) in [(Int32(0), input), (1, output), (2, errors)] {
+            switch stream {
+            case .nothing: posix_spawn_file_actions_addopen(&actions, target, "/dev/null", O_RDWR, 0)
+            case .file(let path):
+                posix_spawn_file_actions_addopen(&actions, target, path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+            case .descriptor(let descriptor): posix_spawn_file_actions_adddup2(&actions, descriptor, target)
+            }
+        }
         Self.keepToOurselves()
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -73,8 +89,23 @@ final class ChildProcess: Sendable {
     }
 
     /// Its exit code; nil while it runs.
-    var exitCode: Int32? { end.code.withLock { $0 } }
+    public var exitCode: Int32? { end.code.withLock { $0 } }
 
     /// Waits for its end.
-    func wait() async -> Int32 { await waiter.value }
+    @discardableResult
+    public func wait() async -> Int32 { await waiter.value }
+
+    /// Asks it to end; harmless after its end.
+    public func terminate() { if exitCode == nil { kill(pid, SIGTERM) } }
+
+    /// A pipe whose ends no child gets but by `Stream.descriptor`. Whoever makes it closes both.
+    public static func pipe() throws -> (reading: FileHandle, writing: FileHandle) {
+        var ends: [Int32] = [-1, -1]
+        guard Glibc.pipe(&ends) == 0 else { throw NeverTrue(description: "no pipe: \(errno)") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return (
+            FileHandle(fileDescriptor: ends[0], closeOnDealloc: true),
+            FileHandle(fileDescriptor: ends[1], closeOnDealloc: true)
+        )
+    }
 }

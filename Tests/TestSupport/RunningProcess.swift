@@ -12,7 +12,8 @@ public final class RunningProcess: Sendable {
     ) throws {
         self.log = log
         guard FileManager.default.createFile(atPath: log, contents: nil) else { throw CocoaError(.fileNoSuchFile) }
-        child = try ChildProcess(executable, arguments, environment: environment, output: log, errors: log)
+        child = try ChildProcess(
+            executable, arguments, environment: environment, output: .file(log), errors: .file(log))
     }
 
     /// Its process id.
@@ -69,7 +70,8 @@ public func run(
 ) async throws -> Finished {
     let folder = try TemporaryFolder("run")
     let (out, err) = (folder.file("out"), folder.file("err"))
-    let child = try ChildProcess(executable, arguments, environment: environment, output: out, errors: err)
+    let child = try ChildProcess(
+        executable, arguments, environment: environment, output: .file(out), errors: .file(err))
     // One that should have ended by itself must not keep the whole run waiting.
     let watch = Task {
         try await Task.sleep(for: .seconds(300))
