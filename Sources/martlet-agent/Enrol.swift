@@ -1,5 +1,6 @@
 import AgentEngine
 import ArgumentParser
+import MartletTypes
 
 /// `martlet-agent enrol`.
 struct Enrol: AsyncParsableCommand {

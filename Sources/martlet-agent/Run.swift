@@ -56,13 +56,8 @@ struct Run: AsyncParsableCommand {
 
     private static func logger(_ options: AgentOptions) throws -> Logger {
         var logger = Logger(label: "martlet-agent") { StreamLogHandler.standardError(label: $0) }
-        if let given = options[.logLevel] {
-            guard let level = Logger.Level(rawValue: given.value) else {
-                throw InvalidValue(
-                    kind: "log level", value: given.value, rule: "trace, debug, info, notice, warning or error")
-            }
-            logger.logLevel = level
-        }
+        let level = try options.choice(.logLevel, kind: "log level", of: Logger.Level.self)
+        if let level { logger.logLevel = level }
         return logger
     }
 }

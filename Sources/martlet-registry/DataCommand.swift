@@ -12,7 +12,14 @@ enum DataCommand {
 
     /// The folder that was given, by option or environment.
     static func folder(_ given: String?) throws -> String {
-        guard let folder = given ?? ProcessInfo.processInfo.environment["MARTLET_REGISTRY_DATA"] else {
+        var flags: [RegistryOption: String] = [:]
+        flags[.data] = given
+        return try folder(RegistryOptions(flags: flags, environment: ProcessInfo.processInfo.environment))
+    }
+
+    /// The same, from all that was given.
+    static func folder(_ options: RegistryOptions) throws -> String {
+        guard let folder = options[.data]?.value else {
             throw ValidationError("Give the data folder: --data DIR, or MARTLET_REGISTRY_DATA.")
         }
         return folder

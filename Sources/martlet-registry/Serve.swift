@@ -57,6 +57,25 @@ struct Serve: AsyncParsableCommand {
     @Flag(help: "Devices that join get nothing before `martlet devices approve`, unless their token says otherwise.")
     var requireApproval = false
 
+    @Option(
+        help: """
+            How far away webhooks may go: `public` addresses only, `private` networks too (the default), or this \
+            machine too (`loopback`). Link-local and metadata addresses are never among them.
+            """)
+    var webhookNetwork: String?
+
+    @Option(help: "Certificates (PEM) that webhooks' receivers may have theirs from, beside what the system trusts.")
+    var webhookCa: String?
+
+    @Option(help: "Attempts before a webhook's delivery is given up (default 15, in about three days).")
+    var webhookAttempts: String?
+
+    @Option(help: "The pause before the second attempt, e.g. 5s (the default); each further one is three times longer.")
+    var webhookFirstPause: String?
+
+    @Option(help: "After how long without any success a webhook is disabled, e.g. 5d (the default).")
+    var webhookDisableAfter: String?
+
     @Option(help: "Read templates, styles and the OpenAPI document from this folder, while editing them.")
     var assetsDir: String?
 
@@ -75,39 +94,74 @@ struct Serve: AsyncParsableCommand {
         }
     }
 
+    /// What was said on the command line, else in the environment.
+    private var options: RegistryOptions {
+        var flags: [RegistryOption: String] = [:]
+        flags[.data] = data
+        flags[.operatorAddress] = operatorAddress
+        flags[.deviceAddress] = deviceAddress
+        flags[.publicDeviceURL] = publicDeviceUrl
+        flags[.operatorTLSCertificate] = operatorTlsCert
+        flags[.operatorTLSKey] = operatorTlsKey
+        flags[.operatorTLS] = operatorTls
+        flags[.operatorHosts] = operatorHosts
+        flags[.deviceCertificateLife] = deviceCertificateLife
+        flags[.requireApproval] = requireApproval ? "true" : nil
+        flags[.webhookNetwork] = webhookNetwork
+        flags[.webhookAuthority] = webhookCa
+        flags[.webhookAttempts] = webhookAttempts
+        flags[.webhookFirstPause] = webhookFirstPause
+        flags[.webhookDisableAfter] = webhookDisableAfter
+        flags[.assetsFolder] = assetsDir
+        flags[.adminTokenFile] = adminTokenFile
+        flags[.logLevel] = logLevel
+        return RegistryOptions(flags: flags, environment: ProcessInfo.processInfo.environment)
+    }
+
     private func settings() throws -> RegistryConfiguration {
-        let environment = ProcessInfo.processInfo.environment
-        func value(_ given: String?, _ name: String) -> String? { given ?? environment["MARTLET_REGISTRY_" + name] }
-        guard let folder = value(data, "DATA") else {
-            throw ValidationError("Give the data folder: --data DIR, or MARTLET_REGISTRY_DATA.")
-        }
+        let options = options
+        func value(_ name: RegistryOption) -> String? { options[name]?.value }
         var logger = Logger(label: "martlet-registry") { StreamLogHandler.standardError(label: $0) }
-        if let level = value(logLevel, "LOG_LEVEL") {
-            guard let known = Logger.Level(rawValue: level) else {
-                throw InvalidValue(
-                    kind: "log level", value: level, rule: "trace, debug, info, notice, warning or error")
-            }
-            logger.logLevel = known
-        }
-        let hosts = (value(operatorHosts, "OPERATOR_HOSTS") ?? "").split(separator: ",").map(String.init)
-        let approval = value(requireApproval ? "true" : nil, "REQUIRE_APPROVAL") == "true"
-        let life = try value(deviceCertificateLife, "DEVICE_CERTIFICATE_LIFE").map(Self.duration)
+        let level = try options.choice(.logLevel, kind: "log level", of: Logger.Level.self)
+        if let level { logger.logLevel = level }
+        let hosts = (value(.operatorHosts) ?? "").split(separator: ",").map(String.init)
+        let life = try value(.deviceCertificateLife).map(Self.duration)
         return RegistryConfiguration(
-            dataFolder: folder,
-            operatorAddress: try ListenAddress(value(operatorAddress, "OPERATOR_ADDRESS") ?? "127.0.0.1:8080"),
-            deviceAddress: try ListenAddress(value(deviceAddress, "DEVICE_ADDRESS") ?? "127.0.0.1:8443"),
-            publicDeviceURL: value(publicDeviceUrl, "PUBLIC_DEVICE_URL"),
+            dataFolder: try DataCommand.folder(options),
+            operatorAddress: try ListenAddress(value(.operatorAddress) ?? "127.0.0.1:8080"),
+            deviceAddress: try ListenAddress(value(.deviceAddress) ?? "127.0.0.1:8443"),
+            publicDeviceURL: value(.publicDeviceURL),
             operatorSecurity: try security(
-                value(operatorTlsCert, "OPERATOR_TLS_CERT"), value(operatorTlsKey, "OPERATOR_TLS_KEY"),
-                value(operatorTls, "OPERATOR_TLS")),
-            operatorHosts: hosts, requiresApproval: approval,
-            deviceCertificateLife: life ?? .seconds(90 * 86_400),
-            assetsFolder: value(assetsDir, "ASSETS_DIR"), adminTokenFile: value(adminTokenFile, "ADMIN_TOKEN_FILE"),
+                value(.operatorTLSCertificate), value(.operatorTLSKey), value(.operatorTLS)),
+            operatorHosts: hosts, requiresApproval: value(.requireApproval) == "true",
+            deviceCertificateLife: life ?? .seconds(90 * 86_400), webhooks: try webhooks(options),
+            assetsFolder: value(.assetsFolder), adminTokenFile: value(.adminTokenFile),
             clock: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }, logger: logger,
             announce: { line in
                 // Unbuffered, so that the line is there when standard output is a file that someone watches.
                 FileHandle.standardOutput.write(Data((line + "\n").utf8))
             })
+    }
+
+    private func webhooks(_ options: RegistryOptions) throws -> WebhookConfiguration {
+        var webhooks = WebhookConfiguration()
+        let network = try options.choice(.webhookNetwork, kind: "network of webhooks", of: WebhookNetwork.self)
+        if let network { webhooks.network = network }
+        webhooks.authorityFile = options[.webhookAuthority]?.value
+        if let given = options[.webhookAttempts] {
+            guard let attempts = Int64(given.value) else {
+                throw InvalidValue(
+                    kind: "number of attempts (\(given.source))", value: given.value, rule: "a whole number, e.g. 15")
+            }
+            webhooks.attempts = attempts
+        }
+        if let pause = try options[.webhookFirstPause].map({ try Self.duration($0.value) }) {
+            webhooks.firstPause = pause
+        }
+        if let time = try options[.webhookDisableAfter].map({ try Self.duration($0.value) }) {
+            webhooks.disableAfter = time
+        }
+        return webhooks
     }
 
     private func security(
