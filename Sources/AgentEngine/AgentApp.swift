@@ -30,7 +30,12 @@ package struct AgentApp: Sendable {
         let started = ContinuousClock.now
         let layout = StoreLayout(root: data)
         guard let identity = try IdentityStore(folder: layout.identity).load() else { throw AgentError.notEnrolled }
-        let store = try await AgentStore.open(root: data, budget: configuration.disk)
+        let store = try await AgentStore.open(
+            root: data, budget: configuration.disk, runtime: environment["RUNTIME_DIRECTORY"])
+        if let trouble = store.health.trouble {
+            // Told first: what else fails at this start follows from it.
+            logger.error("the data folder takes no writes", metadata: ["error": "\(trouble.message)"])
+        }
         do {
             try await serve(store, identity, started)
         } catch {
@@ -71,21 +76,29 @@ package struct AgentApp: Sendable {
             inventoryWake.ring()
             heavyWork.ring()
         }
+        let problems = DeviceProblems(journal: store.journal, clock: clock, logger: logger, changed: changed)
         let agent = DeviceAgent(
             tools: SlotTools(
                 store: store, installer: installer, engines: engineTools(launcher, gateway, store, hardware),
-                clock: clock, logger: logger, changed: changed, started: started))
-        let inventory = InventorySource(store: store, hardware: hardware) { await agent.snapshots() }
+                clock: clock, logger: logger, changed: changed, surroundings: Surroundings(hardware.probe),
+                device: identity.device.text, started: started))
+        let inventory = InventorySource(store: store, hardware: hardware, problems: problems) {
+            await agent.snapshots()
+        }
         let status = StatusSource(
             store: store, profile: hardware.profile.id, clock: clock,
-            gateway: { address(try await gateway.boundPort) }, snapshots: { await agent.snapshots() })
+            gateway: { address(try await gateway.boundPort) }, problems: problems,
+            snapshots: { await agent.snapshots() })
         let sync = AssignmentSync(
             store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
             changed: changed,
             refreshed: {
                 heavyWork.ring()
                 renewalWake.ring()
-            })
+            }, problems: problems)
+        let explainer = Explainer(
+            store: store, trust: trust, installer: installer, problems: problems,
+            snapshots: { await agent.snapshots() })
         let intake = BundleIntake(
             store: store, trust: trust, sync: sync, agent: agent, installer: installer, clock: clock,
             policy: configuration.policy, logger: logger)
@@ -109,9 +122,13 @@ package struct AgentApp: Sendable {
             [agent, GatewayService(gateway: gateway) { port in try announce(port, store) }]
             + (identity.isAirGapped ? [] : uplink)
             + [
+                StoreWatch(store: store, problems: problems, logger: logger) { sync.lookAgain() },
                 Footprint(work: heavyWork),
                 BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
-                ControlSocket(folder: store.layout.run, logger: logger, intake: intake) { try await status.status() },
+                ControlSocket(
+                    folder: store.layout.run, logger: logger, intake: intake,
+                    explain: { try await explainer.explain($0) }
+                ) { try await status.status() },
             ]
         // At debug it would print every service with all that it holds.
         var groupLogger = logger
@@ -163,7 +180,7 @@ package struct AgentApp: Sendable {
                 var settings = record.settings
                 settings.threads = settings.threads ?? threads
                 return hardware.completed(settings, shape: record.shape)
-            })
+            }, mayShadow: { hardware.allowsShadow })
     }
 
     private func telemetry(

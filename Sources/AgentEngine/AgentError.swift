@@ -20,6 +20,8 @@ package struct AgentError: MartletError, Equatable {
         case untrusted
         /// No agent listens in that data folder.
         case notRunning
+        /// This device has no slot of that name.
+        case unknownSlot
         /// A bundle is not what its signatures say, or not one that this device can use.
         case bundleRefused
         /// A bundle's time is over.

@@ -23,29 +23,78 @@ package struct AgentStore: Sendable {
     package let identity: IdentityStore
     /// Set where the journal had to be made anew.
     package let recovery: Recovery?
+    /// Whether the data folder takes writes.
+    package let health: StoreHealth
     private let lock: StoreLock
 
     /// Opens or makes the data folder. Throws `alreadyRunning` where another agent has it.
     ///
     /// A damaged journal is put aside and the slots are found again from the generations on disk, so that what served
     /// goes on serving. The journal of a newer agent is left alone and refused.
+    ///
+    /// A disk that takes no writes suspends the store (`health`): all is read as it is, and every write throws until
+    /// `resume`. Sockets then go to another folder; `runtime` is systemd's `$RUNTIME_DIRECTORY`, the first choice.
     package static func open(
-        root: String, budget: DiskBudget = DiskBudget(), files: any FileSystem = RealFileSystem()
+        root: String, budget: DiskBudget = DiskBudget(), runtime: String? = nil,
+        files: any FileSystem = RealFileSystem()
     ) async throws -> AgentStore {
-        let layout = StoreLayout(root: root)
-        for (path, mode) in layout.folders { try files.makeFolder(path, mode: mode) }
-        for path in [layout.root, FileSystemPath.folder(of: layout.blobs)] { try files.synchronizeFolder(path) }
+        let health = StoreHealth()
+        var layout = StoreLayout(root: root)
+        if files.status(layout.root) == nil { try files.makeFolder(layout.root, mode: 0o755) }
         let lock = try StoreLock(layout: layout)
+        if let error = probe(layout, files) {
+            // There is nothing to serve from a folder that was never used.
+            guard files.status(layout.journal) != nil else { throw error }
+            health.suspend(error)
+            layout = StoreLayout(root: root, run: RunFolder.elsewhere(data: root, runtime: runtime))
+        } else {
+            try prepare(layout, files)
+        }
         let generations = GenerationStore(layout: layout, files: files)
-        let (journal, recovery) = try await openJournal(layout, files, generations)
-        try await journal.raise(.nextGeneration, to: generations.highest() + 1)
-        try await generations.collectStrays(try await journal.slots())
+        let (journal, recovery) = try await openJournal(layout, files, generations, health)
+        if !health.isSuspended {
+            try await journal.raise(.nextGeneration, to: generations.highest() + 1)
+            try await generations.collectStrays(try await journal.slots())
+        }
         let takenBack = try await TakenBackStore(journal: journal, files: files, path: layout.takenBack)
         return AgentStore(
             layout: layout, files: files, journal: journal,
             blobs: BlobStore(layout: layout, files: files, budget: budget), generations: generations,
             metadata: FileMetadataStore(folder: layout.metadata, files: files), takenBack: takenBack,
-            identity: IdentityStore(folder: layout.identity, files: files), recovery: recovery, lock: lock)
+            identity: IdentityStore(folder: layout.identity, files: files), recovery: recovery, health: health,
+            lock: lock)
+    }
+
+    /// Writes again, where the disk took nothing at the start and does now. Throws why it still does not.
+    package func resume() async throws {
+        guard health.isSuspended else { return }
+        if let error = Self.probe(layout, files) { throw error }
+        try Self.prepare(layout, files)
+        let highest = try await generations.highest()
+        // Before the journal can be written: no slot makes generations until then.
+        try await generations.collectStrays(try await journal.slots())
+        try await journal.reopen(above: highest)
+        health.resumed()
+    }
+
+    /// Why the data folder takes no writes; nil where it does.
+    private static func probe(_ layout: StoreLayout, _ files: any FileSystem) -> AgentStoreError? {
+        let path = layout.root + "/probe"
+        do throws(AgentStoreError) {
+            let file = try files.open(path, .create(0o600))
+            defer { file.close() }
+            try file.write([UInt8](repeating: 0, count: AgentStoreLimits.probeBytes))
+            try files.remove(path)
+            return nil
+        } catch {
+            files.discard(path)
+            return error
+        }
+    }
+
+    private static func prepare(_ layout: StoreLayout, _ files: any FileSystem) throws {
+        for (path, mode) in layout.folders { try files.makeFolder(path, mode: mode) }
+        for path in [layout.root, FileSystemPath.folder(of: layout.blobs)] { try files.synchronizeFolder(path) }
     }
 
     /// Ends the use of the folder.
@@ -63,14 +112,14 @@ package struct AgentStore: Sendable {
     }
 
     private static func openJournal(
-        _ layout: StoreLayout, _ files: any FileSystem, _ generations: GenerationStore
+        _ layout: StoreLayout, _ files: any FileSystem, _ generations: GenerationStore, _ health: StoreHealth
     ) async throws -> (Journal, Recovery?) {
         var damage: (cause: String, aside: String)?
-        var usable = try await usableJournal(layout)
+        var usable = try await usableJournal(layout, health)
         if case .failure(let error) = usable {
-            guard error.reason == .journalUnusable else { throw error }
+            guard error.reason == .journalUnusable, !health.isSuspended else { throw error }
             damage = (error.message, try putAside(layout, files))
-            usable = .success(try Journal(path: layout.journal))
+            usable = .success(try Journal(path: layout.journal, health: health))
         }
         let journal = try usable.get()
         // Set last: a journal without it is new, or its recovery was cut off, and then that is done again.
@@ -88,9 +137,11 @@ package struct AgentStore: Sendable {
     private static let completeFact = "complete"
 
     /// Opens the journal and reads what must be readable in it: SQLite's check sees pages, not what is in their cells.
-    private static func usableJournal(_ layout: StoreLayout) async throws -> Result<Journal, AgentStoreError> {
+    private static func usableJournal(
+        _ layout: StoreLayout, _ health: StoreHealth
+    ) async throws -> Result<Journal, AgentStoreError> {
         do throws(AgentStoreError) {
-            let journal = try Journal(path: layout.journal)
+            let journal = try Journal(path: layout.journal, health: health)
             do throws(AgentStoreError) {
                 _ = try await journal.slots()
                 return .success(journal)

@@ -77,7 +77,7 @@ extension FileSystem {
         do {
             let file = try open(temporary, .create(mode))
             defer { file.close() }
-            try write(bytes, to: file)
+            try file.write(bytes)
             try file.synchronize()
             // The process may have a mask that takes bits away.
             try setMode(temporary, mode)
@@ -87,14 +87,6 @@ extension FileSystem {
             throw error
         }
         try synchronizeFolder(FileSystemPath.folder(of: path))
-    }
-
-    private func write(_ bytes: [UInt8], to file: any StoredFile) throws(AgentStoreError) {
-        var failure: AgentStoreError?
-        bytes.withUnsafeBytes { buffer in
-            do throws(AgentStoreError) { try file.write(buffer) } catch { failure = error }
-        }
-        if let failure { throw failure }
     }
 
     /// The whole content of a file that is no longer than `limit`; nil where it is absent.
@@ -147,6 +139,15 @@ enum FileSystemPath {
 }
 
 extension StoredFile {
+    /// Writes all of an array.
+    package func write(_ bytes: [UInt8]) throws(AgentStoreError) {
+        var failure: AgentStoreError?
+        bytes.withUnsafeBytes { buffer in
+            do throws(AgentStoreError) { try write(buffer) } catch { failure = error }
+        }
+        if let failure { throw failure }
+    }
+
     /// Reads into an array's storage.
     package func read(into bytes: inout [UInt8]) throws(AgentStoreError) -> Int {
         var failure: AgentStoreError?

@@ -9,14 +9,19 @@ package actor Journal {
 
     /// Random at the journal's creation.
     package nonisolated let identity: JournalID
-    let database: SQLiteDatabase
+    private(set) var database: SQLiteDatabase
     private let thread: StorageThread
+    private let health: StoreHealth?
 
     /// Opens the journal, or makes one. Blocks; throws `journalUnusable` where it is damaged.
+    ///
+    /// `health` is told how writes go; where it is suspended the journal is opened for reading alone, and every write
+    /// throws `readOnly` until `reopen`.
     package init(
-        path: String, thread: StorageThread = .documents, random: () -> [UInt8] = Journal.randomIdentity
+        path: String, thread: StorageThread = .documents, health: StoreHealth? = nil,
+        random: () -> [UInt8] = Journal.randomIdentity
     ) throws(AgentStoreError) {
-        let database = try SQLiteDatabase(path: path)
+        let database = try Self.open(path, health, isReadOnly: health?.isSuspended ?? false)
         // The journal holds a few hundred rows: a check of all pages costs milliseconds.
         let findings = try database.rows("PRAGMA quick_check(1)") { $0.text(0) }
         guard findings == ["ok"] else {
@@ -27,6 +32,32 @@ package actor Journal {
         identity = try Self.identity(in: database, random: random)
         self.database = database
         self.thread = thread
+        self.health = health
+    }
+
+    /// Opens for writing what was opened for reading alone, and sees to it that generations are numbered above
+    /// `highest`. Throws why that is still not possible; the journal is then read as before.
+    func reopen(above highest: Int64) throws(AgentStoreError) {
+        guard database.isReadOnly else { return }
+        let path = database.path
+        // Before the other is opened: closing a file lets go of all locks that this process has on it.
+        database.close()
+        do throws(AgentStoreError) {
+            database = try Self.open(path, health, isReadOnly: false)
+            try JournalSchema.migrate(database)
+            try raise(.nextGeneration, to: highest + 1)
+        } catch {
+            database.close()
+            database = try Self.open(path, health, isReadOnly: true)
+            throw error
+        }
+    }
+
+    private static func open(
+        _ path: String, _ health: StoreHealth?, isReadOnly: Bool
+    ) throws(AgentStoreError) -> SQLiteDatabase {
+        guard isReadOnly else { return try SQLiteDatabase(path: path, health: health) }
+        return try SQLiteDatabase(reading: path, hasLog: access(path + "-wal", F_OK) == 0)
     }
 
     /// Ends the use of the file. Nothing else may be called after it.

@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import MartletTypes
 
 /// A value in a cell.
 enum SQLValue {
@@ -29,12 +30,17 @@ struct SQLRow {
 final class SQLiteDatabase {
     private var handle: OpaquePointer?
     private var statements: [String: OpaquePointer] = [:]
-    private let path: String
+    let path: String
+    let isReadOnly: Bool
+    /// Is told how each write went.
+    private let health: StoreHealth?
     private var inTransaction = false
 
     /// Opens or makes the file, in WAL mode with a synchronisation for each commit.
-    init(path: String) throws(AgentStoreError) {
+    init(path: String, health: StoreHealth? = nil) throws(AgentStoreError) {
         self.path = path
+        self.health = health
+        isReadOnly = false
         let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
         let result = sqlite3_open_v2(path, &handle, flags, nil)
         guard result == SQLITE_OK else {
@@ -55,6 +61,47 @@ final class SQLiteDatabase {
         }
     }
 
+    /// Opens the file as it is on a disk that takes no writes.
+    ///
+    /// SQLite's own way to read such a file needs the `-shm` file beside it, which a power cut may have taken along.
+    /// Without locks (the store's lock keeps others out) and with its index in memory it needs none. Where no log is
+    /// left the file is whole by itself, and SQLite must not look for one: it would want to make it.
+    init(reading path: String, hasLog: Bool) throws(AgentStoreError) {
+        self.path = path
+        health = nil
+        isReadOnly = true
+        let flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI
+        let name = "file:" + Self.encoded(path) + (hasLog ? "" : "?immutable=1")
+        let result = sqlite3_open_v2(name, &handle, flags, hasLog ? "unix-none" : nil)
+        guard result == SQLITE_OK else {
+            let error = failure(result, "open")
+            close()
+            throw error
+        }
+        do {
+            if hasLog { try run("PRAGMA locking_mode = EXCLUSIVE") }
+            try run("PRAGMA cache_size = -\(AgentStoreLimits.journalCacheKiB)")
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    /// A path as SQLite's addresses have it: `?`, `#` and `%` mean something there.
+    private static func encoded(_ path: String) -> String {
+        let plain = Set("/._-~".utf8)
+        var bytes: [UInt8] = []
+        for byte in path.utf8 {
+            let isLetter = (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
+            if isLetter || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || plain.contains(byte) {
+                bytes.append(byte)
+            } else {
+                bytes += Array("%".utf8) + Array(Hex.encode([byte]).utf8)
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     deinit { close() }
 
     func close() {
@@ -73,7 +120,13 @@ final class SQLiteDatabase {
     /// Runs one statement; returns the number of rows that it changed.
     @discardableResult
     func execute(_ sql: String, _ values: [SQLValue] = []) throws(AgentStoreError) -> Int {
-        _ = try rows(sql, values) { _ in 0 }
+        do {
+            _ = try rows(sql, values) { _ in 0 }
+        } catch {
+            health?.failed(error)
+            throw error
+        }
+        if !inTransaction { health?.wrote() }
         return Int(sqlite3_changes(handle))
     }
 
@@ -105,14 +158,21 @@ final class SQLiteDatabase {
         _ body: () throws(AgentStoreError) -> Result
     ) throws(AgentStoreError) -> Result {
         precondition(!inTransaction, "transactions do not nest")
-        try run("BEGIN IMMEDIATE")
+        do {
+            try run("BEGIN IMMEDIATE")
+        } catch {
+            health?.failed(error)
+            throw error
+        }
         inTransaction = true
         defer { inTransaction = false }
         do {
             let result = try body()
             try run("COMMIT")
+            health?.wrote()
             return result
         } catch {
+            health?.failed(error)
             // A full disk may have rolled it back already, and then there is nothing to roll back.
             sqlite3_exec(handle, "ROLLBACK", nil, nil, nil)
             throw error

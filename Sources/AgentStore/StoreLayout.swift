@@ -4,8 +4,14 @@ package import MartletTypes
 package struct StoreLayout: Sendable, Hashable {
     /// The data folder.
     package let root: String
+    /// Sockets and addresses of the running agent.
+    package let run: String
 
-    package init(root: String) { self.root = root }
+    /// `run` is below the data folder, or elsewhere while that takes no writes.
+    package init(root: String, run: String? = nil) {
+        self.root = root
+        self.run = run ?? root + "/run"
+    }
 
     package var lock: String { root + "/lock" }
     package var journal: String { root + "/journal.sqlite" }
@@ -19,8 +25,8 @@ package struct StoreLayout: Sendable, Hashable {
     package var generations: String { root + "/generations" }
     package var metadata: String { root + "/tuf" }
     package var identity: String { root + "/identity" }
-    /// Sockets and addresses of the running agent.
-    package var run: String { root + "/run" }
+    /// The folder of the engines' logs, which go where the sockets go.
+    package var logs: String { (run == root + "/run" ? root : run) + "/log" }
 
     /// The finished blob.
     package func blob(_ digest: Digest) -> String { "\(root)/blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }

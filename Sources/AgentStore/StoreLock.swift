@@ -7,7 +7,9 @@ package final class StoreLock: Sendable {
     /// Takes the lock; throws `alreadyRunning` where another process has it.
     package init(layout: StoreLayout) throws(AgentStoreError) {
         let path = layout.lock
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        var descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        // A disk that takes no writes lets the file be locked that an earlier agent made there.
+        if descriptor < 0, errno == EROFS { descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW) }
         guard descriptor >= 0 else { throw AgentStoreError(errno: errno, "open", path) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             let number = errno

@@ -121,11 +121,14 @@ package struct Inventory: Sendable, Codable {
     /// Bytes of blobs in the store.
     package var storeBytes: ByteCount
     package var slots: [SlotName: SlotInventory]
+    /// What is wrong with the device as a whole; nil where nothing is.
+    package var problems: [DeviceProblem]?
 
     package init(
         agentVersion: String, engines: [String: String], profile: String, facts: HardwareFacts, storeBytes: ByteCount,
-        slots: [SlotName: SlotInventory]
+        slots: [SlotName: SlotInventory], problems: [DeviceProblem]? = nil
     ) {
+        self.problems = problems
         self.agentVersion = agentVersion
         self.engines = engines
         self.profile = profile
@@ -151,10 +154,13 @@ package struct DeviceReport: Sendable, Hashable, Codable {
         package var cutStreams: Int?
         /// The evaluation on this device.
         package var evaluation: EvaluationResult?
+        /// What shadowing found on this device.
+        package var shadow: ShadowResult?
 
         package init(
             bytesFetched: Int64? = nil, fetchMilliseconds: Int64? = nil, startMilliseconds: Int64? = nil,
-            unavailableMilliseconds: Int64? = nil, cutStreams: Int? = nil, evaluation: EvaluationResult? = nil
+            unavailableMilliseconds: Int64? = nil, cutStreams: Int? = nil, evaluation: EvaluationResult? = nil,
+            shadow: ShadowResult? = nil
         ) {
             self.bytesFetched = bytesFetched
             self.fetchMilliseconds = fetchMilliseconds
@@ -162,6 +168,7 @@ package struct DeviceReport: Sendable, Hashable, Codable {
             self.unavailableMilliseconds = unavailableMilliseconds
             self.cutStreams = cutStreams
             self.evaluation = evaluation
+            self.shadow = shadow
         }
     }
 

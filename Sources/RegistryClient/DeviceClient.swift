@@ -37,16 +37,28 @@ package struct DeviceClient: Sendable {
     package func assignment(
         above number: Int64, wait: Duration, snapshot: Int64, timestamp: Int64, journal: JournalID
     ) async throws(ClientError) -> [UInt8]? {
+        try await poll(
+            above: number, wait: wait, snapshot: snapshot, timestamp: timestamp, trust: nil, journal: journal
+        ).assignment
+    }
+
+    /// The same, which also ends once the registry's root or top-level targets are others than `trust` says; the answer
+    /// says which they are, where the registry does.
+    package func poll(
+        above number: Int64, wait: Duration, snapshot: Int64, timestamp: Int64, trust: TrustRevision?,
+        journal: JournalID
+    ) async throws(ClientError) -> (assignment: [UInt8]?, trust: TrustRevision?) {
         let seconds = min(max(wait.components.seconds, 0), Int64(Limits.longPollSeconds))
-        var call = api.call(
-            DeviceRoutes.assignment, [:],
-            [
-                "number": String(number), "wait": String(seconds), "snapshot": String(snapshot),
-                "timestamp": String(timestamp), "journal": journal.text,
-            ])
+        var query = [
+            "number": String(number), "wait": String(seconds), "snapshot": String(snapshot),
+            "timestamp": String(timestamp), "journal": journal.text,
+        ]
+        query["trust"] = trust?.text
+        var call = api.call(DeviceRoutes.assignment, [:], query)
         call.patience = .seconds(seconds) + api.http.configuration.patience
         let reply = try await api.send(call, limit: Limits.assignmentBytes)
-        return reply.status == 204 ? nil : reply.body
+        let told = HTTPField.Name(MartletFields.trust).flatMap { reply.fields[$0] }.flatMap(TrustRevision.init)
+        return (reply.status == 204 ? nil : reply.body, told)
     }
 
     /// Sends reports; the receipt says up to where the registry holds them.

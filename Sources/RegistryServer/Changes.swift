@@ -6,9 +6,9 @@ import Synchronization
 ///
 /// Within one process it is a signal; across replicas a service will feed it from the change log's rows.
 protocol ChangeFeed: Sendable {
-    /// Begins to listen, before the caller looks at what it waits for, so that no change falls in between. `subject`
+    /// Begins to listen, before the caller looks at what it waits for, so that no change falls in between. `subjects`
     /// nil hears of every subject.
-    func listen(_ topics: Set<ChangeTopic>, _ subject: String?) -> ChangeListener
+    func listen(_ topics: Set<ChangeTopic>, _ subjects: Set<String>?) -> ChangeListener
     /// Ends a listener.
     func end(_ listener: ChangeListener)
     /// Says that a committed transaction changed subjects.
@@ -34,13 +34,13 @@ final class ChangeListener: Sendable {
 
     fileprivate let number: UInt64
     fileprivate let topics: Set<ChangeTopic>
-    fileprivate let subject: String?
+    fileprivate let subjects: Set<String>?
     private let state = Mutex(State.idle)
 
-    fileprivate init(number: UInt64, topics: Set<ChangeTopic>, subject: String?) {
+    fileprivate init(number: UInt64, topics: Set<ChangeTopic>, subjects: Set<String>?) {
         self.number = number
         self.topics = topics
-        self.subject = subject
+        self.subjects = subjects
     }
 
     /// Waits once; returns at once where it was woken already.
@@ -93,16 +93,13 @@ final class ChangeHub: ChangeFeed {
 
     private let state = Mutex(State())
 
-    func listen(_ topics: Set<ChangeTopic>, _ subject: String?) -> ChangeListener {
+    func listen(_ topics: Set<ChangeTopic>, _ subjects: Set<String>?) -> ChangeListener {
         let (listener, isDown) = state.withLock { state in
             state.nextNumber += 1
-            let listener = ChangeListener(number: state.nextNumber, topics: topics, subject: subject)
+            let listener = ChangeListener(number: state.nextNumber, topics: topics, subjects: subjects)
             state.listeners[listener.number] = listener
-            if let subject {
-                state.bySubject[subject, default: []].insert(listener.number)
-            } else {
-                state.ofEverything.insert(listener.number)
-            }
+            for subject in subjects ?? [] { state.bySubject[subject, default: []].insert(listener.number) }
+            if subjects == nil { state.ofEverything.insert(listener.number) }
             return (listener, state.isDown)
         }
         if isDown { listener.wake(.shutdown) }
@@ -113,9 +110,10 @@ final class ChangeHub: ChangeFeed {
         state.withLock { state in
             state.listeners[listener.number] = nil
             state.ofEverything.remove(listener.number)
-            guard let subject = listener.subject else { return }
-            state.bySubject[subject]?.remove(listener.number)
-            if state.bySubject[subject]?.isEmpty == true { state.bySubject[subject] = nil }
+            for subject in listener.subjects ?? [] {
+                state.bySubject[subject]?.remove(listener.number)
+                if state.bySubject[subject]?.isEmpty == true { state.bySubject[subject] = nil }
+            }
         }
     }
 

@@ -87,6 +87,12 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
         return nil
     }
 
+    /// Whether a slot may run a repository; nil asks whether any slot may.
+    package func allows(_ repository: RepositoryName, in slot: SlotName?) -> Bool {
+        let lists = slot.map { [slots[$0] ?? otherSlots] } ?? [otherSlots] + Array(slots.values)
+        return lists.joined().contains { Self.matches($0, repository) }
+    }
+
     static func matches(_ pattern: String, _ repository: RepositoryName) -> Bool {
         if pattern.hasSuffix("/*") { return repository.text.hasPrefix(pattern.dropLast()) }
         return pattern == repository.text

@@ -27,7 +27,7 @@ enum ExitStatus {
 
     static func code(of error: any MartletError) -> Int32 {
         switch error.code {
-        case "invalidValue": usage
+        case "invalidValue", "unknownSlot": usage
         case "invalidConfiguration", "notEnrolled", "keysRequired", "socketPathTooLong": configuration
         case "portInUse", "cannotListen", "alreadyRunning", "notRunning", "engineMissing", "engineNotStarted":
             unavailable

@@ -1,11 +1,21 @@
 import AgentEngine
 import ArgumentParser
 import Glibc
+import MartletTypes
 
 /// Where the device's data is: an option of every command.
 struct DataOption: ParsableArguments {
     @Option(help: "The device's data folder (default /var/lib/martlet-agent).")
     var data: String?
+
+    /// Whom to ask about the agent that runs with the folder.
+    func client() -> ControlClient {
+        var flags: [AgentOptions.Name: String] = [:]
+        flags[.data] = data
+        let environment = Environment.variables
+        let path = path(AgentOptions(flags: flags, environment: environment))
+        return ControlClient(data: path, runtime: environment["RUNTIME_DIRECTORY"])
+    }
 
     /// The folder as an absolute path, so that engines that run elsewhere find it.
     func path(_ options: AgentOptions) -> String {

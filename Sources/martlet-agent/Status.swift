@@ -25,11 +25,8 @@ struct Status: AsyncParsableCommand {
     var output: Form = .table
 
     func run() async throws {
-        var flags: [AgentOptions.Name: String] = [:]
-        flags[.data] = place.data
-        let data = place.path(AgentOptions(flags: flags, environment: Environment.variables))
         try await ExitStatus.reporting {
-            let status = try ControlClient(data: data).status()
+            let status = try place.client().status()
             switch output {
             case .table: StandardStream.output.write(StatusTable.text(status))
             case .json:
@@ -58,6 +55,7 @@ enum StatusTable {
             """
         if let refusal = agent.refusal { text += "refused      \(refusal)\n" }
         if let distrust = agent.clockDistrust { text += "clock        not trusted: \(distrust)\n" }
+        for problem in agent.problems { text += "problem      \(problem.text)\n" }
         guard !status.slots.isEmpty else { return text + "\nNo slot is assigned.\n" }
         let heads = ["SLOT", "PHASE", "SERVES", "RELEASE", "PREVIOUS", "ASSIGNED"]
         let rows = status.slots.map { slot in
@@ -78,7 +76,7 @@ enum StatusTable {
         paths.isEmpty ? "-" : paths.map(\.reference).joined(separator: "+")
     }
 
-    private static func aligned(_ rows: [[String]]) -> String {
+    static func aligned(_ rows: [[String]]) -> String {
         let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
             let cells = zip(row, widths).map { $0 + String(repeating: " ", count: $1 - $0.count) }

@@ -15,6 +15,8 @@ final class FaultyFileSystem: FileSystem {
         case fails(at: Int, errno: Int32)
         /// From one change on the disk is full; only removing and synchronising work.
         case full(from: Int)
+        /// Every change fails, as on a disk that the kernel mounted read-only.
+        case refused(errno: Int32)
         /// The process is killed in the middle of a change: a write has written half, the others did not happen.
         case killed(at: Int)
         /// The process is killed right after a change.
@@ -27,6 +29,7 @@ final class FaultyFileSystem: FileSystem {
             case .none: "nothing"
             case .fails(let number, let errno): "\(String(cString: strerror(errno))) at change \(number)"
             case .full(let number): "full disk from change \(number) on"
+            case .refused(let errno): "\(String(cString: strerror(errno))) at every change"
             case .killed(let number): "killed in change \(number)"
             case .killedAfter(let number): "killed after change \(number)"
             case .powerCut(let number): "power cut at change \(number)"
@@ -186,6 +189,7 @@ final class FaultyFileSystem: FileSystem {
             state.changes.append("\(name) \(path)")
             let number = state.changes.count
             switch state.fault {
+            case .refused(let errno): return .fail(errno)
             case .fails(number, let errno): return name == "write" ? .half(then: errno) : .fail(errno)
             case .full(let first) where number >= first && grows:
                 return name == "write" ? .half(then: ENOSPC) : .fail(ENOSPC)

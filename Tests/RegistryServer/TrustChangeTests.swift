@@ -32,6 +32,37 @@ import Trust
         if case .pending(let proposal)? = outcome { proposal } else { nil }
     }
 
+    @Test("A parked poll ends as soon as the owner changes root, and tells which versions there are")
+    func pollHearsOfRoot() async throws {
+        let registry = try await RegistryFixture.start()
+        try await registry.initializeTrust()
+        let device = try await SimulatedDevice("box-1", at: registry)
+        func poll(_ trust: TrustRevision?, above number: Int64, wait: Duration) async throws -> (
+            assignment: [UInt8]?, trust: TrustRevision?
+        ) {
+            try await device.client.poll(
+                above: number, wait: wait, snapshot: 0, timestamp: 0, trust: trust, journal: device.journal)
+        }
+        let first = try await poll(nil, above: 0, wait: .zero)
+        #expect(first.trust == TrustRevision(root: 1, targets: 1))
+        let number = try first.assignment.flatMap { try JSONValue(parsing: $0)["signed"]?["number"]?.integer } ?? 0
+        let known = try #require(first.trust)
+        async let parked = poll(known, above: number, wait: .seconds(50))
+        let newRoot = try KeyPair.generate(.ed25519)
+        let owner = try await Self.context(registry, [try registry.key("root"), newRoot])
+        let draft = try await TrustEditor(context: owner).keys(
+            of: "root", KeyChange(adding: [newRoot.publicKey], replacesAll: true))
+        #expect(Self.done(try await ChangeSubmission(context: owner).submit(draft)))
+        let told = try await parked
+        #expect(told.assignment == nil && told.trust == TrustRevision(root: 2, targets: 1))
+        // One that is behind is told at once, and what is no revision is refused.
+        #expect(try await poll(known, above: number, wait: .seconds(50)).trust == told.trust)
+        let wrong = try await device.client.api.http.perform(
+            HTTPCall(.get, "/device/v1/assignment?trust=newest"), limit: 1 << 16)
+        #expect(wrong.status == 400 && String(decoding: wrong.body, as: UTF8.self).contains("trust"))
+        try await registry.stop()
+    }
+
     @Test("Every role gets other keys, a client that was there before follows, and publishing goes on")
     func rotations() async throws {
         let registry = try await RegistryFixture.start()
@@ -161,8 +192,13 @@ import Trust
         #expect(try await Self.sign(first, by: bob, registry) == "done")
         #expect(try await registry.admin.release(one.path).state == .published)
         let overtaken = try await registry.admin.proposal(second.id)
-        #expect(!overtaken.isOutdated && overtaken.progress.map(\.signed.count) == [1], "bob signed it again")
-        #expect(try await Self.sign(overtaken, by: carol, registry) == "done")
+        #expect(overtaken.isOutdated && overtaken.signAgain == [bob.publicKey.keyID], "nobody signs unasked")
+        // Another applies it again first: bob is still told, and his signature completes it.
+        #expect(try await Self.sign(overtaken, by: carol, registry) == "pending")
+        let again = try await registry.admin.proposal(second.id)
+        #expect(!again.isOutdated && again.signAgain == [bob.publicKey.keyID])
+        #expect(again.progress.map(\.signed) == [[carol.publicKey.keyID]])
+        #expect(try await Self.sign(again, by: bob, registry) == "done")
         #expect(try await registry.admin.release(two.path).state == .published)
         #expect(try await registry.admin.release(one.path).state == .published)
         #expect(try await registry.admin.proposals().isEmpty)

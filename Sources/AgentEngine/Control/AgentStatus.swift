@@ -23,6 +23,8 @@ package struct AgentStatus: Sendable, Hashable, Codable {
         package var clockDistrust: String?
         /// Why the registry gives this device nothing, e.g. that it waits for approval; nil where it does.
         package var refusal: String?
+        /// What is wrong with the device as a whole, e.g. that its disk takes no writes.
+        package var problems: [DeviceProblem] = []
     }
 
     /// One slot.

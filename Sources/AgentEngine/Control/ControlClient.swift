@@ -1,23 +1,36 @@
+internal import AgentStore
 internal import Glibc
 internal import MartletTypes
 
 /// Asks the agent that runs with a data folder.
 package struct ControlClient: Sendable {
-    private let folder: String
+    private let data: String
+    private let runtime: String?
 
-    /// `data` is the agent's data folder.
-    package init(data: String) { folder = data + "/run" }
+    /// `data` is the agent's data folder; `runtime` is systemd's `$RUNTIME_DIRECTORY`, where one is set.
+    package init(data: String, runtime: String? = nil) {
+        self.data = data
+        self.runtime = runtime
+    }
 
     /// The agent's status. Blocks up to a few seconds. Throws `notRunning`, `untrusted`, `badAnswer`.
     package func status() throws -> AgentStatus {
         try AgentStatus(lines: try ask(JSONText.encode(ControlQuestion(command: ControlQuestion.status))))
     }
 
+    /// Why a slot or release, or with nil every slot, is as it is. Blocks up to a minute, where the registry must be asked.
+    /// Throws what `status` throws, `unknownSlot` and `invalidValue`.
+    package func explain(_ subject: String?) throws -> Explanation {
+        let question = ControlQuestion(command: ControlQuestion.explain, subject: subject)
+        return try Explanation(
+            line: try ask(JSONText.encode(question), patienceSeconds: AgentLimits.explainPatienceSeconds))
+    }
+
     /// Sends a line and returns all that comes back.
-    func ask(_ line: [UInt8]) throws(AgentError) -> [UInt8] {
-        let socket = try LocalSocket.connect(folder: folder, name: ControlSocket.name)
+    func ask(_ line: [UInt8], patienceSeconds: Int = 10) throws(AgentError) -> [UInt8] {
+        let socket = try connect()
         defer { close(socket) }
-        LocalSocket.setPatience(socket, seconds: 10)
+        LocalSocket.setPatience(socket, seconds: patienceSeconds)
         guard LocalSocket.write(line + [UInt8(ascii: "\n")], to: socket),
             let answer = LocalSocket.read(socket, limit: AgentLimits.controlAnswerBytes, throughLine: false)
         else {
@@ -25,6 +38,26 @@ package struct ControlClient: Sendable {
                 .notRunning, "The agent does not answer.", remedy: "See its log; ask again.", fault: .environment)
         }
         return answer
+    }
+
+    /// Connects to the agent, which has its socket elsewhere while its data folder takes no writes. Whoever calls
+    /// closes the socket.
+    func connect() throws(AgentError) -> Int32 {
+        var others = RunFolder.candidates(data: data, runtime: runtime)
+        let usual = others.removeFirst()
+        do throws(AgentError) {
+            return try LocalSocket.connect(folder: usual, name: ControlSocket.name)
+        } catch {
+            guard error.reason == .notRunning else { throw error }
+            for folder in others where RunFolder.isTrusted(folder, data: data) {
+                do throws(AgentError) {
+                    return try LocalSocket.connect(folder: folder, name: ControlSocket.name)
+                } catch {
+                    if error.reason != .notRunning { throw error }
+                }
+            }
+            throw error
+        }
     }
 }
 

@@ -15,12 +15,16 @@ package struct ControlSocket: Service {
     private let logger: Logger
     private let status: @Sendable () async throws -> AgentStatus
     private let intake: BundleIntake?
+    private let explain: (@Sendable (String?) async throws -> Explanation)?
 
-    /// `folder` is the run folder, which exists. Without an `intake` no bundle is taken in.
+    /// `folder` is the run folder, which exists. Without an `intake` no bundle is taken in, and without `explain`, which
+    /// is given what is asked about, nothing is explained.
     package init(
         folder: String, logger: Logger, intake: BundleIntake? = nil,
+        explain: (@Sendable (String?) async throws -> Explanation)? = nil,
         status: @escaping @Sendable () async throws -> AgentStatus
     ) {
+        self.explain = explain
         self.folder = folder
         self.logger = logger
         self.intake = intake
@@ -33,19 +37,19 @@ package struct ControlSocket: Service {
         await withTaskCancellationOrGracefulShutdownHandler {
             await withDiscardingTaskGroup { group in
                 for await question in door.questions {
-                    if let order = InstallOrder(question) {
-                        // Takes as long as the bundle is long; others are answered meanwhile.
-                        guard streams.add(question.socket) else {
-                            close(question.socket)
-                            continue
-                        }
-                        group.addTask {
-                            await install(order, question.socket)
-                            streams.close(question.socket)
-                        }
-                    } else {
+                    guard let work = longWork(question) else {
                         await answer(question)
                         close(question.socket)
+                        continue
+                    }
+                    // Others are answered meanwhile.
+                    guard streams.add(question.socket) else {
+                        close(question.socket)
+                        continue
+                    }
+                    group.addTask {
+                        await work()
+                        streams.close(question.socket)
                     }
                 }
             }
@@ -55,6 +59,32 @@ package struct ControlSocket: Service {
         }
         unlink("\(folder)/\(Self.name)")
         door.leave()
+    }
+
+    /// What takes as long as a bundle is long, or as the registry takes to answer; nil for what is answered at once.
+    private func longWork(_ question: ControlDoor.Question) -> (@Sendable () async -> Void)? {
+        if let order = InstallOrder(question) { return { await install(order, question.socket) } }
+        guard let asked = try? JSONText.decode(ControlQuestion.self, from: question.line),
+            asked.command == ControlQuestion.explain
+        else { return nil }
+        return { await tell(about: asked.subject, question.socket) }
+    }
+
+    private func tell(about subject: String?, _ socket: Int32) async {
+        do {
+            var line: Explanation.Line
+            do {
+                guard let explain else {
+                    throw AgentError(.notRunning, "This agent explains nothing.", remedy: "Run `martlet-agent run`.")
+                }
+                line = Explanation.Line(explanation: try await explain(subject))
+            } catch {
+                line = Explanation.Line(error: AgentStatus.Line.Failure(error))
+            }
+            _ = LocalSocket.write(try JSONText.encode(line) + [UInt8(ascii: "\n")], to: socket)
+        } catch {
+            logger.error("an explanation failed", metadata: ["error": "\(error)"])
+        }
     }
 
     private func answer(_ question: ControlDoor.Question) async {
@@ -113,7 +143,7 @@ package struct ControlSocket: Service {
             guard question.command == ControlQuestion.status else {
                 throw AgentError(
                     .badAnswer, "\(question.command.prefix(64)) is not a known command.",
-                    remedy: "Known: install, status.")
+                    remedy: "Known: explain, install, status.")
             }
             return try await status().lines()
         } catch {
@@ -126,9 +156,12 @@ package struct ControlSocket: Service {
 struct ControlQuestion: Codable {
     static let status = "status"
     static let install = "install"
+    static let explain = "explain"
     var command: String
     /// The slot of a bundle that does not say.
     var slot: String?
+    /// The slot or release to be explained; nil is all slots.
+    var subject: String?
 }
 
 /// A question that the bytes of a bundle follow.

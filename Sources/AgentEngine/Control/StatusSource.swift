@@ -9,12 +9,14 @@ package struct StatusSource: Sendable {
     private let clock: AgentClock
     private let started: Timestamp
     private let snapshots: @Sendable () async -> [SlotSnapshot]
+    private let problems: DeviceProblems
 
     /// Made when the agent starts. `gateway` tells where it listens; `snapshots` are the slots as they are now.
     package init(
         store: AgentStore, profile: String, clock: AgentClock, gateway: @escaping @Sendable () async throws -> String,
-        snapshots: @escaping @Sendable () async -> [SlotSnapshot]
+        problems: DeviceProblems, snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
+        self.problems = problems
         self.store = store
         self.profile = profile
         self.gateway = gateway
@@ -39,7 +41,8 @@ package struct StatusSource: Sendable {
                 certificateEnds: identity.notAfter, assignment: try await journal.mark(.assignmentNumber),
                 gateway: try await gateway(), profile: profile, storeBytes: try await store.blobs.usage(),
                 waitingReports: try await journal.reports(limit: AgentLimits.reportsPerCall).count,
-                clockDistrust: clock.distrust, refusal: try await RegistryRefusal.kept(in: journal)),
+                clockDistrust: clock.distrust, refusal: try await RegistryRefusal.kept(in: journal),
+                problems: await problems.all()),
             slots: slots)
     }
 }

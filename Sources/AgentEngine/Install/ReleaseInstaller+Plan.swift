@@ -72,18 +72,7 @@ extension ReleaseInstaller {
         _ indexes: [ReleaseIndex], _ target: SlotTarget, _ record: SlotRecord
     ) async throws -> [InstallPlan.Variant] {
         guard let index = indexes.first, let release = target.assignment.releases.first else { return [] }
-        let settings = target.assignment.settings
-        // What runs now makes room: in replace mode it goes first.
-        let running = record.current.map { hardware.memory(of: $0) } ?? .zero
-        let others = try await store.journal.slots().filter { $0.slot != record.slot }.compactMap(\.current)
-        let room =
-            hardware.profile.memoryRoom(
-                hardware.probe.memory(), otherSlots: others.reduce(.zero) { $0 + hardware.memory(of: $1) }) + running
-        let disk = try await store.blobs.room()
-        let candidates = index.variants.map { entry in candidate(entry, others: indexes.dropFirst()) }
-        let choice = VariantChoice.choose(
-            candidates, facts: hardware.facts, profile: hardware.profile, freeMemory: room, freeDisk: disk,
-            engines: await hardware.engines(true), settings: settings)
+        let choice = try await survey(indexes, settings: target.assignment.settings, record: record).choice
         guard let chosen = choice.chosen,
             let entry = index.variants.first(where: { $0.descriptor.digest.text == chosen.name })
         else {
@@ -97,15 +86,6 @@ extension ReleaseInstaller {
             variants.append(try await match(index, release, to: first))
         }
         return variants
-    }
-
-    private func candidate(_ entry: VariantEntry, others: ArraySlice<ReleaseIndex>) -> VariantCandidate {
-        let isHere = store.blobs.has(entry.descriptor.digest)
-        return VariantCandidate(
-            name: entry.descriptor.digest.text, os: entry.platform.os, architecture: entry.platform.architecture,
-            quantization: entry.quantization, fileSize: entry.fileSize, missingBytes: isHere ? .zero : entry.fileSize,
-            minMemory: entry.minMemory, cpuFeatures: entry.cpuFeatures, engine: entry.engine, shape: entry.shape,
-            adapters: [entry.adapterShape].compactMap(\.self) + others.compactMap { $0.variants.first?.adapterShape })
     }
 
     /// Every variant with the requirements that it fails; a missing engine has its own code and remedy, as a person can

@@ -51,6 +51,9 @@ package struct AssignmentSync: Service {
         }
     }
 
+    /// Refreshes the metadata now: what could not be kept may be kept.
+    package func lookAgain() { refreshSignal.ring() }
+
     // MARK: Assignments
 
     private func follow() async {
@@ -101,14 +104,14 @@ package struct AssignmentSync: Service {
     private func poll(_ heard: inout TrustRevision?) async throws {
         let versions = await trust.versions()
         let number = try await acceptedNumber()
-        let known: TrustRevision?
-        if let heard { known = heard } else { known = await trust.revision() }
+        let known: TrustRevision? = if let heard { heard } else { await trust.revision() }
         let answer = try await link.device().poll(
             above: number, wait: .seconds(Limits.longPollSeconds), snapshot: versions.snapshot,
             timestamp: versions.timestamp, trust: known, journal: store.journal.identity)
         if let told = answer.trust {
             heard = told
-            if let known, told != known { refreshSignal.ring() }
+            let followed: TrustRevision? = if let known { known } else { await trust.revision() }
+            if let followed, told != followed { refreshSignal.ring() }
         }
         if let assignment = answer.assignment { try await accept(assignment) }
     }

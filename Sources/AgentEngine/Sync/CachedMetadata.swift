@@ -20,3 +20,20 @@ struct ReadOnlyMetadataStore: MetadataStore {
     func save(_ role: String, _ bytes: [UInt8]) {}
     func remove(_ role: String) {}
 }
+
+/// The device's metadata, which is followed in memory while the disk takes no writes: nothing is installed meanwhile, so
+/// that a restart begins again at what the disk has harms nothing, and the first refresh after it is back is kept.
+struct SuspendableMetadataStore: MetadataStore {
+    let base: any MetadataStore
+    let health: StoreHealth
+
+    func load(_ role: String) throws -> [UInt8]? { try base.load(role) }
+
+    func save(_ role: String, _ bytes: [UInt8]) throws {
+        if !health.isSuspended { try base.save(role, bytes) }
+    }
+
+    func remove(_ role: String) throws {
+        if !health.isSuspended { try base.remove(role) }
+    }
+}

@@ -1,4 +1,5 @@
 package import AgentStore
+internal import MartletAPI
 internal import MartletTypes
 internal import RegistryClient
 package import TUF
@@ -19,14 +20,22 @@ package actor TrustKeeper {
         self.link = link
         self.clock = clock
         firstRoot = try store.identity.root()
-        source = MetadataSource(link: link)
-        tuf = try TUFClient(trustedRoot: firstRoot, fetcher: source, store: store.metadata)
+        source = MetadataSource(link: link, clock: clock)
+        tuf = try TUFClient(
+            trustedRoot: firstRoot, fetcher: source,
+            store: SuspendableMetadataStore(base: store.metadata, health: store.health))
     }
 
     /// The highest versions of snapshot and timestamp that were accepted.
     package func versions() async -> (snapshot: Int64, timestamp: Int64) {
         let versions = await tuf.versions
         return (Int64(versions.snapshot), Int64(versions.timestamp))
+    }
+
+    /// Root and top-level targets as they were followed last; nil before the first refresh since the agent's start.
+    func revision() async -> TrustRevision? {
+        guard let targets = await tuf.metadata(TargetsMetadata.type) else { return nil }
+        return TrustRevision(root: Int64(await tuf.versions.root), targets: Int64(targets.version))
     }
 
     /// Brings the metadata up to date, and follows the trust document where it changed.

@@ -8,11 +8,14 @@ package struct InventorySource: Sendable {
     private let store: AgentStore
     private let hardware: DeviceHardware
     private let snapshots: @Sendable () async -> [SlotSnapshot]
+    private let problems: DeviceProblems?
 
     /// `snapshots` are the slots as they are now.
     package init(
-        store: AgentStore, hardware: DeviceHardware, snapshots: @escaping @Sendable () async -> [SlotSnapshot]
+        store: AgentStore, hardware: DeviceHardware, problems: DeviceProblems? = nil,
+        snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
+        self.problems = problems
         self.store = store
         self.hardware = hardware
         self.snapshots = snapshots
@@ -23,9 +26,11 @@ package struct InventorySource: Sendable {
         for snapshot in await snapshots() {
             slots[snapshot.record.slot] = SlotInventory(snapshot.record, serving: snapshot.serving)
         }
+        let problems = await problems?.all() ?? []
         return Inventory(
             agentVersion: MartletVersion.text, engines: await hardware.engines(false), profile: hardware.profile.id,
-            facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots)
+            facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots,
+            problems: problems.isEmpty ? nil : problems)
     }
 }
 

@@ -30,10 +30,15 @@ struct DeviceEndpoints {
                 try await service.keep(try await exchange.json(Inventory.self), of: try exchange.device)
                 return .noContent
             },
-            endpoint(DeviceRoutes.assignment) { exchange in
+            Endpoint(route: DeviceRoutes.assignment, style: .api) { exchange in
                 let poll = try DeviceService.Poll(exchange)
-                let signed = try await service.assignment(poll, of: try exchange.device, exchange.context)
-                return signed.map { StoredAnswer(status: 200, mediaType: "application/json", body: $0) } ?? .noContent
+                let answer = try await service.assignment(poll, of: try exchange.device, exchange.context)
+                let signed = answer.assignment.map {
+                    StoredAnswer(status: 200, mediaType: "application/json", body: $0)
+                }
+                var response = (signed ?? .noContent).response
+                response.headers[.martletTrust] = answer.trust.text
+                return response
             },
             endpoint(DeviceRoutes.reports) { exchange in
                 try .json(try await service.keep(try await exchange.json(ReportBatch.self), of: try exchange.device))

@@ -15,6 +15,8 @@ extension DeviceService {
         var snapshot: Int64
         var timestamp: Int64
         var journal: JournalID?
+        /// The root and targets that the device knows of; nil for one that does not say.
+        var trust: TrustRevision?
 
         init(_ exchange: Exchange) throws {
             let versions: ClosedRange<Int64> = 0...MetadataService.highestVersion
@@ -23,15 +25,31 @@ extension DeviceService {
             snapshot = try exchange.number("snapshot", in: versions) ?? 0
             timestamp = try exchange.number("timestamp", in: versions) ?? 0
             journal = try exchange.query("journal", as: JournalID.self)
+            if let text = try exchange.query("trust") {
+                guard let revision = TrustRevision(text) else {
+                    throw ServerError.badRequest(
+                        "What the device knows of root and targets is not ROOT.TARGETS.", field: "trust")
+                }
+                trust = revision
+            }
         }
     }
 
-    /// The device's signed assignment once it is above the poll's number; nil when the time is over, the connection is
-    /// gone, or the process shuts down. A change reaches a parked poll within milliseconds.
-    func assignment(_ poll: Poll, of device: DeviceID, _ context: ServerContext) async throws -> [UInt8]? {
+    /// What a poll gets.
+    struct PollAnswer: Sendable {
+        /// The signed assignment; nil where there is none above the poll's number.
+        var assignment: [UInt8]?
+        var trust: TrustRevision
+    }
+
+    /// The device's signed assignment once it is above the poll's number; without one when the owner's root or targets
+    /// are others than the poll says, the time is over, the connection is gone, or the process shuts down. A change
+    /// reaches a parked poll within milliseconds.
+    func assignment(_ poll: Poll, of device: DeviceID, _ context: ServerContext) async throws -> PollAnswer {
         try await begin(poll, of: device)
         // Listen first, then look: no change can fall in between.
-        let listener = core.changes.listen([.assignment], device.text)
+        let owners = [TopLevelRole.root.rawValue, TopLevelRole.targets.rawValue]
+        let listener = core.changes.listen([.assignment, .metadata], Set([device.text] + owners))
         core.presence.parked(device)
         context.onClose { listener.wake(.closed) }
         let alarm = context.channel.eventLoop.scheduleTask(in: TimeAmount(poll.wait)) { listener.wake(.timeout) }
@@ -43,8 +61,9 @@ extension DeviceService {
         }
         return try await withGracefulShutdownHandler {
             while true {
-                if let signed = try await compose(device, above: poll.number) { return signed }
-                guard poll.wait > .zero, await listener.wait() == .change else { return nil }
+                let answer = try await compose(device, above: poll.number)
+                let isNews = answer.assignment != nil || poll.trust.map { $0 != answer.trust } ?? false
+                guard !isNews, poll.wait > .zero, await listener.wait() == .change else { return answer }
             }
         } onGracefulShutdown: {
             listener.wake(.shutdown)
@@ -71,18 +90,22 @@ extension DeviceService {
         try await metadata.continueAbove(snapshot: poll.snapshot, timestamp: poll.timestamp)
     }
 
-    private func compose(_ device: DeviceID, above number: Int64) async throws -> [UInt8]? {
+    private func compose(_ device: DeviceID, above number: Int64) async throws -> PollAnswer {
         let core = core
         return try await core.database.read { sql in
             guard let row = try DeviceStore(sql).find(device) else { throw ServerError.unknownDevice }
             // It may have been revoked or held while its poll was parked.
             try DeviceAuthorizer.requireActive(row)
-            let current = row.assignment
-            guard current > number else { return nil }
+            let roles = RoleStore(sql)
+            let trust = TrustRevision(
+                root: try roles.currentVersion(of: TopLevelRole.root.rawValue) ?? 0,
+                targets: try roles.currentVersion(of: TopLevelRole.targets.rawValue) ?? 0)
+            guard row.assignment > number else { return PollAnswer(assignment: nil, trust: trust) }
             let now = core.clock()
-            return try AssignmentStore(sql)
+            let signed = try AssignmentStore(sql)
                 .compose(device, issued: now, expires: now + ServerLimits.assignmentLife)
                 .signed(by: core.keyring.directors).encoded()
+            return PollAnswer(assignment: signed, trust: trust)
         }
     }
 }

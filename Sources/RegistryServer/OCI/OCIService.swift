@@ -145,6 +145,7 @@ extension HTTPField.Name {
     static let idempotencyKey = Self.known(MartletFields.idempotencyKey)
     static let martletJournal = Self.known(MartletFields.journal)
     static let martletSequence = Self.known(MartletFields.sequence)
+    static let martletTrust = Self.known(MartletFields.trust)
     static let link = Self.known("Link")
 
     private static func known(_ name: String) -> HTTPField.Name {

@@ -42,6 +42,9 @@ final class FakeRegistry: Sendable {
         var isAway = false
         /// What polls get, while their number is below.
         var assignment: (number: Int64, bytes: [UInt8])?
+        /// Whether polls are told of root and targets, and of which targets instead of those there are.
+        var tellsTrust = false
+        var claimsTargets: Int?
         /// Cuts each answer with a blob after so many bytes.
         var cutBlobsAfter: Int?
     }
@@ -80,6 +83,18 @@ final class FakeRegistry: Sendable {
         get { state.withLock { $0.isAway } }
         set { state.withLock { $0.isAway = newValue } }
     }
+    /// Whether polls are answered with the versions of root and targets.
+    var tellsTrust: Bool {
+        get { state.withLock { $0.tellsTrust } }
+        set { state.withLock { $0.tellsTrust = newValue } }
+    }
+    /// Targets that polls are told of instead of those that there are.
+    var claimsTargets: Int? {
+        get { state.withLock { $0.claimsTargets } }
+        set { state.withLock { $0.claimsTargets = newValue } }
+    }
+    /// How often a device looked for new metadata.
+    var refreshes: Int { seen.count { $0.target.hasSuffix("/timestamp.json") } }
     /// Gives polls these bytes as long as they ask for something above a number below `number`.
     func offer(_ bytes: [UInt8], number: Int64) { state.withLock { $0.assignment = (number, bytes) } }
 
@@ -242,10 +257,12 @@ final class FakeRegistry: Sendable {
                 return state.files[String(path.dropFirst(5))].map { TinyReply(body: $0) } ?? .notFound
             }
             if path == "/device/v1/assignment" {
-                guard let offered = state.assignment, Self.number(request.target) < offered.number else {
-                    return TinyReply(status: 204)
+                var reply = TinyReply(status: 204)
+                if let offered = state.assignment, Self.number(request.target) < offered.number {
+                    reply = TinyReply(body: offered.bytes)
                 }
-                return TinyReply(body: offered.bytes)
+                if state.tellsTrust { reply.fields["martlet-trust"] = "1.\(state.claimsTargets ?? state.version)" }
+                return reply
             }
             guard path.hasPrefix("/v2/"), let name = path.split(separator: "/").last,
                 let digest = try? Digest(String(name))

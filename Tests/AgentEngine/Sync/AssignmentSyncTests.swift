@@ -1,4 +1,3 @@
-import AgentEngine
 import AgentStore
 import Logging
 import MartletAPI
@@ -7,14 +6,17 @@ import TUF
 import Testing
 import Trust
 
+@testable import AgentEngine
+
 @Suite("Following the director")
 struct AssignmentSyncTests {
     /// Runs the sync while `body` does.
     private func syncing(_ device: DeviceFixture, _ body: () async throws -> Void) async throws {
         let agent = device.agent()
+        let problems = DeviceProblems(journal: device.store.journal, clock: device.clock, logger: AgentLog.silent)
         let sync = AssignmentSync(
             store: device.store, link: device.link, trust: device.trust, clock: device.clock, agent: agent,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, problems: problems)
         let tasks = [Task { try await agent.run() }, Task { try await sync.run() }]
         let result: Result<Void, any Error>
         do {
@@ -139,6 +141,57 @@ struct AssignmentSyncTests {
         try await syncing(device) {
             try await device.eventually("the slot has its target") { $0.target?.number == 3 }
         }
+        await device.close()
+    }
+
+    @Test("A change of the owner's metadata is followed as soon as the registry tells of it, and each once")
+    func trustChange() async throws {
+        let device = try await DeviceFixture()
+        device.registry.tellsTrust = true
+        try await syncing(device) {
+            try await until { await device.trust.revision()?.targets == 1 }
+            try device.registry.trust(try KeyPair.generate(.ed25519))
+            // Long before the refresh that comes by itself.
+            try await until { await device.trust.revision()?.targets == 2 }
+            // One that the registry tells of and does not show brings one refresh, not one for each poll.
+            device.registry.claimsTargets = 77
+            let before = device.registry.refreshes
+            try await until { device.registry.refreshes > before }
+            let polls = device.registry.seen.count
+            try await until { device.registry.seen.count > polls + 4 }
+            #expect(device.registry.refreshes == before + 1)
+        }
+        await device.close()
+    }
+
+    @Test("Metadata that cannot be followed is reported once for each cause, also by the next agent, and its end too")
+    func metadataProblem() async throws {
+        let device = try await DeviceFixture()
+        try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        func codes() async throws -> [String] { try await device.reports().compactMap(\.code) }
+        try await syncing(device) {
+            try await until { await device.trust.versions().timestamp == 2 }
+            device.registry.replay(1)
+            device.registry.tellsTrust = true
+            device.registry.claimsTargets = 9
+            try await until { try await codes() == ["metadataRollback"] }
+        }
+        let refreshes = device.registry.refreshes
+        try await syncing(device) {
+            // The next agent meets the same, and has reported it already.
+            try await until { device.registry.refreshes > refreshes }
+            #expect(try await codes() == ["metadataRollback"])
+            device.registry.isAway = true
+            let polls = device.registry.seen.count
+            try await until { device.registry.seen.count > polls + 2 }
+            #expect(try await codes() == ["metadataRollback"], "a registry that is away says nothing about it")
+            device.registry.isAway = false
+            try device.registry.publish(TestRelease("clinic/triage/2.0.0"))
+            try await until { try await codes() == ["metadataRollback", "metadataFollowed"] }
+        }
+        let told = try await device.reports()
+        #expect(told.first?.message?.contains("nothing new is installed") == true)
+        #expect(told.last?.message?.contains("It began at") == true)
         await device.close()
     }
 

@@ -1,0 +1,95 @@
+import Foundation
+import MartletAPI
+import MartletTypes
+import TestSupport
+import Testing
+
+/// A device whose data folder the kernel mounted read-only, as it does after a fault of the disk.
+@Suite("A device whose disk takes no writes", .serialized)
+struct ReadOnlyDiskTests {
+    /// Whether this user may mount: root may, in most containers too.
+    private static let mayMount = geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare")
+
+    /// What of a status these tests look at.
+    private struct Status: Decodable {
+        struct Agent: Decodable {
+            let gateway: String
+            let problems: [DeviceProblem]
+        }
+        let agent: Agent
+    }
+
+    @Test(
+        "serves what it served, says what is wrong, installs nothing, and goes on by itself when the disk is back",
+        .enabled(if: mayMount, "mounting needs root"), arguments: [SIGTERM, SIGKILL])
+    func readOnly(_ signal: Int32) async throws {
+        try await Site.ready("ro") { site in
+            let first = try await site.startDevice("w1")
+            try await site.martlet("publish", StoryTests.tiny("tiny-v1.Q4_0.gguf"), "--as", "clinic/base:1.0.0")
+            try await site.martlet("fleets", "set", "all", "--selector", "")
+            try await rollOut(site, "1.0.0")
+            try await site.waitUntilServing("w1", "t", "clinic/base:1.0.0")
+            try await eventually(within: 60, "the rollout is over") {
+                try await site.device("w1").slots[SlotName("t")]?.state == .succeeded
+            }
+            first.process.signal(signal)
+            _ = try await first.process.exitCode(within: 60)
+
+            let agent = try start(site, first.data)
+            try await eventually(within: 120, "it serves\n\(agent.output)") {
+                guard agent.isRunning else { throw NeverTrue(description: agent.output) }
+                guard let gateway = try? await status(first.data).agent.gateway else { return false }
+                return try await Chat.ask("http://" + gateway, model: "t", "hello") == 200
+            }
+            #expect(try await status(first.data).agent.problems.map(\.code) == ["storeReadOnly"])
+            let table = try await run(Checkout.product("martlet-agent"), ["status", "--data", first.data])
+            #expect(table.output.contains("storeReadOnly: The data folder takes no writes"), "\(table)")
+            try await eventually(within: 60, "the registry hears of it") {
+                try await site.device("w1").inventory?.problems?.map(\.code) == ["storeReadOnly"]
+            }
+            let shown = try await site.martlet("devices", "show", "w1")
+            #expect(shown.output.contains("storeReadOnly: The data folder takes no writes"), "\(shown.output)")
+
+            try await site.martlet("publish", StoryTests.tiny("tiny-v1.Q8_0.gguf"), "--as", "clinic/base:2.0.0")
+            try await rollOut(site, "2.0.0")
+            try await eventually(within: 60, "it cannot take the assignment\n\(agent.output)") {
+                agent.output.contains("no assignment") && agent.output.contains("readOnly")
+            }
+            #expect(try await site.device("w1").slots[SlotName("t")]?.current.map(\.reference) == ["clinic/base:1.0.0"])
+
+            let remounted = try await run(
+                "/usr/bin/nsenter", ["-t", String(agent.pid), "-m", "mount", "-o", "remount,bind,rw", first.data])
+            #expect(remounted.status == 0, "\(remounted)")
+            try await site.waitUntilServing("w1", "t", "clinic/base:2.0.0")
+            #expect(try await status(first.data).agent.problems.isEmpty)
+            try await eventually(within: 60, "the end is reported, and the inventory free of it") {
+                guard try await site.device("w1").inventory?.problems == nil else { return false }
+                return try await site.martlet("devices", "reports", "w1").output.contains("storeWritable")
+            }
+            #expect(try await agent.stop() == 0, "\(agent.output.suffix(3000))")
+        }
+    }
+
+    private func rollOut(_ site: Site, _ version: String) async throws {
+        try await site.martlet(
+            "rollout", "start", "clinic/base:\(version)", "--fleet", "all", "--slot", "t", "--soak", "1s")
+    }
+
+    /// Starts the agent where its data folder is mounted read-only, for it and its engines alone.
+    private func start(_ site: Site, _ data: String) throws -> RunningProcess {
+        let script = #"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#
+        return try RunningProcess(
+            "/usr/bin/unshare",
+            [
+                "-m", "--propagation", "private", "/bin/sh", "-c", script, data, Checkout.product("martlet-agent"),
+                "run", "--data", data, "--gateway", "127.0.0.1:0", "--config", site.folder.file("w1.agent.json"),
+            ], log: site.folder.file("w1-readonly.log"))
+    }
+
+    private func status(_ data: String) async throws -> Status {
+        let done = try await run(
+            Checkout.product("martlet-agent"), ["status", "--data", data, "--output", "json"])
+        guard done.status == 0 else { throw NeverTrue(description: done.errors) }
+        return try JSONText.decode(Status.self, from: Array(done.output.utf8))
+    }
+}
