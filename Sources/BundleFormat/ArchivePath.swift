@@ -19,6 +19,8 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
     case assignment(DeviceID)
     /// `signatures/HEX/NUMBER.json`: a model signature of the variant whose manifest has that SHA-256.
     case signature(Digest, Int)
+    /// `bills/HEX/NUMBER.json`: a bill of materials of the release whose index has that SHA-256.
+    case bill(Digest, Int)
 
     /// The content of `oci-layout`.
     package static let layoutBytes = Array(#"{"imageLayoutVersion":"1.0.0"}"#.utf8)
@@ -44,12 +46,12 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
                 return nil
             }
             self = .assignment(device)
-        case ("signatures", 3):
+        case ("signatures", 3), ("bills", 3):
             guard let digest = try? Digest("sha256:" + parts[1]), parts[2].hasSuffix(".json"),
                 let number = Int(parts[2].dropLast(5)), (0..<BundleLimits.signaturesPerVariant).contains(number),
                 parts[2] == "\(number).json"
             else { return nil }
-            self = .signature(digest, number)
+            self = parts[0] == "bills" ? .bill(digest, number) : .signature(digest, number)
         default: return nil
         }
     }
@@ -63,6 +65,7 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
         case .target(let file): "tuf/targets/martlet/\(file)"
         case .assignment(let device): "assignments/\(device).json"
         case .signature(let digest, let number): "signatures/\(digest.hex)/\(number).json"
+        case .bill(let digest, let number): "bills/\(digest.hex)/\(number).json"
         }
     }
 
@@ -76,13 +79,14 @@ package enum ArchivePath: Sendable, Hashable, CustomStringConvertible {
         case .target: Int64(Limits.apiBodyBytes)
         case .assignment: Int64(Limits.assignmentBytes)
         case .signature: Int64(BundleLimits.documentBytes)
+        case .bill: Int64(BundleLimits.billBytes)
         }
     }
 
     /// Folders that tools write as entries of their own; they are passed over.
     static let folders: Set<String> = [
         "blobs", "blobs/sha256", "blobs/sha512", "tuf", "tuf/targets", "tuf/targets/martlet", "assignments",
-        "signatures",
+        "signatures", "bills",
     ]
 
     /// A percent-encoded file name: RFC 3986's unreserved characters and `%`.

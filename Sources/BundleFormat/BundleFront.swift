@@ -25,6 +25,8 @@ package struct BundleFront: Sendable {
     package var assignments: [DeviceID: [UInt8]] = [:]
     /// Model signatures by the digest of the variant's manifest, see `docs/formats/release.md`.
     package var signatures: [Digest: [[UInt8]]] = [:]
+    /// Bills of materials by the digest of the release's index. Nobody signs them.
+    package var bills: [Digest: [[UInt8]]] = [:]
     /// Indexes and manifests by digest, each as long as promised and what its digest names.
     package var manifests: [Digest: [UInt8]] = [:]
     /// Every blob that the manifests promise, with its length; all of them follow.
@@ -92,8 +94,10 @@ extension AnnotationKey {
 extension BundleLimits {
     /// Releases in one bundle: a site gets its models, not a registry's history.
     package static let releasesPerBundle = 256
-    /// Model signatures of one variant.
+    /// Model signatures of one variant, and bills of materials of one release.
     package static let signaturesPerVariant = 16
+    /// A bill of materials: a model card in it may take twice its length as JSON, and there may be others' entries.
+    package static let billBytes = 4 * documentBytes
     /// Bytes of everything before the blobs, which is held in memory: metadata, assignments of a fleet, manifests.
     package static let frontBytes: Int64 = 64 * 1024 * 1024
     /// Bytes of a bundle when unpacked: a bound on decompression bombs before manifests promise lengths.

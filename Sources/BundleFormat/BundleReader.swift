@@ -111,6 +111,7 @@ private struct FrontBuilder {
         case .target(let file): front.targets[file] = bytes
         case .assignment(let device): front.assignments[device] = bytes
         case .signature(let variant, _): front.signatures[variant, default: []].append(bytes)
+        case .bill(let index, _): front.bills[index, default: []].append(bytes)
         case .blob(let digest): try takeManifest(digest, bytes)
         }
     }

@@ -38,6 +38,11 @@ package final class BundleWriter: Sendable {
                 try archive.add(.signature(variant, number), bytes)
             }
         }
+        for (index, bills) in front.bills.sorted(by: { $0.key.text < $1.key.text }) {
+            for (number, bytes) in bills.prefix(BundleLimits.signaturesPerVariant).enumerated() {
+                try archive.add(.bill(index, number), bytes)
+            }
+        }
         // A reader learns from an index which manifests follow, and from a manifest which blobs.
         let indexes = Set(front.releases.map(\.index.digest))
         let manifests = front.manifests.sorted { $0.key.text < $1.key.text }

@@ -51,11 +51,20 @@ package struct MetadataImport: Sendable, Hashable, Codable {
     package var roles: [String: String]
     /// The bytes of `martlet/trust.json`.
     package var trustDocument: String
+    /// The snapshot that the other registry signed; this one signs its own above it. Nil asks for no such thing.
+    package var snapshot: String?
+    /// The timestamp over that.
+    package var timestamp: String?
 
-    package init(roots: [String], roles: [String: String], trustDocument: String) {
+    package init(
+        roots: [String], roles: [String: String], trustDocument: String, snapshot: String? = nil,
+        timestamp: String? = nil
+    ) {
         self.roots = roots
         self.roles = roles
         self.trustDocument = trustDocument
+        self.snapshot = snapshot
+        self.timestamp = timestamp
     }
 }
 

@@ -92,13 +92,15 @@ package struct Proposal: Sendable, Hashable, Codable {
     package var createdBy: String
     /// Whether another change came first: an edit is applied again by the next who signs, all else must be made anew.
     package var isOutdated: Bool
+    /// Keys that had signed it before another change came first: their signatures do not count any more.
+    package var signAgain: [String]
     package var progress: [Progress]
     package var change: TrustChange
     package var edit: JSONValue?
 
     package init(
         id: String, note: String, namespace: String?, created: Timestamp, createdBy: String, isOutdated: Bool,
-        progress: [Progress], change: TrustChange, edit: JSONValue?
+        signAgain: [String] = [], progress: [Progress], change: TrustChange, edit: JSONValue?
     ) {
         self.id = id
         self.note = note
@@ -106,6 +108,7 @@ package struct Proposal: Sendable, Hashable, Codable {
         self.created = created
         self.createdBy = createdBy
         self.isOutdated = isOutdated
+        self.signAgain = signAgain
         self.progress = progress
         self.change = change
         self.edit = edit

@@ -93,7 +93,7 @@ package struct AttachmentUpload: Sendable {
                 type: MaterialsBill.mediaType, document: try bill.encoded(), fileName: MaterialsBill.fileName,
                 about: Descriptor(mediaType: MediaType.index, of: documents.index))
             attached.append(
-                try await put(referrer, try bill.encoded(), notes: [:], in: documents.release.repository))
+                try await context.oci.put(referrer, try bill.encoded(), in: documents.release.repository))
         }
         return attached
     }
@@ -104,14 +104,14 @@ package struct AttachmentUpload: Sendable {
         var unfit = wanted.signatures
         var reason = "it names none of them"
         for manifest in documents.manifests {
-            let files = try Self.files(of: manifest)
+            let files = try ImageManifest(parsing: manifest).modelFiles
             let subject = Descriptor(mediaType: MediaType.manifest, of: manifest)
             for signature in wanted.signatures {
                 if let refusal = try signature.claimRefusal(of: files) {
                     reason = refusal
                 } else {
                     unfit.removeAll { $0 == signature }
-                    attached.append(try await put(signature, about: subject, in: repository))
+                    attached.append(try await context.oci.put(signature, about: subject, in: repository))
                 }
             }
             for signer in wanted.signers {
@@ -120,7 +120,7 @@ package struct AttachmentUpload: Sendable {
                     attached.append(known)
                 } else {
                     let signature = try ModelSignature.sign(repository.text, files, by: signer)
-                    attached.append(try await put(signature, about: subject, in: repository))
+                    attached.append(try await context.oci.put(signature, about: subject, in: repository))
                 }
             }
         }
@@ -131,12 +131,6 @@ package struct AttachmentUpload: Sendable {
                 remedy: "Sign a folder that holds one variant's files, under the names that they have when pulled.")
         }
         return attached
-    }
-
-    private static func files(of manifest: [UInt8]) throws -> [ModelFile] {
-        try ImageManifest(parsing: manifest).pulledFiles.map {
-            ModelFile(name: $0.name, digest: $0.digest, reachesEngine: $0.reachesEngine)
-        }
     }
 
     /// The referrer by which a key signed these files before: ECDSA signs differently each time, once is enough.
@@ -159,32 +153,6 @@ package struct AttachmentUpload: Sendable {
             return false
         }
     }
-
-    private func put(
-        _ signature: ModelSignature, about subject: Descriptor, in repository: RepositoryName
-    ) async throws -> Attached {
-        let referrer = Referrer(
-            type: ModelSignature.mediaType, document: signature.bytes, fileName: "model.sig", about: subject)
-        // As cosign notes them, so that its users find them.
-        let notes = [
-            "dev.sigstore.bundle.content": "dsse-envelope",
-            "dev.sigstore.bundle.predicateType": ModelSignature.predicateType,
-        ]
-        return try await put(referrer, signature.bytes, notes: notes, in: repository)
-    }
-
-    private func put(
-        _ referrer: Referrer, _ document: [UInt8], notes: [String: String], in repository: RepositoryName
-    ) async throws -> Attached {
-        let bytes = try referrer.encoded(notes: notes)
-        for blob in [Referrer.emptyConfig, document] {
-            _ = try await context.oci.upload(
-                .bytes(blob), digest: .of(blob), size: ByteCount(blob.count), to: repository)
-        }
-        let isNew = try await context.oci.manifestDigest(Digest.of(bytes).text, in: repository) == nil
-        let digest = try await context.oci.putManifest(bytes, mediaType: MediaType.manifest, in: repository)
-        return Attached(type: referrer.type, subject: referrer.subject.digest, digest: digest, isNew: isNew)
-    }
 }
 
 extension Publisher {
@@ -195,36 +163,5 @@ extension Publisher {
         let documents = ReleaseDocuments(
             release: request.release, index: draft.index, manifests: draft.variants.map(\.manifest), card: card)
         _ = try await AttachmentUpload(context: context).attach(request.attachments, to: documents)
-    }
-}
-
-extension OCIClient {
-    /// The bundles of model signatures that a registry keeps beside a variant, unverified, the newest last.
-    func modelSignatures(of subject: Digest, in repository: RepositoryName) async throws -> [[UInt8]] {
-        var bundles: [[UInt8]] = []
-        for entry in try await signatureEntries(of: subject, in: repository) {
-            if let bytes = try await modelSignature(entry.digest, about: subject, in: repository) {
-                bundles.append(bytes)
-            }
-        }
-        return bundles
-    }
-
-    fileprivate func signatureEntries(of subject: Digest, in repository: RepositoryName) async throws -> [Descriptor] {
-        let type = ModelSignature.mediaType
-        let listed = try ImageIndex(parsing: await referrers(of: subject, type: type, in: repository))
-        return listed.manifests.filter { $0.artifactType == type }.suffix(PublishLimits.knownSignatures)
-    }
-
-    /// The bundle that a referrer holds; nil where it is not what a referrer must be.
-    fileprivate func modelSignature(
-        _ digest: Digest, about subject: Digest, in repository: RepositoryName
-    ) async throws -> [UInt8]? {
-        let manifest = try await self.manifest(digest, in: repository)
-        guard let layer = try? Referrer(parsing: manifest, type: ModelSignature.mediaType, about: subject).document,
-            layer.size.bytes <= TrustLimits.modelSignatureBytes
-        else { return nil }
-        return try await document(
-            layer.digest, size: layer.size, limit: TrustLimits.modelSignatureBytes, from: repository)
     }
 }

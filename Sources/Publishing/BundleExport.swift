@@ -154,6 +154,8 @@ package struct BundleExport: Sendable {
         let bytes = try await oci.manifest(digest, in: path.repository)
         let index = try ReleaseIndex(parsing: bytes, digest: digest, length: ByteCount(target.length))
         front.manifests[digest] = bytes
+        let bills = try await oci.bills(of: digest, in: path.repository)
+        if !bills.isEmpty { front.bills[digest] = bills }
         front.releases.append(
             BundledRelease(
                 path: path,

@@ -51,7 +51,8 @@ package struct BundleImport: Sendable {
         let receipt = try await operators.importMetadata(
             MetadataImport(
                 roots: try Self.roots(front), roles: Self.roles(front),
-                trustDocument: String(decoding: trustDocument, as: UTF8.self)))
+                trustDocument: String(decoding: trustDocument, as: UTF8.self), snapshot: Self.snapshot(front),
+                timestamp: Self.text(front.metadata[MetadataPath.file(TimestampMetadata.type)])))
         for release in front.releases { try await show(release) }
         let paths = front.releases.map(\.path)
         return ImportSummary(
@@ -115,6 +116,17 @@ package struct BundleImport: Sendable {
         return roots
     }
 
+    /// The newest snapshot of the bundle, by whose version the other registry is told how far this one was.
+    private static func snapshot(_ front: BundleFront) -> String? {
+        let versions = front.metadata.keys.compactMap { name -> Int? in
+            let (version, role) = SignedFile.role(of: name)
+            return role == SnapshotMetadata.type ? version : nil
+        }
+        return text(front.metadata[MetadataPath.file(SnapshotMetadata.type, version: versions.max())])
+    }
+
+    private static func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
+
     /// What owner and publishers signed; snapshot and timestamp are each registry's own.
     private static func roles(_ front: BundleFront) -> [String: String] {
         var roles: [String: String] = [:]
@@ -154,6 +166,7 @@ package struct BundleImport: Sendable {
                 _ = try await oci.putManifest(
                     bytes, mediaType: MediaType.index, in: repository, tag: release.path.version.text)
             }
+            try await BundleAttachments(oci: oci).push(release, of: front)
         }
         return sent
     }

@@ -106,22 +106,7 @@ extension ChangeSubmission {
     package func sign(_ proposal: Proposal, as draft: ChangeDraft) async throws -> ChangeOutcome {
         let (signed, count) = try draft.signed(by: context.signers)
         guard count > 0 else { throw Self.noKey(draft, context) }
-        let outcome = try await outcome(of: context.operators.sign(proposal.id, signed.change))
-        if case .done = outcome { try await signAgain(overtakenBy: proposal) }
-        return outcome
-    }
-
-    /// What these keys had signed in the same bin was overtaken by a change that they completed: they sign it again,
-    /// since they agreed to it, so that the others need not wait for that.
-    private func signAgain(overtakenBy done: Proposal) async throws {
-        let ours = Set(context.signers.map(\.publicKey.keyID))
-        for other in try await context.operators.proposals() where other.id != done.id && other.edit != nil {
-            guard other.isOutdated, other.change.roles.keys == done.change.roles.keys,
-                other.progress.contains(where: { !ours.isDisjoint(with: $0.signed) })
-            else { continue }
-            let (signed, _) = try await review(other).signed(by: context.signers)
-            _ = try await context.operators.sign(other.id, signed.change)
-        }
+        return try await outcome(of: context.operators.sign(proposal.id, signed.change))
     }
 }
 

@@ -27,7 +27,13 @@ package struct ChangeSummary: Sendable {
                 }
                 ends("root", next.root.expires)
             case .targets:
-                for name in Set(former.namespaceNames + next.namespaceNames).sorted() {
+                for name in Set(former.namespaceNames).subtracting(next.namespaceNames).sorted() {
+                    more("the namespace \(name) is removed: devices install nothing of it any more")
+                }
+                for name in next.namespaceNames.sorted() {
+                    if let before = paths(of: name, former.targets), before != paths(of: name, next.targets) {
+                        more("\(name) may sign for other paths from now on")
+                    }
                     keys(of: name, former.verifier(for: name), next.verifier(for: name))
                 }
                 try files(of: role, former.targets, next.targets)
@@ -76,6 +82,12 @@ package struct ChangeSummary: Sendable {
             let (from, to) = (before?.threshold ?? 0, after?.threshold ?? 0)
             more("\(role) needs \(to) signatures (before: \(from))")
         }
+    }
+
+    /// What a namespace is trusted for, as it stands in the document.
+    private func paths(of namespace: String, _ targets: TargetsMetadata) -> DelegatedRole.Paths? {
+        guard case .named(let roles)? = targets.delegations?.roles else { return nil }
+        return roles.first { $0.name == namespace }?.paths
     }
 
     private mutating func bins(of namespace: String, _ before: TargetsMetadata?, _ after: TargetsMetadata) {

@@ -15,20 +15,27 @@ package struct Renewal: Sendable {
         package let expires: Timestamp
 
         init(_ role: String, _ metadata: some RoleMetadata) {
+            self.init(role, metadata.version, metadata.expires)
+        }
+
+        init(_ role: String, _ version: Int, _ expires: Timestamp) {
             self.role = role
-            version = metadata.version
-            expires = Timestamp(seconds: metadata.expires.seconds)
+            self.version = version
+            self.expires = Timestamp(seconds: expires.seconds)
         }
     }
 
-    private let context: PublisherContext
+    let context: PublisherContext
     /// What ends within this time is due.
-    private let span: Duration
+    let span: Duration
+    /// Versions that somebody has seen, by role: after an older backup was restored the next ones must be above them.
+    let seen: [String: Int]
 
     /// `context.signers` are the keys of what is to be renewed.
-    package init(context: PublisherContext, within span: Duration) {
+    package init(context: PublisherContext, within span: Duration, above seen: [String: Int] = [:]) {
         self.context = context
         self.span = span
+        self.seen = seen
     }
 
     /// Renews a namespace's role and those of its bins that are due. Returns what was signed: nothing where none is.
@@ -79,26 +86,42 @@ package struct Renewal: Sendable {
         throw PublishError.tooManyConflicts(RootMetadata.type)
     }
 
-    /// The next version of the role at the end of `chain`, signed and put; nil where it is not due.
+    /// The next version of the role at the end of `chain`, signed and put, and further ones until it is above what was
+    /// seen; nil where it is not due.
     private func targets(
         _ chain: [String], lifetime: Duration, _ progress: @Sendable (PublishProgress) -> Void
     ) async throws -> Renewed? {
         let role = chain.last ?? TargetsMetadata.type
-        for attempt in 1...PublishLimits.conflictAttempts {
+        var (renewed, conflicts) = (Renewed?.none, 0)
+        while conflicts < PublishLimits.conflictAttempts {
             guard let current = try await context.tuf.role(chain) else {
                 throw PublishError.notDelegated(chain.first ?? role)
             }
             let now = context.clock()
-            guard current.expires - now < span else { return nil }
-            progress(.signing(role: role, attempt: attempt))
+            let isBehind = try isBehind(role, current.version)
+            guard isBehind || (renewed == nil && current.expires - now < span) else { return renewed }
+            progress(.signing(role: role, attempt: conflicts + 1))
             let next = current.next(expires: now + lifetime)
             if try await context.put(role, try SignedEnvelope.sign(next.json, by: context.signers)) {
-                return Renewed(role, next)
+                renewed = Renewed(role, next)
+                guard try self.isBehind(role, next.version) else { return renewed }
+            } else {
+                // Another was faster: a publisher into this bin, or a second renewal.
+                conflicts += 1
             }
-            // Another was faster: a publisher into this bin, or a second renewal.
             try await context.tuf.refresh(now: PublisherContext.beforeAnyExpiry)
         }
         throw PublishError.tooManyConflicts(role)
+    }
+
+    private func isBehind(_ role: String, _ version: Int) throws(PublishError) -> Bool {
+        guard let seen = seen[role], version <= seen else { return false }
+        guard seen - version <= PublishLimits.versionsBehind else {
+            throw PublishError(
+                .badRegistry, "\(role) \(version) is said to have been seen as \(seen): too far to be a backup.",
+                remedy: "Somebody lies about it. The owner delegates to a role of another name.")
+        }
+        return true
     }
 
     /// Looks whether the registry carries the new versions: it could have taken them and kept them back.
@@ -113,4 +136,9 @@ package struct Renewal: Sendable {
             }
         }
     }
+}
+
+extension PublishLimits {
+    /// Versions that are signed one after the other to get above what was seen before a restore.
+    static let versionsBehind = 10_000
 }

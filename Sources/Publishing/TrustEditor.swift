@@ -110,9 +110,31 @@ package struct TrustEditor: Sendable {
         }
         let now = context.clock()
         let targets = try layout.delegated(in: tree.targets, keys: keys, threshold: threshold)
-        var roles = try layout.make(keys: keys, threshold: threshold, signers: [], now: now).mapValues(\.signed)
+        // A namespace that was removed before goes on above what devices have seen of it.
+        func version(_ role: String) async -> Int { (await context.tuf.namedVersion(of: role) ?? 0) + 1 }
+        var roles = [
+            namespace: try layout.namespaceRole(
+                version: await version(namespace), keys: keys, threshold: threshold, now: now
+            ).json
+        ]
+        for bin in layout.bins {
+            roles[bin] =
+                TargetsMetadata(version: await version(bin), expires: now + MetadataLifetime.namespace).json
+        }
         roles[TargetsMetadata.type] = targets.next(expires: now + MetadataLifetime.targets).json
         return try ChangeDraft(former: tree, roles: roles, note: "delegate \(namespace)")
+    }
+
+    /// Takes a namespace out of the delegations: nobody signs for it any more, and no device installs from it.
+    package func removing(_ namespace: String) async throws -> ChangeDraft {
+        let tree = try await context.standing()
+        guard let targets = try NamespaceLayout(namespace).removed(from: tree.targets) else {
+            throw PublishError(
+                .badRequest, "There is no namespace \(namespace).", remedy: "`martlet trust status` lists them.")
+        }
+        let next = targets.next(expires: context.clock() + MetadataLifetime.targets)
+        return try ChangeDraft(
+            former: tree, roles: [TargetsMetadata.type: next.json], note: "remove the namespace \(namespace)")
     }
 }
 

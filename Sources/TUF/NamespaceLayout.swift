@@ -83,6 +83,18 @@ package struct NamespaceLayout: Sendable, Hashable {
         return copy
     }
 
+    /// The top-level targets without the delegation of this namespace; nil where there is none.
+    package func removed(from targets: TargetsMetadata) -> TargetsMetadata? {
+        guard let delegations = targets.delegations, case .named(let roles) = delegations.roles,
+            roles.contains(where: { $0.name == namespace })
+        else { return nil }
+        let left = roles.filter { $0.name != namespace }
+        let used = Set(left.flatMap(\.keys.keyIDs))
+        var copy = targets
+        copy.delegations = Delegations(keys: delegations.keys.filter { used.contains($0.key) }, roles: .named(left))
+        return copy
+    }
+
     /// The namespace's own role: no targets, only the bins.
     package func namespaceRole(
         version: Int = 1, keys: [PublicKey], threshold: Int, now: Timestamp

@@ -45,6 +45,11 @@ package actor TUFClient {
     /// The targets metadata of a role as last loaded since the last refresh; nil where no search has needed it.
     package func metadata(_ role: String) -> TargetsMetadata? { lastLoaded[role] }
 
+    /// The version that the current snapshot names for a role, whether anybody delegates to it or not; nil where it
+    /// names
+    /// none.
+    package func namedVersion(of role: String) -> Int? { trusted?.snapshot?.roles[role]?.version }
+
     /// Updates root, timestamp, snapshot and top-level targets; `now` is the time for all expiries until the next
     /// refresh.
     ///

@@ -119,8 +119,7 @@ package struct TrustedMetadataSet: Sendable {
                 throw TUFError(.rollback, role: role, "Snapshot \(next.version) lacks role \(name).")
             }
             guard found.version >= former.version else {
-                throw TUFError(
-                    .rollback, role: role, "Snapshot names \(name) \(found.version), older than \(former.version).")
+                throw RoleBehind(role: name, named: found.version, seen: former.version).error
             }
         }
         snapshot = next

@@ -32,6 +32,8 @@ package struct TrustError: MartletError, Equatable {
         case badHost
         /// A model signature that cannot be read, or is by no key that counts.
         case badModelSignature
+        /// Metadata of the registry's own roles that would hold for longer than a registry signs.
+        case expiresTooFar
         /// A row that cannot enter the audit log.
         case badAuditEntry
         /// libcrypto failed where it should not.
@@ -62,6 +64,8 @@ package struct TrustError: MartletError, Equatable {
         case .badPassphrase: "Try again with the right passphrase."
         case .unsupportedKey: "Use an Ed25519 or ECDSA P-256 key."
         case .badHost: "Use a DNS name or an IP address without port."
+        case .expiresTooFar:
+            "Check this machine's clock; if it is right, somebody else has the registry's keys: see docs/security.md."
         case .badRequest: "Make the request anew with the device's own key."
         case .badModelSignature: "Sign the files as they are published: `martlet attach`, or the tool model-signing."
         default: ""
@@ -71,7 +75,7 @@ package struct TrustError: MartletError, Equatable {
     package var fault: ErrorFault {
         switch reason {
         case .libcrypto, .tokenUnavailable: .environment
-        case .badRequest: .peer
+        case .badRequest, .expiresTooFar: .peer
         default: .caller
         }
     }

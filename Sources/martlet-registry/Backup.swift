@@ -34,8 +34,9 @@ struct Restore: AsyncParsableCommand {
         abstract: "Make a data folder from a backup.",
         discussion: """
             Every byte is checked. Assignments and metadata go on above what devices may have seen since the backup; \
-            rollouts that were under way are paused, and join tokens are void. Tokens and devices that were revoked \
-            after the backup are not any more: revoke them again before you start it.
+            rollouts that were under way are paused, and join tokens are void. Operators' tokens are listed and \
+            revoked, because some may have been revoked since: the first start makes a new one for an admin. Devices \
+            that were revoked after the backup are not any more: revoke them again.
 
             Example: martlet-registry restore --data /var/lib/martlet /mnt/backup/martlet
             """)
@@ -43,15 +44,28 @@ struct Restore: AsyncParsableCommand {
     @Argument(help: "The folder of the backup.") var backup: String
     @Option(help: "The empty folder that becomes the registry's, or MARTLET_REGISTRY_DATA.") var data: String?
 
+    @Flag(help: "Leave operators' tokens valid, as they were at the time of the backup.") var keepTokens = false
+
     func run() async throws {
         try await DataCommand.run {
             let folder = try DataCommand.folder(data)
-            let summary = try await RegistryRestore(
+            let outcome = try await RegistryRestore(
                 dataFolder: folder, clock: DataCommand.clock, logger: DataCommand.logger
-            ).run(from: backup)
+            ).run(from: backup, keepsTokens: keepTokens)
+            let summary = outcome.backup
             print(
-                "Restored the backup of \(summary.created) into \(folder): \(summary.blobs) blobs of \(summary.bytes). "
-                    + "Revoke again what was revoked since, then start it with `martlet-registry serve`.")
+                "Restored the backup of \(summary.created) into \(folder): \(summary.blobs) blobs of \(summary.bytes).")
+            for token in outcome.tokens {
+                let end = token.expires.map { ", ends \($0)" } ?? ""
+                print("  token \(token.name): \(token.role), made \(token.created)\(end)")
+            }
+            print(
+                keepTokens
+                    ? "These tokens are valid: revoke again those that were revoked since (`martlet token revoke`)."
+                    : "These tokens are revoked. The first start makes a new one for an admin.")
+            print(
+                "Revoke again the devices that were revoked since, then look at `martlet status`: it names what devices "
+                    + "have seen newer.")
         }
     }
 }

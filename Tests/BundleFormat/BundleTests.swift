@@ -15,6 +15,8 @@ struct SampleBundle {
         front.metadata = ["1.root.json": [1], "timestamp.json": [2], "7.clinic-bin-3.json": [3]]
         front.targets = ["\(Digest.of([4]).hex).trust.json": [4]]
         front.assignments[try DeviceID("box-1")] = [5]
+        for release in front.releases { front.bills[release.index.digest] = [[6], [7]] }
+        for variant in front.manifests.keys { front.signatures[variant] = [[8]] }
     }
 
     private mutating func add(_ number: Int, _ seed: UInt64) throws {
@@ -118,6 +120,7 @@ struct BundleTests {
             #expect(front.releases == sample.front.releases && front.manifests == sample.front.manifests)
             #expect(front.metadata == sample.front.metadata && front.targets == sample.front.targets)
             #expect(front.assignments == sample.front.assignments && front.blobs == sample.front.blobs)
+            #expect(front.bills == sample.front.bills && front.signatures == sample.front.signatures)
             #expect(blobs.allSatisfy { $0.key == $0.value } && Set(blobs.keys) == Set(sample.blobs.keys))
         }
     }

@@ -89,9 +89,11 @@ final class CapturedRegistry: Sendable {
 
     /// Signs a snapshot over what the real one names, with `edit` applied, and a timestamp over it.
     ///
-    /// `versions` are the least ones to use; without them each is one above the last.
+    /// `versions` are the least ones to use; without them each is one above the last. `life` is how long both hold, in
+    /// place of what a registry gives them.
     func resign(
         versions: (snapshot: Int, timestamp: Int) = (0, 0),
+        life: (snapshot: Duration?, timestamp: Duration?) = (nil, nil),
         _ edit: (inout [String: MetadataFileInfo]) -> Void = { _ in }
     ) async throws {
         let real = try await realSnapshot()
@@ -104,11 +106,14 @@ final class CapturedRegistry: Sendable {
         }
         let now = Timestamp.now
         let snapshot = try SignedEnvelope.sign(
-            MetadataRepository.snapshot(version: snapshotVersion, now: now, roles: roles).json, by: [keys.snapshot]
+            SnapshotMetadata(
+                version: snapshotVersion, expires: now + (life.snapshot ?? MetadataLifetime.snapshot), roles: roles
+            ).json, by: [keys.snapshot]
         ).encoded()
         let timestamp = try SignedEnvelope.sign(
-            MetadataRepository.timestamp(
-                version: timestampVersion, now: now, snapshotVersion: snapshotVersion, snapshotBytes: snapshot
+            TimestampMetadata(
+                version: timestampVersion, expires: now + (life.timestamp ?? MetadataLifetime.timestamp),
+                snapshot: MetadataFileInfo(version: snapshotVersion, of: snapshot)
             ).json, by: [keys.timestamp]
         ).encoded()
         forge("\(snapshotVersion).snapshot.json", .bytes(snapshot))

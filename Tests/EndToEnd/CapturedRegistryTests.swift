@@ -204,6 +204,14 @@ struct CapturedRegistryTests {
             scene.registry.forge("timestamp.json", .endless(Array("{".utf8)))
             try await scene.assign([try scene.assigned("2.0.0")])
         },
+        Attack(name: "a timestamp for ten years", code: "expiresTooFar", says: "timestamp") { scene in
+            try await scene.registry.resign(life: (nil, .seconds(3650 * 86_400)))
+            try await scene.assign([try scene.assigned("2.0.0")])
+        },
+        Attack(name: "a snapshot for ten years", code: "expiresTooFar", says: "snapshot") { scene in
+            try await scene.registry.resign(life: (.seconds(3650 * 86_400), nil))
+            try await scene.assign([try scene.assigned("2.0.0")])
+        },
         Attack(name: "a freeze", code: "expired") { scene in
             try await eventually(within: 60, "the publisher's role ends") { Timestamp.now > scene.frozen.ends }
             try await scene.assign([scene.frozen.release])

@@ -89,7 +89,11 @@ struct TakingBackTests {
         let restored = try await run(
             Checkout.product("martlet-registry"), ["restore", "--data", site.registryData, backup])
         #expect(restored.status == 0, "\(restored.output) \(restored.errors)")
+        #expect(restored.output.contains("token admin: admin"), "\(restored.output)")
         try await site.startRegistry()
+        // The former tokens are no more; the start made a new one.
+        try await site.martlet("status", expecting: 77)
+        try await site.martlet("login", site.operatorAddress, "--token-file", site.folder.file("admin.token"))
         // It tells the device what it knows, above all that the device has seen, and the device follows.
         try await site.waitUntilServing("ward-1", Self.slot, "clinic/base:1.1.0")
         #expect(try await site.device("ward-1").assignment > seen)

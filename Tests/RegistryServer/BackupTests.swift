@@ -21,9 +21,13 @@ struct BackupTests {
         return try await RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now }).run(to: folder)
     }
 
-    private func restore(_ backup: String, into folder: String) async throws {
+    @discardableResult
+    private func restore(
+        _ backup: String, into folder: String, keepsTokens: Bool = true
+    ) async throws -> [RegistryRestore.Token] {
         let clock = TestClock()
-        _ = try await RegistryRestore(dataFolder: folder, clock: { clock.now }, logger: quiet).run(from: backup)
+        return try await RegistryRestore(dataFolder: folder, clock: { clock.now }, logger: quiet)
+            .run(from: backup, keepsTokens: keepsTokens).tokens
     }
 
     private func code(_ body: () async throws -> Void) async -> String? {
@@ -36,11 +40,13 @@ struct BackupTests {
     }
 
     /// A registry on what a backup was restored into, with the offline keys of the former one.
-    private func started(_ copy: TemporaryFolder, after registry: RegistryFixture) async throws -> RegistryFixture {
+    private func started(
+        _ copy: TemporaryFolder, after registry: RegistryFixture, data: String? = nil
+    ) async throws -> RegistryFixture {
         for name in ["admin.token", "root.pem", "targets.pem", "clinic.pem"] {
             try FileManager.default.copyItem(atPath: registry.folder.file(name), toPath: copy.file(name))
         }
-        return try await RegistryFixture.start(on: copy)
+        return try await RegistryFixture.start(on: copy, dataFolder: data)
     }
 
     private func start(_ path: ReleasePath, at registry: RegistryFixture) async throws -> RolloutInfo {
@@ -95,6 +101,37 @@ struct BackupTests {
         #expect(try await restored.admin.joinTokens().isEmpty, "what may have been used since is void")
         #expect(try await restored.admin.audit().contains { $0.action == "registry.restore" })
         try await restored.stop()
+    }
+
+    @Test("Operators' tokens of a backup are listed and revoked, and the first start makes a new one for an admin")
+    func tokens() async throws {
+        let registry = try await RegistryFixture.start()
+        try await registry.initializeTrust()
+        let stolen = try await registry.admin.createToken(TokenRequest(name: "stolen", role: .operator))
+        let kept = registry.folder.file("backup")
+        _ = try await backup(registry, to: kept)
+        // After the backup: the restored registry cannot know of it.
+        try await registry.admin.deleteToken(stolen.id)
+        try await registry.stop()
+
+        let copy = try TemporaryFolder("restored")
+        let tokens = try await restore(kept, into: copy.file("data"), keepsTokens: false)
+        #expect(tokens.map(\.name).sorted() == ["admin", "stolen"])
+        let restored = try await RegistryFixture.start(on: copy)
+        #expect(restored.adminToken != registry.adminToken)
+        for secret in [stolen.secret ?? "", registry.adminToken] {
+            #expect(try await restored.call(.get, "/api/v1/status", token: secret).status == 401)
+        }
+        #expect(try await restored.admin.tokens().map(\.name) == ["admin"])
+        let revoked = try await restored.admin.audit().filter { $0.action == "token.revoke" }.map(\.subject)
+        #expect(Set(revoked).isSuperset(of: ["admin", "stolen"]))
+        try await restored.stop()
+
+        let open = registry.folder.file("kept")
+        #expect(try await restore(kept, into: open, keepsTokens: true).count == 2)
+        let same = try await started(try TemporaryFolder("same"), after: registry, data: open)
+        #expect(try await same.call(.get, "/api/v1/status", token: stolen.secret ?? "").status == 200)
+        try await same.stop()
     }
 
     @Test("A backup that is unfinished or damaged anywhere is refused, and nothing is served from it")

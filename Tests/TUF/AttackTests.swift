@@ -49,6 +49,30 @@ struct AttackTests {
         #expect(try await survivor.target("team/y") == .of("y"))
     }
 
+    @Test("which role is older than what was seen is found again in the words that tell of it")
+    func behind() async throws {
+        let repository = try AttackTable.honest()
+        let store = InMemoryMetadataStore()
+        try await repository.client(store: store).refresh(now: Self.now)
+        let seen = try #require(repository.snapshot.roles["team"]?.version)
+        repository.snapshot.roles["team"] = MetadataFileInfo(version: seen - 1)
+        try repository.release()
+        do {
+            try await repository.client(store: store).refresh(now: Self.now)
+            Issue.record("an older role was taken")
+        } catch let error as TUFError {
+            let told = "Slot s: \(error.message) \(error.remedy)"
+            let behind = try #require(RoleBehind(message: told))
+            #expect(behind.role == "team" && behind.named == seen - 1 && behind.seen == seen)
+        }
+        let others = [
+            "", "Snapshot names clinic", "Snapshot names a b, older than c.", "Snapshot 7 lacks role clinic.",
+        ]
+        for words in others {
+            #expect(RoleBehind(message: words) == nil, "\(words)")
+        }
+    }
+
     @Test("a timestamp of the same version but other content is ignored")
     func sameVersion() async throws {
         let repository = try AttackTable.honest()

@@ -33,6 +33,24 @@ enum DocumentRules {
         .map { Finding(rule: "paths", what: "\(document) names \($0), which does not exist") }
     }
 
+    /// Each row of the threat table names a test, and each test that the document names is a suite of ours.
+    static func threats(_ text: String?, suites: Set<String>) -> [Finding] {
+        let sections = (text ?? "").split(separator: "## Threats\n", maxSplits: 1)
+        guard sections.count == 2, let table = sections[1].firstRange(of: "| --- |") else {
+            return [Finding(rule: "threats", what: "docs/security.md has no table of threats")]
+        }
+        let rows = sections[1][table.lowerBound...].split(separator: "\n", omittingEmptySubsequences: false)
+            .dropFirst().prefix { $0.hasPrefix("|") }
+        func named(_ text: Substring) -> [Substring] {
+            text.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+                .filter { !$0.offset.isMultiple(of: 2) }.map(\.element).filter { $0.hasSuffix("Tests") }
+        }
+        let untested = rows.filter { row in row.split(separator: "|").last.map { named($0).isEmpty } ?? true }
+        let missing = Set(named((text ?? "")[...])).filter { !suites.contains(String($0)) }
+        return untested.map { Finding(rule: "threats", what: "no test shows this row: \($0.prefix(60))") }
+            + missing.sorted().map { Finding(rule: "threats", what: "docs/security.md names \($0), which is no suite") }
+    }
+
     /// The change log has a place for what is not released.
     static func changeLog(_ text: String?) -> [Finding] {
         guard let text else { return [Finding(rule: "changelog", what: "CHANGELOG.md is missing")] }

@@ -85,4 +85,14 @@ struct DocumentRulesTests {
     func brokenUnits(text: String) {
         #expect(!DocumentRules.unit("a.service", text: text).isEmpty)
     }
+
+    @Test("a row of the threat table without a test, and a test that is not there, are found")
+    func threats() {
+        let head = "# Security\n## Threats\n\n| attacker | shown by |\n| --- | --- |\n"
+        let good = head + "| a thief | `LockTests` |\n\nText.\n"
+        #expect(DocumentRules.threats(good, suites: ["LockTests"]).isEmpty)
+        #expect(DocumentRules.threats(good, suites: []).count == 1)
+        #expect(DocumentRules.threats(head + "| a thief | trust us |\n", suites: []).count == 1)
+        #expect(DocumentRules.threats("# Security\n", suites: []).count == 1)
+    }
 }

@@ -111,6 +111,14 @@ struct HouseTests {
         expectNone(DocumentRules.decisions(tree))
     }
 
+    @Test("each row of the threat table names a test that exists")
+    func threats() {
+        let suites = tree.swiftFiles.filter { $0.path.hasPrefix("Tests/") }
+            .flatMap { $0.lines.filter { $0.contains("Tests {") } }
+            .compactMap { $0.firstMatch(of: /(?:struct|class|enum) ([A-Za-z0-9]+Tests) \{/).map { String($0.1) } }
+        expectNone(DocumentRules.threats(tree.text("docs/security.md"), suites: Set(suites)))
+    }
+
     @Test("what the documents for newcomers name is there")
     func paths() {
         let documents = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "Tests/Fixtures/README.md"]

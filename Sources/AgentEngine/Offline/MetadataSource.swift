@@ -11,16 +11,26 @@ internal import Trust
 /// checked against what the step before it stored.
 final class MetadataSource: MetadataFetcher {
     private let link: RegistryLink
+    private let clock: AgentClock
     private let bundle = Mutex<BundleFront?>(nil)
 
-    init(link: RegistryLink) { self.link = link }
+    init(link: RegistryLink, clock: AgentClock) {
+        self.link = link
+        self.clock = clock
+    }
 
     /// Reads from a bundle until it is set to nil again.
     func use(_ front: BundleFront?) { bundle.withLock { $0 = front } }
 
     func fetch(_ path: String, limit: Int) async throws -> [UInt8]? {
-        if let front = bundle.withLock({ $0 }) { return front.metadata[path] }
-        return try await link.signed { try await $0.fetch(path, limit: limit) }
+        let front = bundle.withLock { $0 }
+        let bytes =
+            if let front { front.metadata[path] } else {
+                try await link.signed { try await $0.fetch(path, limit: limit) }
+            }
+        // Before anything of it is stored: what is on the disk counts until it ends.
+        if let bytes { try (front == nil ? MetadataHorizon.network : .bundle).check(path, bytes, now: clock.now) }
+        return bytes
     }
 
     /// The bytes of the trust document, checked against what metadata says of it.

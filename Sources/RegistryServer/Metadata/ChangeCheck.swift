@@ -40,6 +40,7 @@ struct ChangeCheck {
             plan.concernsOnlineKeys = true
         }
         if envelopes[TopLevelRole.targets.rawValue] != nil {
+            plan.removed = Set(former.namespaceNames).subtracting(next.namespaceNames).sorted()
             try checkTopLevel(next.targets, change.trustDocument, &plan)
             plan.concernsOnlineKeys = true
         }
@@ -141,7 +142,9 @@ struct ChangeCheck {
                     bytes, role: role, verifier: verifier, current: Int(current?.version ?? 0), now: now)
         }
         if role != TargetsMetadata.type, let namespace = next.namespace(of: role) {
-            let previous: TargetsMetadata? = try current.map { try Self.document($0.bytes) }
+            // What a namespace held before it was removed binds those who sign for it anew in nothing but its version.
+            let previous: TargetsMetadata? =
+                try former.namespaceNames.contains(namespace) ? current.map { try Self.document($0.bytes) } : nil
             try Self.checkLayout(targets, after: previous, of: role, namespace)
             let comparison = ReleaseComparison(
                 role: role, namespace: namespace, delegations: next.delegations(naming: role),

@@ -14,8 +14,17 @@ struct ImportPlan: Sendable {
     var withdrawn: [ReleasePath] = []
     var floors: [ChangePlan.Floor] = []
     var isFirstRoot = false
+    /// The versions above which snapshot and timestamp are to be signed, because devices may have seen them from the
+    /// registry that the import comes from; nil where this one is ahead of it.
+    var above: ImportedVersions?
 
-    var isEmpty: Bool { roles.isEmpty && published.isEmpty }
+    var isEmpty: Bool { roles.isEmpty && published.isEmpty && above == nil }
+}
+
+/// Versions of the roles that each registry signs by itself.
+struct ImportedVersions: Sendable, Equatable {
+    var snapshot: Int64
+    var timestamp: Int64
 }
 
 /// Verifies metadata that was signed for another registry of the same owner, from the root down, as a device would.
@@ -32,7 +41,8 @@ struct ImportCheck {
     /// Throws 409 `otherRoot`, `alreadyExists`, `versionConflict`; 422 naming what does not hold.
     func plan(_ request: MetadataImport) throws -> ImportPlan {
         var plan = ImportPlan()
-        let root = try root(request.roots, &plan)
+        let (root, theirs) = try root(request.roots, &plan)
+        plan.above = try versions(request, signedBy: theirs, standing: root)
         let targets = try role(TargetsMetadata.type, root.verifier(for: .targets), request, &plan)
         guard let targets else { throw missing(TargetsMetadata.type) }
         if plan.roles.last?.metadata.role == TargetsMetadata.type {
@@ -62,8 +72,11 @@ struct ImportCheck {
 
     // MARK: - Roles
 
-    /// Follows the chain of roots from the first, and adds what is new here.
-    private func root(_ texts: [String], _ plan: inout ImportPlan) throws -> RootMetadata {
+    /// Follows the chain of roots from the first, and adds what is new here. Returns the root that stands after it, and
+    /// the last one of the chain.
+    private func root(
+        _ texts: [String], _ plan: inout ImportPlan
+    ) throws -> (standing: RootMetadata, theirs: RootMetadata) {
         guard let first = texts.first, texts.count <= Limits.tufRootRotations else { throw missing(RootMetadata.type) }
         let name = RootMetadata.type
         if let ours = try store.find(name, version: 1)?.bytes, ours != Array(first.utf8) {
@@ -92,11 +105,45 @@ struct ImportCheck {
             }
         }
         if let current, current > Int64(set.root.version), let bytes = try store.current(name)?.bytes {
-            return try ChangeCheck.document(bytes, Limits.tufRootBytes)
+            return (try ChangeCheck.document(bytes, Limits.tufRootBytes), set.root)
         }
         guard !set.root.isExpired(at: now) else { throw Self.expired(name, set.root.expires) }
         if !plan.roles.isEmpty { try OnlineKeyRules.check(set.root, core.keyring) }
-        return set.root
+        return (set.root, set.root)
+    }
+
+    /// Where the other registry stood when the bundle was made. Devices that come over from it have accepted at least
+    /// that much; only what online keys of ours signed counts, so that nobody else can use versions up.
+    private func versions(
+        _ request: MetadataImport, signedBy theirs: RootMetadata, standing: RootMetadata
+    ) throws -> ImportedVersions? {
+        let snapshot = try ahead(
+            SnapshotMetadata.self, .snapshot, request.snapshot, Limits.tufMetadataBytes, theirs, standing)
+        let timestamp = try ahead(
+            TimestampMetadata.self, .timestamp, request.timestamp, Limits.tufTimestampBytes, theirs, standing)
+        guard snapshot != nil || timestamp != nil else { return nil }
+        return ImportedVersions(snapshot: snapshot ?? 0, timestamp: timestamp ?? 0)
+    }
+
+    /// The version to go on above; nil where this registry is ahead already, or where devices that follow the standing
+    /// root count anew, because its keys are others.
+    private func ahead<Metadata: RoleMetadata>(
+        _ type: Metadata.Type, _ role: TopLevelRole, _ text: String?, _ limit: Int, _ theirs: RootMetadata,
+        _ standing: RootMetadata
+    ) throws -> Int64? {
+        guard let text else { return nil }
+        let (bytes, verifier) = (Array(text.utf8), theirs.verifier(for: role))
+        let version = Int64(try verifier.read(type, from: bytes, limit: limit, role: role.rawValue).version)
+        guard standing.verifier(for: role) == verifier else { return nil }
+        guard version < MetadataService.highestVersion - 2 * ServerLimits.importVersionGap else {
+            throw ServerError.unprocessable(
+                "versionsUsedUp", "The bundle's \(role.rawValue) has version \(version); few are left above it.",
+                remedy: "The owner runs `martlet trust rotate \(role.rawValue)`; devices then count anew.",
+                field: "/\(role.rawValue)")
+        }
+        let current = try store.current(role.rawValue)
+        guard version >= current?.version ?? 0, current?.bytes != bytes else { return nil }
+        return version + ServerLimits.importVersionGap
     }
 
     /// The role as it stands after the import: the one that came where it is newer, else ours; nil where neither is.

@@ -35,9 +35,11 @@ extension MetadataService {
         try await checkBytes(of: content)
         try await core.database.write { sql in
             try Self.write(plan, sql, actor: actor, now: core.clock())
-            if !plan.roles.isEmpty { try Self.signSnapshot(sql, core, core.clock()) }
+            guard !plan.roles.isEmpty || plan.above != nil else { return }
+            try Self.signSnapshot(
+                sql, core, core.clock(), above: (plan.above?.snapshot ?? 0, plan.above?.timestamp ?? 0))
         }
-        core.changes.announce(.metadata, Set(plan.roles.map(\.metadata.role)))
+        core.changes.announce(.metadata, Set(plan.roles.map(\.metadata.role) + [TopLevelRole.snapshot.rawValue]))
         if plan.roles.contains(where: { TopLevelRole(rawValue: $0.metadata.role) != nil }) { try await settleKeys() }
         if plan.isFirstRoot { core.logger.info("the root came by an import; the registry is ready") }
         return plan
@@ -52,11 +54,18 @@ extension MetadataService {
         }
         if let document = plan.trustDocument { try store.putTarget(TrustDocument.path, document, now: now) }
         let audit = AuditLog(sql)
-        if !plan.roles.isEmpty {
+        if !plan.roles.isEmpty || plan.above != nil {
             let versions = plan.roles.map { ($0.metadata.role, JSONValue.integer($0.metadata.version)) }
+            var detail: [String: JSONValue] = ["roles": .object(Dictionary(versions) { $1 })]
+            if let above = plan.above {
+                detail["above"] = .object([
+                    "snapshot": .integer(above.snapshot), "timestamp": .integer(above.timestamp),
+                ])
+            }
+            let subject = plan.roles.first?.metadata.role ?? TopLevelRole.snapshot.rawValue
             try audit.append(
-                actor: actor, action: "tuf.import", subject: plan.isFirstRoot ? "root" : plan.roles[0].metadata.role,
-                detail: .object(["roles": .object(Dictionary(versions) { $1 })]), now: now)
+                actor: actor, action: "tuf.import", subject: plan.isFirstRoot ? "root" : subject,
+                detail: .object(detail), now: now)
         }
         for finding in plan.published {
             try ReleaseStore(sql).publish(finding.row, objects: finding.objects)

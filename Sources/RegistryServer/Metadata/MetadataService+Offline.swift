@@ -9,7 +9,7 @@ extension MetadataService {
     /// Signs what devices without a network need: their assignments, a snapshot, and a timestamp, valid as long as
     /// asked.
     ///
-    /// Throws 422 `validityOutOfBounds`, `tooManyDevices`, `nothingAssigned`; 404 `unknownDevice`, `unknownFleet`; 503
+    /// Throws 422 `validityOutOfBounds`, `tooManyDevices`, `tooLarge`, `nothingAssigned`; 404 `unknownDevice`, `unknownFleet`; 503
     /// before there is a root.
     func signOffline(_ request: OfflineRequest, actor: String) async throws -> OfflineSignatures {
         let bounds = ServerLimits.offlineSeconds
@@ -26,8 +26,11 @@ extension MetadataService {
             let expires = now + .seconds(request.validSeconds)
             let devices = try Self.devices(of: request, sql)
             var signatures = try Self.signOffline(sql, core, now, until: expires)
+            var budget = OfflineBudget()
             for device in devices {
-                signatures.assignments[device] = try Self.assignment(of: device, sql, core, now, until: expires)
+                let assignment = try Self.assignment(of: device, sql, core, now, until: expires)
+                try budget.take(assignment, for: device)
+                signatures.assignments[device] = assignment
             }
             try AuditLog(sql).append(
                 actor: actor, action: "offline.sign", subject: request.fleet?.text ?? "devices",
@@ -51,11 +54,10 @@ extension MetadataService {
             devices += try DeviceStore(sql).members(of: fleet.selector).map(\.device)
         }
         devices = Array(Set(devices)).sorted()
-        guard devices.count <= ServerLimits.offlineDevices else {
+        guard devices.count <= OfflineBudget.devices else {
             throw ServerError.unprocessable(
-                "tooManyDevices",
-                "\(devices.count) devices are more than the \(ServerLimits.offlineDevices) of one bundle.",
-                remedy: "Make one bundle for each site.", field: "/fleet")
+                "tooManyDevices", "\(devices.count) devices are more than the \(OfflineBudget.devices) of one bundle.",
+                remedy: "Make one bundle for each site.", field: request.fleet == nil ? "/devices" : "/fleet")
         }
         return devices
     }

@@ -71,7 +71,8 @@ extension MetadataService {
                 pending.change = try book.checked(gathered, edit: pending.edit, by: caller, now: now)
             } else {
                 guard isOutdated, pending.edit != nil else { throw Self.moved(id) }
-                pending.change = try book.checked(copy, edit: pending.edit, by: caller, now: now)
+                try book.replace(
+                    &pending, with: try book.checked(copy, edit: pending.edit, by: caller, now: now))
             }
             row.document = try pending.document()
             _ = try ProposalStore(sql).update(id, row.document)

@@ -111,7 +111,10 @@ extension MetadataService {
     func warnOfEnds() async throws {
         let core = core
         let now = core.clock()
-        let rows = try await core.database.read { try RoleStore($0).versions() }
+        let rows = try await core.database.read { sql in
+            let isDelegated = try OperatorService.delegated(sql)
+            return try RoleStore(sql).versions().filter { isDelegated($0.role) }
+        }
         for row in rows where row.expires - now < ServerLimits.expiryNotice {
             if [TopLevelRole.snapshot, .timestamp].map(\.rawValue).contains(row.role) { continue }
             core.logger.warning(

@@ -12,6 +12,8 @@ struct ProposalBook {
     struct Pending: Codable {
         var change: TrustChange
         var edit: JSONValue?
+        /// Keys whose signatures another change overtook, and that have not signed again.
+        var overtaken: [String]?
 
         init(change: TrustChange, edit: JSONValue?) {
             self.change = change
@@ -28,10 +30,22 @@ struct ProposalBook {
     /// What callers see of a row.
     func proposal(_ row: ProposalRow) throws -> Proposal {
         let pending = try Pending(row)
+        let (isOutdated, progress) = (try isOutdated(pending.change), try progress(pending.change))
+        let signed = Set(progress.flatMap(\.signed))
+        let overtaken = Set(pending.overtaken ?? [])
         return Proposal(
             id: row.id, note: row.note, namespace: row.namespace, created: row.created, createdBy: row.createdBy,
-            isOutdated: try isOutdated(pending.change), progress: try progress(pending.change), change: pending.change,
-            edit: pending.edit)
+            isOutdated: isOutdated,
+            signAgain: (isOutdated ? overtaken.union(signed) : overtaken.subtracting(signed)).sorted(),
+            progress: progress, change: pending.change, edit: pending.edit)
+    }
+
+    /// Puts a copy that is made anew in the place of one that was overtaken; remembers whose signatures that costs.
+    func replace(_ pending: inout Pending, with copy: TrustChange) throws {
+        let former = try progress(pending.change).flatMap(\.signed)
+        let signed = try progress(copy).flatMap(\.signed)
+        pending.overtaken = Set(pending.overtaken ?? []).union(former).subtracting(signed).sorted()
+        pending.change = copy
     }
 
     /// The change with valid signatures only, after all but their number was checked.

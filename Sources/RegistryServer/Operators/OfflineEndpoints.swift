@@ -1,5 +1,6 @@
 import MartletAPI
 import MartletTypes
+import Trust
 
 /// The routes behind `martlet export` and `martlet import`.
 struct OfflineEndpoints {
@@ -24,9 +25,10 @@ struct OfflineEndpoints {
 extension ServerLimits {
     /// Shortest and longest time that signatures for devices without a network may hold: with such a timestamp in hand
     /// an attacker can hide newer metadata from any device for that long.
-    static let offlineSeconds: ClosedRange<Int64> = 3600...(90 * 86_400)
-    /// Devices in one bundle: their assignments are held in memory.
-    static let offlineDevices = 1000
+    static let offlineSeconds: ClosedRange<Int64> = 3600...MetadataHorizon.offlineLife.components.seconds
+    /// Versions of snapshot and timestamp that an import leaves free above those of the other registry, which goes on
+    /// signing after the bundle was made: more than a year of two timestamps a day.
+    static let importVersionGap: Int64 = 1000
     /// Metadata of one import: roots, targets, and the namespaces' roles of some hundred releases.
     static let importBytes = 4 * Limits.tufMetadataBytes
 }

@@ -167,6 +167,29 @@ package struct ReleaseStore {
         try setFlag("is_yanked", "yank_reason", path, isYanked, reason)
     }
 
+    /// Sets every release of a namespace as withdrawn; returns how many were not before.
+    package func yankAll(in namespace: String, reason: String) throws -> Int {
+        try sql.query(
+            """
+            UPDATE releases SET is_yanked = ?, yank_reason = ?
+            WHERE substr(repository, 1, ?) = ? AND is_yanked = ? RETURNING version
+            """,
+            [
+                .flag(true), .text(reason), .integer(Int64(namespace.count + 1)), .text(namespace + "/"), .flag(false),
+            ]
+        ).count
+    }
+
+    /// The releases of a namespace that devices are to run.
+    package func desired(inNamespace namespace: String) throws -> [ReleasePath] {
+        try sql.query(
+            """
+            SELECT DISTINCT repository, version FROM slot_releases
+            WHERE phase = 'desired' AND substr(repository, 1, ?) = ? ORDER BY repository, version
+            """, [.integer(Int64(namespace.count + 1)), .text(namespace + "/")]
+        ).map { ReleasePath(repository: try $0.name("repository"), version: try $0.name("version")) }
+    }
+
     /// Devices whose `phase` in any slot has a release, with the slot.
     package func users(of path: ReleasePath, phase: SlotPhase) throws -> [(device: DeviceID, slot: SlotName)] {
         try sql.query(

@@ -28,6 +28,13 @@ struct Status: AsyncParsableCommand {
         for use in status.takenBack {
             options.printer.note("warning: \(use.path.reference) is \(use.words). \(ReleasesBlock.stillRunning(use))")
         }
+        for role in status.behind {
+            let who = role.namespace.map { "a publisher of it runs `martlet trust renew --restored --namespace \($0)`" }
+            options.printer.note(
+                "warning: \(Printable.count(role.devices, "device")) have seen \(role.role) \(role.seen), and "
+                    + "\(role.version) is here, as after an older backup: they install nothing by it.\n  "
+                    + "Where that is so, \(who ?? "its owner runs `martlet trust renew --restored` with its key").")
+        }
         for warning in answer.warnings { options.printer.note(warning.text) }
     }
 }

@@ -13,8 +13,8 @@ struct TrustCommand: AsyncParsableCommand {
             """,
         subcommands: [
             TrustInit.self, TrustStatus.self, TrustDelegate.self, TrustRotate.self, TrustThreshold.self,
-            TrustRevoke.self, TrustResume.self, TrustAddresses.self, TrustSign.self, TrustPending.self,
-            TrustSubmit.self, TrustWithdraw.self, TrustRenew.self, TrustKey.self, TrustPin.self,
+            TrustRevoke.self, TrustResume.self, TrustRemoveNamespace.self, TrustAddresses.self, TrustSign.self,
+            TrustPending.self, TrustSubmit.self, TrustWithdraw.self, TrustRenew.self, TrustKey.self, TrustPin.self,
         ],
         defaultSubcommand: TrustStatus.self)
 }

@@ -16,7 +16,9 @@ struct TrustPending: AsyncParsableCommand {
             table.rows = proposals.map { proposal in
                 let missing = proposal.progress.filter { !$0.isComplete }
                 let signed = missing.map(\.signed.count).min() ?? 0
-                let count = proposal.isOutdated ? "overtaken" : "\(signed) of \(missing.map(\.needed).max() ?? signed)"
+                let needed = missing.map(\.needed).max() ?? signed
+                let again = proposal.signAgain.isEmpty ? "" : ", \(proposal.signAgain.count) again"
+                let count = proposal.isOutdated ? "overtaken" : "\(signed) of \(needed)\(again)"
                 return [
                     proposal.id, proposal.namespace ?? "owner", proposal.created.description, proposal.createdBy, count,
                     proposal.note,

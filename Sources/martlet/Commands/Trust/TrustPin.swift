@@ -1,7 +1,9 @@
 import ArgumentParser
+import MartletAPI
 import MartletTypes
 import Publishing
 import RegistryClient
+import TUF
 import Trust
 
 struct TrustPin: AsyncParsableCommand {
@@ -9,6 +11,8 @@ struct TrustPin: AsyncParsableCommand {
         commandName: "pin",
         abstract: "Believe the registry's first root by its digest, as `trust init` printed it elsewhere.",
         discussion: """
+            An empty registry has no root yet: what it gets by `martlet import` must then be that one.
+
             Example:
               martlet trust pin sha256:9f86d0… --key-for clinic=/media/usb/keys/clinic.pem
             """)
@@ -23,7 +27,8 @@ struct TrustPin: AsyncParsableCommand {
     func run() async throws {
         let keys = Dictionary(keyFor.map { ($0.namespace, $0.key.text) }) { $1 }
         let session = try options.session()
-        _ = try await TrustAnchor.root(http: session.http, expecting: digest)
+        let hasRoot = try await session.registry.status().metadataVersions[RootMetadata.type] != nil
+        if hasRoot { _ = try await TrustAnchor.root(http: session.http, expecting: digest) }
         var stored = session.stored
         stored.server = session.server
         stored.token = session.token
@@ -32,7 +37,9 @@ struct TrustPin: AsyncParsableCommand {
         stored.keys = (stored.keys ?? [:]).merging(keys) { $1 }
         try stored.save(options.configurationPath)
         try options.printer.say(["rootDigest": digest.text]) { _ in
-            "The registry's first root is \(digest), as it should be."
+            hasRoot
+                ? "The registry's first root is \(digest), as it should be."
+                : "The registry has no root yet; this operator believes \(digest) and no other."
         }
     }
 }

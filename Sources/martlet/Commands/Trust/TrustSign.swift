@@ -70,10 +70,8 @@ struct TrustSign: AsyncParsableCommand {
                     "\(proposal.id) does more than its note says: \(summary.lines.joined(separator: "; ")).",
                     remedy: "Ask who made it; `martlet trust withdraw \(proposal.id)` removes it.", fault: .peer)
             }
-            for line in summary.lines { options.printer.note(line) }
-        } else {
-            try confirm(summary, options, asks: asks)
         }
+        try confirm(summary, options, asks: asks)
         try ChangeAnswer(try await submission.sign(proposal, as: draft), draft).print(options)
     }
 
