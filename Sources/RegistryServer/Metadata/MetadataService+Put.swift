@@ -120,9 +120,6 @@ extension MetadataService {
             core.logger.warning(
                 "metadata ends soon; its owner must sign it again",
                 metadata: ["role": "\(row.role)", "ends": "\(row.expires)"])
-        }
-    }
-}
             try await core.database.write { try Self.tell(row.role, row.expires, $0, now: now) }
         }
     }
@@ -135,5 +132,8 @@ extension MetadataService {
         if TopLevelRole(rawValue: role) == nil {
             // A bin is named after its namespace.
             scope.namespaces = [role.firstRange(of: "-bin-").map { String(role[..<$0.lowerBound]) } ?? role]
+        }
         try log.append(
             .trustExpiring, subject: role, data: .object(["expires": .string(end.description)]), scope: scope, now: now)
+    }
+}

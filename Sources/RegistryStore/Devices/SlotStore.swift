@@ -188,14 +188,6 @@ package struct SlotStore {
     }
 
     /// Takes over where an installation stands, unless a newer generation is already spoken of.
-    /// What devices' slots said last where it was this code, with the device.
-    package func messages(withCode code: String) throws -> [(device: DeviceID, message: String)] {
-        try sql.query(
-            "SELECT device, message FROM reported_slots WHERE code = ? AND message IS NOT NULL ORDER BY device, slot",
-            [.text(code)]
-        ).map { (try $0.name("device"), try $0.text("message")) }
-    }
-
     func setProgress(_ device: DeviceID, _ slot: SlotName, _ progress: SlotProgress) throws {
         try sql.execute(
             """
