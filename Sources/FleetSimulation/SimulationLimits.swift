@@ -14,6 +14,8 @@ package enum SimulationLimits {
     static let evaluationRows = 50
     /// Devices that enrol from one loopback address: a registry takes 60 enrolments a minute from each.
     package static let devicesPerAddress = 40
+    /// Enrolments under way at once.
+    static let enrolmentsAtOnce = 100
     /// Files that the process needs beside one for each connection.
     package static let otherFiles = 256
     /// Bytes of any answer but a blob; an assignment is the largest.

@@ -22,6 +22,7 @@ package final class RegistryApp: Sendable {
     /// Without `handlingSignals` only `stop` ends it: for tests, which share their process.
     package func run(handlingSignals: Bool = true) async throws {
         try configuration.validate()
+        OpenFiles.allowMany(configuration.logger)
         let folder = DataFolder(path: configuration.dataFolder)
         try folder.create()
         let lock = try folder.lock()
@@ -85,7 +86,6 @@ package final class RegistryApp: Sendable {
             login: LoginForm(
                 renderer: renderer, authorizer: operatorAuthorizer, sessions: sessions,
                 isSecure: configuration.security != .plain))
-        let operatorTable = RouteTable(
         let idempotency = Idempotency(core: core)
         let owner = try OperatorService.newID("registry")
         let webhookKey = try WebhookKey.open(folder)
@@ -93,6 +93,7 @@ package final class RegistryApp: Sendable {
             events: EventService(core: core, streams: EventStreams(core: core)),
             webhooks: WebhookService(core: core, key: webhookKey, configuration: configuration.webhooks),
             idempotency: idempotency)
+        let operatorTable = RouteTable(
             OperatorEndpoints(service: operators, assets: assets, idempotency: idempotency).all() + events.all()
                 + OCIService(core: core, listener: "operator").operatorEndpoints() + dashboard.endpoints())
         let enrolments = RateLimit(

@@ -9,7 +9,7 @@ struct FleetSimulator: AsyncParsableCommand {
         abstract: "Simulate thousands of devices that speak the real device API.",
         discussion: """
             For trying rollouts, gates and the size of a registry before there is a fleet. The devices are real to the \
-            registry: they stay in its list until `martlet devices delete` takes them out.
+            registry: they stay in its list until `martlet devices remove` takes them out.
 
             Example: martlet-fleetsim run --join-file join.txt --devices 1000
             """,

@@ -7,7 +7,7 @@ import Testing
 /// `MARTLET_RECORD=1` records it anew; read the difference before committing it.
 @Suite("Help")
 struct HelpTests {
-    static let programs = ["martlet", "martlet-agent", "martlet-registry"]
+    static let programs = ["martlet", "martlet-agent", "martlet-fleetsim", "martlet-registry"]
 
     @Test("the help of every command is as recorded", arguments: programs)
     func snapshots(program: String) async throws {

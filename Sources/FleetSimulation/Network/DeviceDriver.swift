@@ -15,6 +15,8 @@ final class DeviceDriver: @unchecked Sendable {
     private var identity: DeviceIdentity?
     private var connection: DeviceConnection?
     private var alarm: Scheduled<Void>?
+    /// Kept until the registry has answered: who asks again with the same key gets the same certificate.
+    private var enrolmentKey: KeyPair?
     /// The newest report whose outcome was counted: batches may be sent twice.
     var counted: Int64 = 0
 
@@ -29,7 +31,7 @@ final class DeviceDriver: @unchecked Sendable {
     func step() {
         guard !fleet.isStopped else { return }
         switch machine.next(now: fleet.clock()) {
-        case .enrol: enrol()
+        case .enrol: fleet.beginEnrolment(self)
         case .call(let call): perform(call)
         case .rest(let until): wait(until)
         case .leave(let until):
@@ -117,9 +119,10 @@ final class DeviceDriver: @unchecked Sendable {
 
     // MARK: Enrolment
 
-    private func enrol() {
+    func enrol() {
         do {
-            let key = try KeyPair.generate(.ecdsaP256)
+            let key = try enrolmentKey ?? KeyPair.generate(.ecdsaP256)
+            enrolmentKey = key
             let csr = try CertificateRequest.make(key: key, commonName: device.text)
             let body = try JSONText.encode(
                 EnrolRequest(
@@ -130,8 +133,12 @@ final class DeviceDriver: @unchecked Sendable {
                 method: .POST, path: DeviceRoutes.enrol.path, headers: Self.json, body: body,
                 seconds: SimulationLimits.callSeconds)
             // The secret goes to whom the authority vouches for; the certificate needs a connection of its own.
-            send(request) { [weak self] reply in self?.enrolled(reply, key) }
+            send(request) { [weak self] reply in
+                self?.enrolled(reply, key)
+                self?.fleet.endEnrolment()
+            }
         } catch {
+            fleet.endEnrolment()
             take(.distrusted(code: "keyFailed", message: "\(error)"))
         }
     }
@@ -147,6 +154,7 @@ final class DeviceDriver: @unchecked Sendable {
                 chain: try NIOSSLCertificate.fromPEMBytes(Array(answer.certificate.utf8)),
                 key: try NIOSSLPrivateKey(bytes: try key.pem(), format: .pem))
             disconnect()
+            enrolmentKey = nil
             fleet.figures.enrolled += 1
             fleet.tell(FleetEvent(.enrolled, device, at: fleet.clock()))
             take(.done)

@@ -24,6 +24,8 @@ final class FleetContext: @unchecked Sendable {
     private let onEvent: @Sendable (FleetEvent) -> Void
     var figures = FleetFigures()
     var isStopped = false
+    private var enrolling = 0
+    private var toEnrol: [DeviceDriver] = []
 
     init(
         loop: any EventLoop, plan: FleetPlan, trust: FleetTrust, clock: @escaping Clock, secret: String,
@@ -39,6 +41,25 @@ final class FleetContext: @unchecked Sendable {
         self.serverName = serverName
         self.onEvent = onEvent
         authorities = try NIOSSLCertificate.fromPEMBytes(trust.authorityPEM)
+    }
+
+    /// Lets a device enrol now or when others are through: a registry that is asked by all at once answers nobody in
+    /// time.
+    func beginEnrolment(_ driver: DeviceDriver) {
+        guard enrolling < SimulationLimits.enrolmentsAtOnce else {
+            toEnrol.append(driver)
+            return
+        }
+        enrolling += 1
+        driver.enrol()
+    }
+
+    func endEnrolment() {
+        enrolling -= 1
+        guard !isStopped, !toEnrol.isEmpty else { return }
+        let next = toEnrol.removeFirst()
+        enrolling += 1
+        next.enrol()
     }
 
     func tell(_ event: FleetEvent) { onEvent(event) }
