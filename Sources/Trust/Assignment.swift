@@ -31,10 +31,19 @@ package struct UpdatePolicy: Sendable, Hashable, Codable {
     package var soakSeconds: Int
     /// When the evaluation runs in replace mode.
     package var evaluation: EvaluationTime
+    /// When the device may begin, and how fast it may fetch; nil is at once and as fast as its own limit allows.
+    package var conditions: UpdateConditions?
+    /// Shadowing before the switch; nil does none.
+    package var shadow: ShadowPolicy?
 
-    package init(soakSeconds: Int = 10, evaluation: EvaluationTime = .beforeSwitch) {
+    package init(
+        soakSeconds: Int = 10, evaluation: EvaluationTime = .beforeSwitch, conditions: UpdateConditions? = nil,
+        shadow: ShadowPolicy? = nil
+    ) {
         self.soakSeconds = soakSeconds
         self.evaluation = evaluation
+        self.conditions = conditions
+        self.shadow = shadow
     }
 }
 
