@@ -43,7 +43,8 @@ extension RolloutRun {
             members[position].isHeld
         else { return }
         let member = members[position]
-        let comesAgain = member.state == .skipped && member.restore == nil && member.takenBy == nil
+        let wasLeftOut = member.state == .skipped && [RolloutCode.held, RolloutCode.pinned].contains(member.code)
+        let comesAgain = wasLeftOut && !member.isRefused && member.restore == nil && member.takenBy == nil
         let wasPassed = header.state != .draft && member.wave <= header.wave
         let due = wasPassed ? time : RolloutMember.never
         update(position) {

@@ -219,6 +219,19 @@ struct RolloutRuleTests {
         #expect(fixture.run.outcomes == [.succeeded: 2, .skipped: 1])
     }
 
+    @Test("To let a device in again does not send it where it was refused")
+    func releasedAfterRefusal() throws {
+        var fixture = try RolloutFixture(2)
+        _ = fixture.run.handle(.start(by: "ann"), now: fixture.now)
+        let device = fixture.run.members[0].device
+        fixture.send(.deviceHeld(device, code: RolloutCode.held, by: "bob"))
+        fixture.send(.refused(device, code: "belowFloor", message: ""))
+        fixture.send(.deviceReleased(device))
+        #expect(fixture.state(device) == .skipped)
+        #expect(fixture.run.member(device)?.outcome == .refused)
+        #expect(!fixture.assigned.contains(device))
+    }
+
     @Test("Late joiners are appended to the last wave where membership is dynamic, and ignored where it is frozen")
     func joiners() throws {
         for membership in RolloutPolicy.Membership.allCases {
