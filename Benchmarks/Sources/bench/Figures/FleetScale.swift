@@ -94,7 +94,7 @@ private final class SimulatedFleet {
     private let devices: Int
     private let process: Background
     private let events: FileHandle
-    private var rest = Data()
+    private var rest: [UInt8] = []
 
     /// Enrols the fleet and waits until all of it is here.
     init(_ site: Site, devices: Int) throws {
@@ -163,12 +163,12 @@ private final class SimulatedFleet {
         let decoder = JSONDecoder()
         try wait(for: "\(kinds.sorted()) of \(devices) devices", within: seconds) {
             guard process.isRunning else { throw BenchError("the fleet ended: \(process.output.suffix(1000))") }
-            var lines = (rest + (try events.readToEnd() ?? Data())).split(
+            var lines = (rest + [UInt8](try events.readToEnd() ?? Data())).split(
                 separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             // The last may not be whole yet.
-            rest = lines.popLast() ?? Data()
+            rest = lines.popLast().map { Array($0) } ?? []
             for line in lines {
-                let event = try decoder.decode(Event.self, from: line)
+                let event = try decoder.decode(Event.self, from: Data(line))
                 if kinds.contains(event.event), times[event.event]?[event.device] == nil {
                     times[event.event, default: [:]][event.device] = event.time
                 }
