@@ -3026,6 +3026,17 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 </div>
 </section>
 
+{{#hasMoves}}<section aria-labelledby="moves">
+<h2 id="moves">What ran when, and why</h2>
+<table>
+<thead><tr><th scope="col">From</th><th scope="col">Slot</th><th scope="col">Was to run</th><th scope="col">Because</th><th scope="col">Came out</th></tr></thead>
+<tbody>
+{{#moves}}<tr><td><time>{{time}}</time></td><td>{{slot}}</td><td>{{releases}}</td><td>{{why}}</td><td><span class="pill {{tone}}">{{outcome}}</span></td></tr>
+{{/moves}}
+</tbody>
+</table>
+</section>{{/hasMoves}}
+
 <div class="columns">
 <section aria-labelledby="facts">
 <h2 id="facts">The box</h2>

@@ -97,6 +97,8 @@ import Trust
         #expect(page.contains("&lt;script&gt;alert(1)") && !page.contains("<script>alert"))
         let rolloutPage = try await browser.text("/rollouts/\(rollout.id)")
         #expect(rolloutPage.contains("engine exited") && rolloutPage.contains("Decisions"))
+        #expect(rolloutPage.contains("id=\"waves\"") && rolloutPage.contains("0 of 1 devices"))
+        #expect(page.contains("What ran when, and why") && page.contains("admin: rollout \(rollout.id)"))
         #expect(try await browser.text("/releases/clinic/triage/1.0.0").contains("Q4_0"))
         for target in ["/devices", "/rollouts", "/releases"] { _ = try await browser.text(target) }
         #expect(try await browser.get("/devices/nobody").status == 404)
@@ -111,6 +113,25 @@ import Trust
         }
         #expect(try await browser.get("/static/..%2Ftemplates%2Flayout.mustache").status == 404)
         try await registry.stop()
+    }
+
+    @Test("A gate is drawn with its interval and bound, or not at all where it found nothing")
+    func gatePicture() throws {
+        var result = GateResult(
+            gate: .timePerOutputToken, verdict: "failed", method: "mannWhitney", sentence: "slower <by> half")
+        #expect(GatePicture(result) == nil)
+        result.bound = 1.2
+        result.effect = 1.5
+        (result.low, result.high) = (1.4, 1.6)
+        let svg = try #require(GatePicture(result)?.svg)
+        for part in ["class=\"interval bad\"", "class=\"bound\"", "class=\"point bad\"", "slower &lt;by&gt; half"] {
+            #expect(svg.contains(part), "\(part) in \(svg)")
+        }
+        (result.low, result.high, result.effect) = (nil, nil, nil)
+        result.value = .infinity
+        #expect(GatePicture(result) == nil)
+        result.value = 1.2
+        #expect(GatePicture(result)?.svg.contains("interval") == false)
     }
 
     @Test("An open page is told that something changed, and the shutdown ends the stream")

@@ -14,6 +14,10 @@ struct TelemetryStoreTests {
             key: TelemetryRollup.Key(slot: slot, generation: 1, minute: Timestamp(seconds: minute * 60 + 7)))
         rollup.requests = requests
         for value in milliseconds { rollup.duration.record(value / 1000) }
+        if slot != nil {
+            rollup.timePerOutputToken.record(0.05)
+            rollup.crashes = 1
+        }
         rollup.release = slot == nil ? nil : "a/b/1.0.0"
         rollup.cpuPercent = slot == nil ? 12.5 : nil
         rollup.memoryUsed = slot == nil ? ByteCount(1 << 40) : nil
@@ -48,6 +52,7 @@ struct TelemetryStoreTests {
         #expect(minutes.map(\.rollup) == [box, expected])
         #expect(minutes.last?.rollup.requests == 3)
         #expect(minutes.last?.rollup.duration.count == 3)
+        #expect(minutes.last?.rollup.timePerOutputToken.count == 2 && minutes.last?.rollup.crashes == 2)
     }
 
     @Test("is read by device, slot and time, and forgotten when it is old")

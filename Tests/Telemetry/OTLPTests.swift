@@ -20,6 +20,7 @@ struct OTLPTests {
         interval.countError("500")
         for value in [0.1, 0.2, 0.4] { interval.duration.record(value) }
         for value in [0.01, 0.02] { interval.timeToFirstToken.record(value) }
+        for value in [0.04, 0.05, 0.06] { interval.timePerOutputToken.record(value) }
         for value in [24.0, 26] { interval.inputTokens.record(value) }
         for value in [4.0, 5] { interval.outputTokens.record(value) }
         return interval
@@ -157,6 +158,7 @@ struct RollupTests {
         #expect(row.release == "clinic/triage/2.0.0" && row.profile == "generic-x86")
         #expect(row.releaseDigest?.hasPrefix("sha256:") == true)
         #expect(abs((row.p50Milliseconds ?? 0) - 200) < 10)
+        #expect(row.timePerOutputToken.count == 6 && abs((row.p50OutputTokenMilliseconds ?? 0) - 50) < 3)
         #expect(row.p95Milliseconds ?? 0 > 300 && row.p95FirstTokenMilliseconds ?? 0 > 15)
     }
 

@@ -55,6 +55,27 @@ extension Dashboard {
         }
     }
 
+    private struct Move {
+        let time: String
+        let slot: String
+        let releases: String
+        let why: String
+        let outcome: String
+        let tone: String
+
+        init(_ move: DeviceMove) {
+            time = PageWords.time(move.time)
+            slot = move.slot.text
+            releases = move.releases.isEmpty ? "nothing" : PageWords.references(move.releases)
+            why = "\(move.actor): \(move.reason)"
+            outcome = move.state.map { PageWords.words($0.rawValue) } ?? "not heard of"
+            tone = PageWords.tone(move.state)
+        }
+    }
+
+    /// Moves of slots that the page shows.
+    private static let movesShown = 20
+
     private struct ChartView {
         let title: String
         let latest: String
@@ -73,13 +94,14 @@ extension Dashboard {
         let now = service.core.clock()
         let reach = try exchange.reach
         let info = try await service.device(name, reach)
-        let (points, reports) = try await service.core.database.read { sql in
+        let (points, reports, moves) = try await service.core.database.read { sql in
             (
                 try TelemetryStore(sql).minutes(
                     device: name, from: now - .seconds(3600), to: now, limit: ServerLimits.telemetryPoints
                 ).map(TelemetryPoint.init).filter { $0.release.map { reach.contains($0) } ?? true },
                 try ReportStore(sql).list(name, limit: 40).map { try DeviceReport($0.report) }
-                    .filter { reach.contains($0.releases) }
+                    .filter { reach.contains($0.releases) },
+                try OperatorService.moves(of: name, before: nil, limit: Self.movesShown, reach, sql)
             )
         }
         return [
@@ -88,7 +110,8 @@ extension Dashboard {
             "hasSlots": !info.slots.isEmpty,
             "slots": info.slots.sorted { $0.key < $1.key }.map { SlotView($0.key, $0.value) },
             "charts": Self.charts(points, now: now).map(ChartView.init), "facts": Self.facts(info, now: now),
-            "hasHistory": !reports.isEmpty, "history": reports.map(Event.init),
+            "hasHistory": !reports.isEmpty, "history": reports.map(Event.init), "hasMoves": !moves.isEmpty,
+            "moves": moves.map(Move.init),
         ]
     }
 
@@ -100,6 +123,12 @@ extension Dashboard {
             Fact(name: "Assignment", value: "number \(info.assignment)"),
             Fact(name: "Profile", value: info.profile ?? "–"), Fact(name: "Agent", value: info.agentVersion ?? "–"),
         ]
+        if let hold = info.hold {
+            facts.append(Fact(name: "Held out of rollouts", value: "by \(hold.by): \(hold.reason)"))
+        }
+        for (slot, pin) in (info.pins ?? [:]).sorted(by: { $0.key < $1.key }) {
+            facts.append(Fact(name: "Slot \(slot) is pinned", value: "by \(pin.by): \(pin.reason)"))
+        }
         if let held = info.held {
             let name = info.standing == .pending ? "Waiting" : info.standing == .revoked ? "Revoked" : "Held"
             facts.insert(Fact(name: name, value: held), at: 0)
