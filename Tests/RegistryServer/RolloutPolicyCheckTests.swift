@@ -99,7 +99,7 @@ struct RolloutPolicyCheckTests {
         arguments: [
             "{}", #"{"waves": ["1", "10%", {"size": "50%", "soakSeconds": 60, "confirm": true}]}"#,
             #"{"waves": [{"selector": "site=berlin"}, {"size": "10%"}], "membership": "dynamic", "order": ["ring=a"]}"#,
-            #"{"gates": [{"metric": "time_per_output_token.p50", "baseline": {"tolerance": 1.2, "confidence": 0.95}}]}"#,
+            #"{"gates": [{"metric": "time_per_output_token.p50", "baseline": {"tolerance": 1.2, "confidence": 0.9}}]}"#,
             """
             {"gates": [{"metric": "shadow.agreement", "min": 0.9}], "shadow": {"sharePermille": 100,
              "comparison": "normalized", "minSimilarityPermille": 900, "samples": 50, "maxSeconds": 3600}}
