@@ -109,6 +109,7 @@ private final class SimulatedFleet {
         // Small and quick, but not all at one moment; exports once a minute, as agents do.
         try """
         releaseMegabytes: 20
+        linkMegabits: {uniform: [20, 100]}
         installation: {verify: {uniform: [1, 4]}, probe: {uniform: [2, 20]}}
         """.write(to: profile, atomically: true, encoding: .utf8)
         process = try Background(
