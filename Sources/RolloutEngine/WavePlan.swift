@@ -62,12 +62,17 @@ package enum WavePlan {
         _ candidates: some Sequence<RolloutCandidate>, by order: [LabelSelector], seed: String
     ) -> [RolloutCandidate] {
         var seen: Set<DeviceID> = []
-        let places = candidates.compactMap { candidate -> Place? in
-            guard seen.insert(candidate.device).inserted else { return nil }
-            let rank = order.firstIndex { $0.matches(candidate.labels) } ?? order.count
-            return Place(rank: rank, hash: hash(candidate.device, seed: seed), candidate: candidate)
+        let known = candidates.filter { seen.insert($0.device).inserted }
+        let places = known.indices.map { index in
+            let rank = order.firstIndex { $0.matches(known[index].labels) } ?? order.count
+            return Place(rank: rank, hash: hash(known[index].device, seed: seed), index: index)
         }
-        return places.sorted().map(\.candidate)
+        let sorted = places.sorted { left, right in
+            if left.rank != right.rank { return left.rank < right.rank }
+            if left.hash != right.hash { return left.hash < right.hash }
+            return known[left.index].device < known[right.index].device
+        }
+        return sorted.map { known[$0.index] }
     }
 
     /// Equal for equal seeds and names; spread evenly over all values.
@@ -76,16 +81,11 @@ package enum WavePlan {
         return UInt64(digest.prefix(16), radix: 16) ?? 0
     }
 
-    private struct Place: Comparable {
+    /// Small, so that a million are sorted quickly.
+    private struct Place {
         let rank: Int
         let hash: UInt64
-        let candidate: RolloutCandidate
-
-        static func < (left: Place, right: Place) -> Bool {
-            if left.rank != right.rank { return left.rank < right.rank }
-            if left.hash != right.hash { return left.hash < right.hash }
-            return left.candidate.device < right.candidate.device
-        }
+        let index: Int
     }
 
     private static func cumulative(_ size: RolloutPolicy.WaveSize, of count: Int) -> Int {
