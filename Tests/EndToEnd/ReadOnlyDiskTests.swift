@@ -47,6 +47,7 @@ struct ReadOnlyDiskTests {
             try await eventually(within: 60, "the registry hears of it") {
                 try await site.device("w1").inventory?.problems?.map(\.code) == ["storeReadOnly"]
             }
+            try await site.waitUntilServing("w1", "t", "clinic/base:1.0.0")
             let shown = try await site.martlet("devices", "show", "w1")
             #expect(shown.output.contains("storeReadOnly: The data folder takes no writes"), "\(shown.output)")
 

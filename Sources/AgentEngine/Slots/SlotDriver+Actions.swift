@@ -236,10 +236,11 @@ extension SlotDriver {
             message: "Slot \(slot) serves \(unavailable) ms after the agent's start.", figures: figures)
         do {
             try await tools.store.journal.report(try body(of: report))
-            tools.changed()
         } catch {
             logger.warning("report not kept", metadata: ["error": "\(ErrorSummary(error).message)"])
         }
+        // The inventory says so too, also where the disk does not take the report.
+        tools.changed()
     }
 
     /// A report as the registry gets it; its sequence is the outbox's.
