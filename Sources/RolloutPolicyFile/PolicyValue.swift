@@ -37,8 +37,7 @@ extension PolicyValue {
     /// The document's root. What YAML itself finds wrong is one fault: what follows it cannot be read.
     static func parse(_ yaml: String) throws(PolicyIssue) -> PolicyValue {
         guard yaml.utf8.count <= PolicyFileLimits.bytes else {
-            throw whole(
-                "The file has \(yaml.utf8.count) bytes.", "A policy has at most \(PolicyFileLimits.bytes) bytes.")
+            throw whole("The file is longer than a policy may be.", "Keep it below \(PolicyFileLimits.bytes) bytes.")
         }
         // An alias must follow its asterisk at once; written so, also where it stands in a comment.
         let bytes = Array(yaml.utf8)

@@ -71,7 +71,9 @@ extension RolloutService {
 
         /// Why a build does not fit; nil where it may.
         func misfit(_ variant: VariantRow) -> String? {
-            if let architecture, variant.architecture != "unknown", variant.architecture != architecture {
+            // The platform of an OCI descriptor, OS/ARCHITECTURE[/VARIANT]; weights are for `unknown/unknown`.
+            let built = variant.architecture.split(separator: "/").dropFirst().first.map(String.init) ?? "unknown"
+            if let architecture, built != "unknown", built != architecture {
                 return "\(variant.quantization) is for \(variant.architecture), the device is \(architecture)"
             }
             if let memory, let least = variant.minMemory, least > memory {
