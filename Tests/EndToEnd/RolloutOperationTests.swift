@@ -192,7 +192,7 @@ struct RolloutOperationTests {
         try StoryTests.flipByte(of: stored)
         let start = try await site.json(
             RolloutInfo.self, "rollout", "start", "clinic/base:3.0.0", "--selector", "ring=canary", "--slot", "triage",
-            "--soak", "1s", "--deadline", "5s", "--max-failures", "5")
+            "--soak", "1s", "--deadline", "2m", "--max-failures", "5")
         let id = start.id.text
         try await site.martlet(["rollout", "watch", id], expecting: 1)
         try StoryTests.flipByte(of: stored)
