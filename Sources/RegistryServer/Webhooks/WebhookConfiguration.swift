@@ -85,6 +85,6 @@ extension ServerLimits {
     static let webhookOverlap = Duration.seconds(30 * 86_400)
     /// How long it does where nobody says.
     static let webhookDefaultOverlap: Int64 = 86_400
-    /// How long the right to deliver lasts without being extended.
-    static let webhookLease = Duration.seconds(30)
+    /// How long the right to deliver lasts without being extended: so long nothing is sent after a crash.
+    static let webhookLease = Duration.seconds(10)
 }

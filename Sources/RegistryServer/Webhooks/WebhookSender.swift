@@ -29,6 +29,8 @@ struct WebhookSender: Sendable {
         }
         var client = HTTPClient.Configuration(redirectConfiguration: .disallow)
         client.httpVersion = .http1Only
+        // What is tried again, and when, is decided here.
+        client.connectionPool.retryConnectionEstablishment = false
         client.dnsOverride = [target.host: addresses[Int(turn % Int64(addresses.count))].description]
         client.timeout.connect = TimeAmount(configuration.timeout)
         client.timeout.read = TimeAmount(configuration.timeout)

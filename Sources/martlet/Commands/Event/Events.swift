@@ -59,6 +59,7 @@ private struct EventFollower {
 
     func follow(after: String?, last: Int) async throws {
         let seen = Mutex(after)
+        let isOpened = Mutex(false)
         var pause = Duration.seconds(1)
         var isFirst = true
         while true {
@@ -66,13 +67,14 @@ private struct EventFollower {
             do {
                 let last = isFirst ? min(last, Self.most) : 0
                 try await registry.followEvents(filter, after: before, last: last) { event in
+                    isOpened.withLock { $0 = true }
                     try Self.take(event, format)
                     if let id = event.id { seen.withLock { $0 = id } }
                 }
-            } catch let error as ClientError where isFirst || error.status != nil {
-                // What was wrong from the start, or was refused, is not tried again.
-                throw error
-            } catch is ClientError {
+            } catch let error as ClientError {
+                // What was wrong from the start, or is refused, is not tried again.
+                let isRefused = error.status.map { (400..<500).contains($0) } ?? false
+                guard isOpened.withLock({ $0 }), !isRefused else { throw error }
                 StandardError.write("martlet: the registry is away; waiting for it.\n")
             }
             isFirst = false
