@@ -38,7 +38,7 @@ import Trust
         try await ends(two, as: .completed)
 
         let three = try await start(
-            bad, RolloutPolicy(waves: [.count(1)], onFailure: .rollback))
+            bad, RolloutPolicy(waves: [.count(1)], onFailure: .rollbackAll))
         let chosen = try #require(three.devices?.first { $0.state == .offered }?.device)
         let victim = try #require(devices.first { $0.name == chosen })
         _ = try await victim.obey(slot, fails: "evaluationFailed")
