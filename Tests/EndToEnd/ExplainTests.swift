@@ -19,26 +19,28 @@ struct ExplainTests {
     func explains() async throws {
         try await Site.ready("why") { site in
             let served = try await site.startDevice("w1")
-            let small = try await site.startDevice("w2", settings: #", "diskBudgetBytes": 1048576"#)
+            let small = try await site.startDevice(
+                "w2", labels: ["site=bonn"], settings: #", "diskBudgetBytes": 1048576"#)
             let none = try await explain(served)
             #expect(none.status == 0 && none.output == "No slot is assigned.\n")
-            try await site.martlet(
-                "publish", StoryTests.tiny("tiny-v1.Q4_0.gguf"), "--variant", StoryTests.tiny("tiny-v1.Q8_0.gguf"),
-                "--as", "clinic/base:1.0.0")
+            try await site.martlet("publish", StoryTests.tiny("tiny-v1.Q8_0.gguf"), "--as", "clinic/base:1.0.0")
             let other = StoryTests.tiny("tiny-v1.Q4_0.gguf")
             try await site.martlet("publish", other, "--as", "clinic/base:2.0.0")
-            try await site.martlet(
-                "rollout", "start", "clinic/base:1.0.0", "--selector", "", "--slot", "t", "--soak", "1s")
+            for place in ["berlin", "bonn"] {
+                try await site.martlet(
+                    "rollout", "start", "clinic/base:1.0.0", "--selector", "site=\(place)", "--slot", "t", "--soak",
+                    "1s")
+            }
             try await site.waitUntilServing("w1", "t", "clinic/base:1.0.0")
-            try await eventually(within: 60, "the small one says why not") {
-                try await site.device("w2").slots[SlotName("t")]?.override?.contains("noVariantFits") == true
+            try await eventually(within: 120, "the small one says why not") {
+                try await site.device("w2").slots[SlotName("t")]?.code == "diskFull"
             }
             expect(
                 try await explain(served, "t"), "serves   clinic/base:1.0.0", "It is what is wanted; installed at",
                 "by rollout r-", "policy   clinic/*", "VARIANT", "chosen", "* serves now", "of memory")
             expect(
-                try await explain(small), "serves   nothing", "wanted   clinic/base:1.0.0", "why not  noVariantFits",
-                "notEnoughDisk", "of disk, may take", "Publish a variant that fits")
+                try await explain(small), "serves   nothing", "wanted   clinic/base:1.0.0", "why not  diskFull",
+                "noVariantFits", "notEnoughDisk", "of disk, may take", "raise diskBudgetBytes")
             // A release that is not assigned: its metadata says that it is there, and no more is shown to the device.
             expect(try await explain(served, "clinic/base:2.0.0"), "indexNotReadable", "not assigned to it")
             expect(try await explain(served, "clinic/base:9.0.0"), "notPublished")
