@@ -1,6 +1,7 @@
 /// Which versions of the owner's root and top-level targets a registry has, or a device follows.
 ///
-/// Both sides only compare them: a device that learns of another one refreshes its metadata, and believes what that says.
+/// Both sides only compare them: a device that learns of another one refreshes its metadata, and believes what that
+/// says.
 package struct TrustRevision: Sendable, Hashable {
     package let root: Int64
     package let targets: Int64

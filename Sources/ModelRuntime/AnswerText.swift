@@ -3,7 +3,8 @@ internal import MartletTypes
 /// The whole text of an engine's answer, whether it came at once or as a stream, and the forms in which two are
 /// compared.
 enum AnswerText {
-    /// What the first choice says: its content, and its calls of tools as `name(arguments)`, one on each line; nil where
+    /// What the first choice says: its content, and its calls of tools as `name(arguments)`, one on each line; nil
+    /// where
     /// the body is no answer of the OpenAI API, or a stream that was cut.
     static func whole(of body: [UInt8], isStream: Bool) -> String? {
         isStream ? streamed(body) : (try? JSONValue(parsing: body)).flatMap(atOnce)

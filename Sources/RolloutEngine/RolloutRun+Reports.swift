@@ -114,7 +114,8 @@ extension RolloutRun {
         member.isWaiting = false
     }
 
-    /// Milliseconds to the next attempt: doubled each time, up to the cap, of which a fifth is spread by a hash, so that
+    /// Milliseconds to the next attempt: doubled each time, up to the cap, of which a fifth is spread by a hash, so
+    /// that
     /// devices that failed together do not come back together.
     private func backoff(_ device: DeviceID, attempt: Int) -> Int64 {
         let retry = header.policy.retry

@@ -8,7 +8,8 @@ extension RolloutRun {
         header.begun = time
         record(
             .start,
-            "\(actor) started \(target) on \(Phrase.devices(members.count)) in \(Phrase.count(header.waveCount, "wave"))"
+            "\(actor) started \(target) on \(Phrase.devices(members.count)) in "
+                + Phrase.count(header.waveCount, "wave")
         )
         if header.waveCount > 0 { startWave() }
     }

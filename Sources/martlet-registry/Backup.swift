@@ -64,8 +64,8 @@ struct Restore: AsyncParsableCommand {
                     ? "These tokens are valid: revoke again those that were revoked since (`martlet token revoke`)."
                     : "These tokens are revoked. The first start makes a new one for an admin.")
             print(
-                "Revoke again the devices that were revoked since, then look at `martlet status`: it names what devices "
-                    + "have seen newer.")
+                "Revoke again the devices that were revoked since, then look at `martlet status`: it names what "
+                    + "devices have seen newer.")
         }
     }
 }

@@ -52,7 +52,8 @@ struct RolloutHistory {
         replay()
     }
 
-    /// What a patient operator and registry do: measure when asked, tick when something is due, decide when asked. After
+    /// What a patient operator and registry do: measure when asked, tick when something is due, decide when asked.
+    /// After
     /// a while they are late each time, so that days of waiting pass in few rounds.
     private mutating func finish(_ round: Int) {
         if run.header.state == .paused { send(.resume(by: "ann", reason: "")) }

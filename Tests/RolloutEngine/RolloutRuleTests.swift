@@ -146,8 +146,8 @@ struct RolloutRuleTests {
         #expect(fixture.run.header.cause == .thresholdCrossed)
         #expect(
             fixture.run.header.reason.hasPrefix(
-                "stopped: 3 of 6 completed devices failed or timedOut: 50.0 %, at least 26.8 % with 90.0 % confidence > "
-                    + "20.0 % allowed: engineExited on"))
+                "stopped: 3 of 6 completed devices failed or timedOut: 50.0 %, at least 26.8 % with 90.0 % "
+                    + "confidence > 20.0 % allowed: engineExited on"))
         #expect(fixture.decisions.last?.figures?.devices == 6)
     }
 

@@ -18,7 +18,8 @@ package struct ControlClient: Sendable {
         try AgentStatus(lines: try ask(JSONText.encode(ControlQuestion(command: ControlQuestion.status))))
     }
 
-    /// Why a slot or release, or with nil every slot, is as it is. Blocks up to a minute, where the registry must be asked.
+    /// Why a slot or release, or with nil every slot, is as it is. Blocks up to a minute, where the registry must be
+    /// asked.
     /// Throws what `status` throws, `unknownSlot` and `invalidValue`.
     package func explain(_ subject: String?) throws -> Explanation {
         let question = ControlQuestion(command: ControlQuestion.explain, subject: subject)

@@ -17,7 +17,8 @@ package struct ControlSocket: Service {
     private let intake: BundleIntake?
     private let explain: (@Sendable (String?) async throws -> Explanation)?
 
-    /// `folder` is the run folder, which exists. Without an `intake` no bundle is taken in, and without `explain`, which
+    /// `folder` is the run folder, which exists. Without an `intake` no bundle is taken in, and without `explain`,
+    /// which
     /// is given what is asked about, nothing is explained.
     package init(
         folder: String, logger: Logger, intake: BundleIntake? = nil,

@@ -64,7 +64,8 @@ package struct Explainer: Sendable {
     }
 
     private func surroundings() async -> Explanation.Slot.Surroundings {
-        // A disk that takes nothing stops every installation; metadata that cannot be followed stops those that need it.
+        // A disk that takes nothing stops every installation; metadata that cannot be followed stops those that need
+        // it.
         let problem = await problems.all().sorted { $0.code > $1.code }.first
         return .init(
             clockDistrust: clock.distrust,

@@ -23,6 +23,12 @@ extension SlotMachine {
 
     private static let longestJitter = 7 * 86_400
 
+    /// A box without a clock of its own may have started in the past: its turn comes no later than it came at first.
+    mutating func boundTurn(_ now: Timestamp) {
+        guard let known = record.notBefore, let target = record.target, let anew = notBefore(target, now) else { return }
+        record.notBefore = min(known, anew)
+    }
+
     mutating func mayBegin(_ step: inout SlotStep) {
         switch record.phase {
         case .offered:

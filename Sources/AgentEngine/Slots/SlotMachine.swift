@@ -230,16 +230,15 @@ package struct SlotMachine: Sendable, Hashable {
             serveCurrent(&step)
         case .waiting:
             serveCurrent(&step)
+            boundTurn(now)
             // A box without a clock of its own may have started in the past: no pause is longer than the longest.
             let retryAt = min(record.retryAt ?? now, now + limits.longestRetry)
             record.retryAt = retryAt
             step.actions.append(.wake(retryAt))
         case .offered:
             serveCurrent(&step)
-            guard let target = record.target else { return }
-            // A box without a clock of its own may have started in the past: it waits no longer than at first.
-            if let known = record.notBefore, let anew = notBefore(target, now) { record.notBefore = min(known, anew) }
-            begin(target, &step)
+            boundTurn(now)
+            if let target = record.target { begin(target, &step) }
         case .planning, .fetching, .verifying, .checking:
             serveCurrent(&step)
             record.candidate = nil

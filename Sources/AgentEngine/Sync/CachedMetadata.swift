@@ -21,7 +21,8 @@ struct ReadOnlyMetadataStore: MetadataStore {
     func remove(_ role: String) {}
 }
 
-/// The device's metadata, which is followed in memory while the disk takes no writes: nothing is installed meanwhile, so
+/// The device's metadata, which is followed in memory while the disk takes no writes: nothing is installed meanwhile,
+/// so
 /// that a restart begins again at what the disk has harms nothing, and the first refresh after it is back is kept.
 struct SuspendableMetadataStore: MetadataStore {
     let base: any MetadataStore

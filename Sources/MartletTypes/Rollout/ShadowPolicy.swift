@@ -46,7 +46,8 @@ package struct ShadowResult: Sendable, Hashable, Codable {
     package var agreed: Int
     /// Requests that the candidate did not answer; they count as compared and not agreed.
     package var failed: Int
-    /// Requests that were chosen and not shadowed, because the candidate was busy or the box too hot or short of memory.
+    /// Requests that were chosen and not shadowed, because the candidate was busy or the box too hot or short of
+    /// memory.
     package var passedOver: Int
     /// Median milliseconds of the running model's answers that were compared.
     package var liveMedianMilliseconds: Double

@@ -157,6 +157,7 @@ final class EventStreams: Sendable {
 
     /// JSON has no line breaks, so it is one line of data.
     private static func text(_ event: EventRecord) throws -> String {
-        "id: \(event.id)\nevent: \(event.type)\ndata: \(String(decoding: try JSONText.encode(event), as: UTF8.self))\n\n"
+        let data = String(decoding: try JSONText.encode(event), as: UTF8.self)
+        return "id: \(event.id)\nevent: \(event.type)\ndata: \(data)\n\n"
     }
 }

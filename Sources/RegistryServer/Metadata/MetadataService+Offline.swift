@@ -9,7 +9,8 @@ extension MetadataService {
     /// Signs what devices without a network need: their assignments, a snapshot, and a timestamp, valid as long as
     /// asked.
     ///
-    /// Throws 422 `validityOutOfBounds`, `tooManyDevices`, `tooLarge`, `nothingAssigned`; 404 `unknownDevice`, `unknownFleet`; 503
+    /// Throws 422 `validityOutOfBounds`, `tooManyDevices`, `tooLarge`, `nothingAssigned`; 404 `unknownDevice`,
+    /// `unknownFleet`; 503
     /// before there is a root.
     func signOffline(_ request: OfflineRequest, actor: String) async throws -> OfflineSignatures {
         let bounds = ServerLimits.offlineSeconds

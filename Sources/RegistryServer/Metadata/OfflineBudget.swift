@@ -20,7 +20,8 @@ package struct OfflineBudget: Sendable {
         guard left < 0 else { return }
         throw ServerError.unprocessable(
             "tooLarge",
-            "The assignments up to \(device)'s have more than \(Self.bytes / (1024 * 1024)) MiB, too much for one bundle.",
+            "The assignments up to \(device)'s have more than \(Self.bytes / (1024 * 1024)) MiB, too much for one "
+                + "bundle.",
             remedy: "Make one bundle for each site.", field: "/devices")
     }
 }

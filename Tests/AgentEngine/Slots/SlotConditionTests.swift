@@ -63,6 +63,16 @@ struct SlotConditionTests {
         #expect((10...40).contains(early), "\(early) of 50 in the first half")
     }
 
+    @Test("A clock that is set back puts its turn off no further, also while a failure is waited out")
+    func setBack() throws {
+        var (machine, _) = try assigned(UpdateConditions(jitterSeconds: 3600))
+        _ = machine.handle(.failed(SlotFailure(.retry, code: "simulated", message: "It was to fail.")), now: now)
+        #expect(machine.record.phase == .waiting)
+        let past = now - .seconds(1_000_000)
+        _ = machine.handle(.started, now: past)
+        #expect(try #require(machine.record.notBefore) < past + .seconds(3600))
+    }
+
     @Test("While it waits, what serves is looked after as ever, and a new assignment takes its place")
     func whileWaiting() throws {
         var (machine, _) = try assigned(Self.night)
