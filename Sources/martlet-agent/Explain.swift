@@ -9,8 +9,8 @@ struct Explain: AsyncParsableCommand {
         discussion: """
             For a slot: what serves and who wanted that, what is wanted and what stands in its way, and the table of \
             variants by which the choice was made. For a release, named as NAMESPACE/NAME:VERSION: the same table, \
-            also before it is assigned. Asks the agent that runs with the data folder; the agent asks the registry only \
-            where too little is on the device, and says so where it cannot.
+            also before it is assigned. Asks the agent that runs with the data folder; the agent asks the registry \
+            only where too little is on the device, and says so where it cannot.
 
             Examples:
               martlet-agent explain

@@ -25,8 +25,8 @@ extension SlotMachine {
 
     /// A box without a clock of its own may have started in the past: its turn comes no later than it came at first.
     mutating func boundTurn(_ now: Timestamp) {
-        guard let known = record.notBefore, let target = record.target, let anew = notBefore(target, now) else { return }
-        record.notBefore = min(known, anew)
+        guard let known = record.notBefore, let target = record.target else { return }
+        record.notBefore = notBefore(target, now).map { min(known, $0) } ?? known
     }
 
     mutating func mayBegin(_ step: inout SlotStep) {
