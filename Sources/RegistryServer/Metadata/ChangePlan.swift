@@ -95,7 +95,13 @@ struct ChangePlan: Sendable {
             _ = try RolloutService.withdrawOffers(of: path, because: "\(path.reference) was yanked", &driver)
         }
         for namespace in removed {
-            for path in try ReleaseStore(sql).desired(inNamespace: namespace) {
+            var paths = Set(try ReleaseStore(sql).desired(inNamespace: namespace))
+            // What no wave has offered yet is not desired anywhere, and is not to be offered either.
+            for id in try RolloutStore(sql).open() {
+                let releases = try driver.rollout(id)?.releases ?? []
+                paths.formUnion(releases.filter { $0.repository.namespace == namespace })
+            }
+            for path in paths.sorted(by: { $0.text < $1.text }) {
                 let reason = "the namespace \(namespace) was removed"
                 _ = try RolloutService.withdrawOffers(of: path, because: reason, &driver)
             }

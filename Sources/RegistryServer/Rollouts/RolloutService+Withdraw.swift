@@ -27,25 +27,30 @@ extension RolloutService {
         var moves: [DesiredMove] = []
         for place in try places(.desired).subtracting(running).sorted(by: { $0.device < $1.device }) {
             var desired: DesiredSlot?
+            var isStanding = false
             if case .to(let before) = try way(place.device, place.slot, nil, driver.sql, &verdicts) {
                 desired = before
-                desired?.rollout = nil
-            } else if try isServing(place, driver.sql) {
-                // What it runs was taken back too. To empty the slot would end it; the device refuses the offer itself
-                // where that was yanked or is below its floor.
-                continue
+            } else if let standing = try standing(place, driver.sql) {
+                // What it runs was taken back too. To empty the slot would end it, and it installs nothing by staying.
+                (desired, isStanding) = (standing, true)
             }
+            desired?.rollout = nil
             moves.append(
                 DesiredMove(
-                    device: place.device, slot: place.slot, desired: desired, isRestore: true, actor: actor,
-                    reason: reason))
+                    device: place.device, slot: place.slot, desired: desired, isRestore: true, isStanding: isStanding,
+                    actor: actor, reason: reason))
         }
         try driver.move(moves, by: actor)
         return moves.count
     }
 
-    private static func isServing(_ place: Place, _ sql: any SQLConnection) throws -> Bool {
-        try SlotStore(sql).slots(of: place.device)[place.slot]?.reported?.current.isEmpty == false
+    /// What a slot runs, by its last inventory; nil where it runs nothing.
+    private static func standing(_ place: Place, _ sql: any SQLConnection) throws -> DesiredSlot? {
+        guard let row = try SlotStore(sql).slots(of: place.device)[place.slot], var desired = row.desired,
+            let running = row.reported?.current, !running.isEmpty
+        else { return nil }
+        desired.releases = running
+        return desired
     }
 
     private struct Place: Hashable {

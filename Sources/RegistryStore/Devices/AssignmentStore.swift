@@ -10,18 +10,22 @@ package struct DesiredMove: Sendable, Hashable {
     /// Whether this takes the slot back to what it had: then a release that was blocked since is let pass. What was
     /// yanked, or is below its floor, is not: devices refuse it.
     package var isRestore: Bool
+    /// Whether this is what the slot runs already: nothing is installed by it, so that even what was taken back passes.
+    package var isStanding: Bool
     /// Who moves it.
     package var actor: String
     /// Why, for the device's history.
     package var reason: String
 
     package init(
-        device: DeviceID, slot: SlotName, desired: DesiredSlot?, isRestore: Bool = false, actor: String, reason: String
+        device: DeviceID, slot: SlotName, desired: DesiredSlot?, isRestore: Bool = false, isStanding: Bool = false,
+        actor: String, reason: String
     ) {
         self.device = device
         self.slot = slot
         self.desired = desired
         self.isRestore = isRestore
+        self.isStanding = isStanding
         self.actor = actor
         self.reason = reason
     }
@@ -76,7 +80,7 @@ package struct AssignmentStore {
         results.reserveCapacity(moves.count)
         for move in moves {
             do {
-                if let desired = move.desired {
+                if let desired = move.desired, !move.isStanding {
                     // Thousands of devices go to the same few releases: each is looked at once.
                     let target = Target(releases: desired.releases, isRestore: move.isRestore)
                     let known = verdicts[target]
