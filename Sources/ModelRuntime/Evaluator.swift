@@ -22,6 +22,7 @@ package struct Evaluator: Sendable {
     ) async -> EvaluationResult {
         let atOnce = min(max(concurrency, 1), RuntimeLimits.evaluationConcurrency)
         var outcomes: [Outcome] = []
+        var correct = 0
         await withTaskGroup(of: Outcome.self) { group in
             var waiting = rows.makeIterator()
             for _ in 0..<atOnce {
@@ -30,25 +31,36 @@ package struct Evaluator: Sendable {
             while let outcome = await group.next() {
                 outcomes.append(outcome)
                 if let row = waiting.next() { group.addTask { await Self.ask(row, client) } }
-                let correct = outcomes.count(where: \.isRight)
+                correct += outcome.isRight ? 1 : 0
                 progress?(Progress(done: outcomes.count, total: rows.count, correct: correct))
             }
         }
+        return Self.result(outcomes, threshold)
+    }
+
+    private static func result(_ outcomes: [Outcome], _ threshold: EvaluationThreshold?) -> EvaluationResult {
         let milliseconds = outcomes.compactMap { $0.duration.map { $0.inSeconds * 1000 } }
         return EvaluationResult(
-            rows: rows.count, correct: outcomes.count(where: \.isRight),
-            failed: outcomes.count { $0.duration == nil }, medianMilliseconds: Quantile.median(milliseconds) ?? 0,
-            p95Milliseconds: Quantile.nearest(0.95, of: milliseconds), macroF1: Self.macroF1(outcomes),
+            rows: outcomes.count, correct: outcomes.count(where: \.isRight),
+            failed: outcomes.count - milliseconds.count, medianMilliseconds: Quantile.median(milliseconds) ?? 0,
+            p95Milliseconds: Quantile.nearest(0.95, of: milliseconds), macroF1: macroF1(outcomes),
             minAccuracy: threshold?.minAccuracy)
     }
 
+    /// What became of a row. Judged when it is made: an async function that judges crashes the optimiser of Swift 6.3.1.
     private struct Outcome: Sendable {
         let row: EvaluationRow
-        /// Nil where there was no answer.
-        let answer: ChatAnswer?
+        /// Nil where there was no answer, as is `duration`.
+        let text: String?
+        let duration: Duration?
+        let isRight: Bool
 
-        var duration: Duration? { answer?.duration }
-        var isRight: Bool { answer.map { row.accepts($0.text) } ?? false }
+        init(_ row: EvaluationRow, _ answer: ChatAnswer?) {
+            self.row = row
+            text = answer?.text
+            duration = answer?.duration
+            isRight = answer.map { row.accepts($0.text) } ?? false
+        }
     }
 
     private static func ask(_ row: EvaluationRow, _ client: EngineClient) async -> Outcome {
@@ -56,9 +68,9 @@ package struct Evaluator: Sendable {
             let answer = try await client.chat(
                 system: row.system, user: row.input, grammar: row.grammar,
                 maxTokens: row.maxTokens ?? EvaluationRow.defaultMaxTokens)
-            return Outcome(row: row, answer: answer)
+            return Outcome(row, answer)
         } catch {
-            return Outcome(row: row, answer: nil)
+            return Outcome(row, nil)
         }
     }
 
@@ -71,9 +83,9 @@ package struct Evaluator: Sendable {
         var right: [String: Int] = [:]
         for outcome in outcomes {
             expected[AnswerText.label(outcome.row.expected), default: 0] += 1
-            guard let answer = outcome.answer else { continue }
-            answered[AnswerText.label(answer.text), default: 0] += 1
-            if outcome.isRight { right[AnswerText.label(answer.text), default: 0] += 1 }
+            guard let text = outcome.text else { continue }
+            answered[AnswerText.label(text), default: 0] += 1
+            if outcome.isRight { right[AnswerText.label(text), default: 0] += 1 }
         }
         // Both halves of precision and recall have `right` above the line: F1 is twice it over what is below.
         let sum = expected.reduce(0.0) { sum, label in
