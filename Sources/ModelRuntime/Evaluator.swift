@@ -47,7 +47,8 @@ package struct Evaluator: Sendable {
             minAccuracy: threshold?.minAccuracy)
     }
 
-    /// What became of a row. Judged when it is made: an async function that judges crashes the optimiser of Swift 6.3.1.
+    /// What became of a row. Judged when it is made: an async function that judges crashes the optimiser of Swift
+    /// 6.3.1.
     private struct Outcome: Sendable {
         let row: EvaluationRow
         /// Nil where there was no answer, as is `duration`.
