@@ -99,8 +99,7 @@ package struct AssignmentSync: Service {
         }
     }
 
-    /// `heard` is the revision of the owner's metadata that the registry told last. Each is acted upon once, whether
-    /// the
+    /// `heard` is the revision of the owner's metadata that the registry told last. Each is acted upon once, whether the
     /// refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless questions.
     private func poll(_ heard: inout TrustRevision?) async throws {
         let versions = await trust.versions()
@@ -111,8 +110,9 @@ package struct AssignmentSync: Service {
             timestamp: versions.timestamp, trust: known, journal: store.journal.identity)
         if let told = answer.trust {
             heard = told
+            // Nothing is followed while the first refresh is under way, which may have asked before the change.
             let followed: TrustRevision? = if let known { known } else { await trust.revision() }
-            if let followed, told != followed { refreshSignal.ring() }
+            if told != followed { refreshSignal.ring() }
         }
         if let assignment = answer.assignment { try await accept(assignment) }
     }

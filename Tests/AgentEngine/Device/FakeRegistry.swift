@@ -45,6 +45,9 @@ final class FakeRegistry: Sendable {
         /// Whether polls are told of root and targets, and of which targets instead of those there are.
         var tellsTrust = false
         var claimsTargets: Int?
+        /// Holds answers with targets back until so many polls were answered.
+        var holdsTargetsUntil: Int?
+        var polls = 0
         /// Cuts each answer with a blob after so many bytes.
         var cutBlobsAfter: Int?
     }
@@ -93,6 +96,8 @@ final class FakeRegistry: Sendable {
         get { state.withLock { $0.claimsTargets } }
         set { state.withLock { $0.claimsTargets = newValue } }
     }
+    /// Answers requests for targets only after so many polls: a refresh is then under way while polls come back.
+    func holdTargets(untilPolls count: Int) { state.withLock { $0.holdsTargetsUntil = count } }
     /// How often a device looked for new metadata.
     var refreshes: Int { seen.count { $0.target.hasSuffix("/timestamp.json") } }
     /// Gives polls these bytes as long as they ask for something above a number below `number`.
@@ -250,13 +255,20 @@ final class FakeRegistry: Sendable {
     }
 
     private func answer(_ request: TinyRequest) -> TinyReply {
-        state.withLock { state in
+        // One thread for each connection: this holds up nobody else.
+        while request.target.hasSuffix("targets.json"),
+            state.withLock({ state in state.holdsTargetsUntil.map { state.polls < $0 } ?? false })
+        {
+            usleep(1000)
+        }
+        return state.withLock { state in
             if state.isAway { return TinyReply(status: 503) }
             let path = String(request.target.prefix { $0 != "?" })
             if path.hasPrefix("/tuf/") {
                 return state.files[String(path.dropFirst(5))].map { TinyReply(body: $0) } ?? .notFound
             }
             if path == "/device/v1/assignment" {
+                state.polls += 1
                 var reply = TinyReply(status: 204)
                 if let offered = state.assignment, Self.number(request.target) < offered.number {
                     reply = TinyReply(body: offered.bytes)

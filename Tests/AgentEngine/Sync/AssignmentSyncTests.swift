@@ -147,9 +147,9 @@ struct AssignmentSyncTests {
     @Test("A change of the owner's metadata is followed as soon as the registry tells of it, and each once")
     func trustChange() async throws {
         let device = try await DeviceFixture()
-        device.registry.tellsTrust = true
         try await syncing(device) {
             try await until { await device.trust.revision()?.targets == 1 }
+            device.registry.tellsTrust = true
             try device.registry.trust(try KeyPair.generate(.ed25519))
             // Long before the refresh that comes by itself.
             try await until { await device.trust.revision()?.targets == 2 }
@@ -160,6 +160,22 @@ struct AssignmentSyncTests {
             let polls = device.registry.seen.count
             try await until { device.registry.seen.count > polls + 4 }
             #expect(device.registry.refreshes == before + 1)
+        }
+        await device.close()
+    }
+
+    @Test("A change that is told while the first refresh is under way is followed too")
+    func toldEarly() async throws {
+        let device = try await DeviceFixture()
+        // What the refresh finds is older than what the polls tell that come back meanwhile.
+        device.registry.holdTargets(untilPolls: 2)
+        device.registry.tellsTrust = true
+        device.registry.claimsTargets = 9
+        try await syncing(device) {
+            try await until { device.registry.refreshes == 2 }
+            let polls = device.registry.seen.count
+            try await until { device.registry.seen.count > polls + 2 }
+            #expect(device.registry.refreshes == 2, "once")
         }
         await device.close()
     }
