@@ -37,7 +37,8 @@ final class Site: @unchecked Sendable {
     }
 
     init(_ name: String) throws {
-        folder = try TemporaryFolder("martlet-" + name)
+        // Short: engines listen on sockets below it, whose paths may have 103 bytes.
+        folder = try TemporaryFolder(name)
     }
 
     /// Starts the registry, on the addresses that it had before if it ran already.
