@@ -96,9 +96,12 @@ package struct BundleExport: Sendable {
             if let base = try await add(path, tuf, &front, &homes) { wanted.append(base) }
         }
         try await addTrustDocument(tuf, &front)
+        // How long the bundle is good does not depend on what comes beside what its releases need.
+        let needed = recorder.files
+        try await RestOfMetadata(tuf: tuf).load()
         front.metadata = recorder.files
         try await write(front, homes, request, progress)
-        return try summary(front, request)
+        return try summary(front, needed, request)
     }
 
     // MARK: - Signatures
@@ -236,16 +239,18 @@ package struct BundleExport: Sendable {
 
     // MARK: - Summary
 
-    private func summary(_ front: BundleFront, _ request: BundleRequest) throws -> BundleSummary {
+    private func summary(
+        _ front: BundleFront, _ metadata: [String: [UInt8]], _ request: BundleRequest
+    ) throws -> BundleSummary {
         var ends: [(expires: Timestamp, role: String)] = []
         func note(_ bytes: [UInt8], _ role: String) throws {
             if let expires = try SignedFile.expires(bytes) { ends.append((expires, role)) }
         }
-        let roots = front.metadata.keys.compactMap { name -> Int? in
+        let roots = metadata.keys.compactMap { name -> Int? in
             let (version, role) = SignedFile.role(of: name)
             return role == RootMetadata.type ? version : nil
         }
-        for (name, bytes) in front.metadata.sorted(by: { $0.key < $1.key }) {
+        for (name, bytes) in metadata.sorted(by: { $0.key < $1.key }) {
             let (version, role) = SignedFile.role(of: name)
             // Only the last root must hold; the others lead to it.
             if role != RootMetadata.type || version == roots.max() { try note(bytes, role) }

@@ -50,7 +50,7 @@ package struct BundleImport: Sendable {
         let sent = try await push(file, front, progress)
         let receipt = try await operators.importMetadata(
             MetadataImport(
-                roots: try Self.roots(front), roles: Self.roles(front),
+                roots: try Self.roots(front), roles: Self.roles(front, now: clock()),
                 trustDocument: String(decoding: trustDocument, as: UTF8.self), snapshot: Self.snapshot(front),
                 timestamp: Self.text(front.metadata[MetadataPath.file(TimestampMetadata.type)])))
         for release in front.releases { try await show(release) }
@@ -127,16 +127,22 @@ package struct BundleImport: Sendable {
 
     private static func text(_ bytes: [UInt8]?) -> String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
-    /// What owner and publishers signed; snapshot and timestamp are each registry's own.
-    private static func roles(_ front: BundleFront) -> [String: String] {
+    /// What owner and publishers signed; snapshot and timestamp are each registry's own. What its releases need was
+    /// verified to be current; of the rest, what has ended is left out, a namespace with its bins.
+    private static func roles(_ front: BundleFront, now: Timestamp) throws -> [String: String] {
         var roles: [String: String] = [:]
+        var ended: Set<String> = []
         for (name, bytes) in front.metadata {
             let (version, role) = SignedFile.role(of: name)
             let standard = TopLevelRole(rawValue: role)
             guard version != nil, standard == nil || standard == .targets else { continue }
+            if let expires = try SignedFile.expires(bytes), expires <= now { ended.insert(role) }
             roles[role] = String(decoding: bytes, as: UTF8.self)
         }
-        return roles
+        return roles.filter { name, _ in
+            let namespace = name.firstRange(of: "-bin-").map { String(name[..<$0.lowerBound]) }
+            return !ended.contains(name) && !(namespace.map(ended.contains) ?? false)
+        }
     }
 
     // MARK: - Content

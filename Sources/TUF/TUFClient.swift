@@ -50,6 +50,9 @@ package actor TUFClient {
     /// none.
     package func namedVersion(of role: String) -> Int? { trusted?.snapshot?.roles[role]?.version }
 
+    /// Version and length of every role that the current snapshot names.
+    package var namedRoles: [String: MetadataFileInfo] { trusted?.snapshot?.roles ?? [:] }
+
     /// Updates root, timestamp, snapshot and top-level targets; `now` is the time for all expiries until the next
     /// refresh.
     ///

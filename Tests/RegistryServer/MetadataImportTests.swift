@@ -88,6 +88,52 @@ struct MetadataImportTests {
         try await second.stop()
     }
 
+    @Test("Roles that an import does not bring stay named, so that devices that have seen them follow all the same")
+    func named() async throws {
+        let first = try await RegistryFixture.start()
+        try await first.initializeTrust()
+        let release = try await first.publish("clinic/triage/1.0.0")
+        let store = InMemoryMetadataStore()
+        let root = try await first.call(.get, "/tuf/1.root.json").body
+        let before = try TUFClient(
+            trustedRoot: root, fetcher: HTTPMetadataFetcher(http: first.admin.api.http), store: store)
+        try await before.refresh(now: first.clock.now)
+        #expect(try await before.target(release.path.text) != nil)
+        let (bin, next) = try await first.signed(.remove(path: release.path.text))
+        var whole = try await metadata(of: first)
+        whole.roles = whole.roles.filter { !$0.key.contains("-bin-") || $0.key == bin }
+        var without = whole
+        without.roles[bin] = nil
+
+        let second = try await standby(of: first)
+        _ = try await second.admin.importMetadata(without)
+        let versions = try await online(second)
+        _ = try await second.admin.importMetadata(without)
+        #expect(try await online(second) == versions, "the same again changes nothing")
+        let device = try TUFClient(
+            trustedRoot: root, fetcher: HTTPMetadataFetcher(http: second.admin.api.http), store: store)
+        try await device.refresh(now: second.clock.now)
+        #expect(await device.namedRoles.keys.sorted() == (await before.namedRoles.keys.sorted()))
+        // Also what is signed later names them.
+        let offline = try await second.admin.signOffline(OfflineRequest(validSeconds: 7200))
+        #expect(offline.snapshot.contains("\"\(bin).json\""))
+        try await device.refresh(now: second.clock.now)
+        // Nobody can go on from what is not here.
+        await expectProblem(409, "roleNotHere") { _ = try await second.admin.putRole(bin, bytes: next) }
+        // It comes with a later import, but not in a version below the one that devices know of.
+        _ = try await first.admin.putRole(bin, bytes: next)
+        var late = try await metadata(of: first)
+        late.roles = without.roles
+        _ = try await second.admin.importMetadata(late)
+        #expect(try await second.admin.importMetadata(whole).roles.isEmpty)
+        try await device.refresh(now: second.clock.now)
+        _ = try await second.admin.importMetadata(try await metadata(of: first))
+        try await device.refresh(now: second.clock.now)
+        #expect(try await device.target(release.path.text) == nil)
+        try await first.stop()
+        try await second.stop()
+    }
+
     @Test("Versions count only where the registry's own keys signed them, and nobody uses them up")
     func forged() async throws {
         let first = try await RegistryFixture.start()

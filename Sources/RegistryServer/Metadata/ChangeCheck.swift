@@ -24,11 +24,13 @@ struct ChangeCheck {
         let next = try former.applying(envelopes)
         try checkPermission(Array(envelopes.keys), former, next)
         var plan = ChangePlan()
+        var absent: [String: MetadataFileInfo]?
         for role in Self.order(Array(envelopes.keys), next) {
             let bytes = Array((change.roles[role] ?? "").utf8)
             let current = try store.current(role)
             if current?.bytes == bytes { continue }
-            let metadata = try accept(role, bytes, current, former, next, &plan)
+            let named = try current == nil ? named(role, former, &absent) : nil
+            let metadata = try accept(role, bytes, current, former, next, &plan, after: named)
             plan.roles.append(ChangePlan.Role(metadata: metadata, former: current?.version))
         }
         guard !plan.roles.isEmpty else { return nil }
@@ -122,9 +124,25 @@ struct ChangeCheck {
 
     // MARK: - Roles
 
+    /// The version that snapshots name of a role that is not here: it goes on above that. Throws 409 `roleNotHere`
+    /// where it is delegated as before, because nobody could tell what the next version leaves out.
+    private func named(
+        _ role: String, _ former: DelegationTree, _ absent: inout [String: MetadataFileInfo]?
+    ) throws -> Int? {
+        let names = try absent ?? NamedRoles(store).absent
+        absent = names
+        guard let version = names[role]?.version else { return nil }
+        guard former.namespace(of: role) == nil else {
+            throw ServerError.conflict(
+                "roleNotHere", "This registry knows role \(role) \(version) by its name only.",
+                remedy: "Import a bundle that brings it: `martlet export` at the registry that has it.", field: role)
+        }
+        return version
+    }
+
     private func accept(
         _ role: String, _ bytes: [UInt8], _ current: StoredMetadata?, _ former: DelegationTree,
-        _ next: DelegationTree, _ plan: inout ChangePlan
+        _ next: DelegationTree, _ plan: inout ChangePlan, after named: Int?
     ) throws -> StoredMetadata {
         if role == RootMetadata.type {
             let root = try accept(role, current) {
@@ -137,9 +155,10 @@ struct ChangeCheck {
         guard let verifier = next.verifier(for: role) else { throw Self.unknown(role) }
         let targets = try accept(role, current) {
             isGathering
-                ? try unsigned(try Self.document(bytes), role, current)
+                ? try unsigned(try Self.document(bytes), role, current, after: named)
                 : try MetadataRepository.acceptTargets(
-                    bytes, role: role, verifier: verifier, current: Int(current?.version ?? 0), now: now)
+                    bytes, role: role, verifier: verifier, current: current.map { Int($0.version) } ?? named ?? 0,
+                    now: now)
         }
         if role != TargetsMetadata.type, let namespace = next.namespace(of: role) {
             // What a namespace held before it was removed binds those who sign for it anew in nothing but its version.
@@ -156,9 +175,9 @@ struct ChangeCheck {
 
     /// A document whose signatures are counted elsewhere.
     private func unsigned<Document: RoleMetadata>(
-        _ document: Document, _ role: String, _ current: StoredMetadata?
+        _ document: Document, _ role: String, _ current: StoredMetadata?, after named: Int? = nil
     ) throws -> Document {
-        guard Int64(document.version) == (current?.version ?? 0) + 1 else {
+        guard Int64(document.version) == (current?.version ?? Int64(named ?? 0)) + 1 else {
             throw MetadataService.conflict(role, current: current?.version ?? 0)
         }
         guard !document.isExpired(at: now) else {

@@ -17,8 +17,10 @@ struct ImportPlan: Sendable {
     /// The versions above which snapshot and timestamp are to be signed, because devices may have seen them from the
     /// registry that the import comes from; nil where this one is ahead of it.
     var above: ImportedVersions?
+    /// Roles that the registry that the import comes from names, and that are not here after it either.
+    var named: [String: MetadataFileInfo] = [:]
 
-    var isEmpty: Bool { roles.isEmpty && published.isEmpty && above == nil }
+    var isEmpty: Bool { roles.isEmpty && published.isEmpty && above == nil && named.isEmpty }
 }
 
 /// Versions of the roles that each registry signs by itself.
@@ -41,6 +43,7 @@ struct ImportCheck {
     /// Throws 409 `otherRoot`, `alreadyExists`, `versionConflict`; 422 naming what does not hold.
     func plan(_ request: MetadataImport) throws -> ImportPlan {
         var plan = ImportPlan()
+        let standing = try NamedRoles(store)
         let (root, theirs) = try root(request.roots, &plan)
         plan.above = try versions(request, signedBy: theirs, standing: root)
         let targets = try role(TargetsMetadata.type, root.verifier(for: .targets), request, &plan)
@@ -55,7 +58,8 @@ struct ImportCheck {
         for name in tree.namespaceNames {
             guard let verifier = targets.delegations?.verifier(for: name) else { continue }
             known.insert(name)
-            tree.namespaces[name] = try role(name, verifier, request, &plan)
+            tree.namespaces[name] = try role(
+                name, verifier, request, &plan, atLeast: standing.absent[name]?.version)
         }
         try OnlineKeyRules.checkDelegations(of: tree, core.keyring)
         for name in request.roles.keys.sorted() where !known.contains(name) {
@@ -63,10 +67,11 @@ struct ImportCheck {
                 throw ChangeCheck.unknown(name)
             }
             let former: TargetsMetadata? = try store.current(name).map { try ChangeCheck.document($0.bytes) }
-            if let bin = try role(name, verifier, request, &plan) {
+            if let bin = try role(name, verifier, request, &plan, atLeast: standing.absent[name]?.version) {
                 try compare(bin, with: former, in: namespace, &plan)
             }
         }
+        plan.named = try named(request.snapshot, signedBy: theirs, root, standing, plan)
         return plan
     }
 
@@ -125,6 +130,22 @@ struct ImportCheck {
         return ImportedVersions(snapshot: snapshot ?? 0, timestamp: timestamp ?? 0)
     }
 
+    /// What the other registry's snapshot names beyond what is here after the import. Devices that come over have seen
+    /// it, and take a snapshot without it for a rollback.
+    private func named(
+        _ text: String?, signedBy theirs: RootMetadata, _ root: RootMetadata, _ standing: NamedRoles, _ plan: ImportPlan
+    ) throws -> [String: MetadataFileInfo] {
+        let (role, verifier) = (TopLevelRole.snapshot, theirs.verifier(for: .snapshot))
+        guard let text, root.verifier(for: role) == verifier else { return [:] }
+        let snapshot = try verifier.read(
+            SnapshotMetadata.self, from: Array(text.utf8), limit: Limits.tufMetadataBytes, role: role.rawValue)
+        let coming = Set(plan.roles.map(\.metadata.role))
+        return snapshot.roles.filter { name, info in
+            !coming.contains(name) && standing.present[name] == nil
+                && info.version > standing.absent[name]?.version ?? 0
+        }
+    }
+
     /// The version to go on above; nil where this registry is ahead already, or where devices that follow the standing
     /// root count anew, because its keys are others.
     private func ahead<Metadata: RoleMetadata>(
@@ -147,8 +168,10 @@ struct ImportCheck {
     }
 
     /// The role as it stands after the import: the one that came where it is newer, else ours; nil where neither is.
+    /// `least` is the version that this registry names without having it.
     private func role(
-        _ name: String, _ verifier: RoleVerifier, _ request: MetadataImport, _ plan: inout ImportPlan
+        _ name: String, _ verifier: RoleVerifier, _ request: MetadataImport, _ plan: inout ImportPlan,
+        atLeast least: Int? = nil
     ) throws -> TargetsMetadata? {
         let current = try store.current(name)
         let ours: TargetsMetadata? = try current.map { try ChangeCheck.document($0.bytes) }
@@ -157,6 +180,7 @@ struct ImportCheck {
         if current?.bytes == bytes { return ours }
         let next = try verifier.read(TargetsMetadata.self, from: bytes, limit: Limits.tufMetadataBytes, role: name)
         let version = Int64(next.version)
+        if let least, next.version < least { return ours }
         if let current {
             if version < current.version { return ours }
             guard version > current.version else {

@@ -35,9 +35,10 @@ extension MetadataService {
         try await checkBytes(of: content)
         try await core.database.write { sql in
             try Self.write(plan, sql, actor: actor, now: core.clock())
-            guard !plan.roles.isEmpty || plan.above != nil else { return }
+            guard !plan.roles.isEmpty || plan.above != nil || !plan.named.isEmpty else { return }
             try Self.signSnapshot(
-                sql, core, core.clock(), above: (plan.above?.snapshot ?? 0, plan.above?.timestamp ?? 0))
+                sql, core, core.clock(), above: (plan.above?.snapshot ?? 0, plan.above?.timestamp ?? 0),
+                naming: plan.named)
         }
         core.changes.announce(.metadata, Set(plan.roles.map(\.metadata.role) + [TopLevelRole.snapshot.rawValue]))
         if plan.roles.contains(where: { TopLevelRole(rawValue: $0.metadata.role) != nil }) { try await settleKeys() }
@@ -54,7 +55,7 @@ extension MetadataService {
         }
         if let document = plan.trustDocument { try store.putTarget(TrustDocument.path, document, now: now) }
         let audit = AuditLog(sql)
-        if !plan.roles.isEmpty || plan.above != nil {
+        if !plan.roles.isEmpty || plan.above != nil || !plan.named.isEmpty {
             let versions = plan.roles.map { ($0.metadata.role, JSONValue.integer($0.metadata.version)) }
             var detail: [String: JSONValue] = ["roles": .object(Dictionary(versions) { $1 })]
             if let above = plan.above {

@@ -90,12 +90,7 @@ extension MetadataService {
         guard let snapshotVersion = try store.currentVersion(of: TopLevelRole.snapshot.rawValue),
             let timestampVersion = try store.currentVersion(of: TopLevelRole.timestamp.rawValue)
         else { throw ServerError.noRoot }
-        let online: Set = [TopLevelRole.root.rawValue, TopLevelRole.snapshot.rawValue, TopLevelRole.timestamp.rawValue]
-        var roles: [String: MetadataFileInfo] = [:]
-        for row in try store.versions() where !online.contains(row.role) {
-            // No hash: version and signature say which bytes are meant, and it would triple what a refresh costs.
-            roles[row.role] = MetadataFileInfo(version: Int(row.version), length: row.length)
-        }
+        let roles = try NamedRoles(store).roles
         let next = (snapshot: snapshotVersion + 1, timestamp: timestampVersion + 1)
         let snapshot = SnapshotMetadata(version: Int(next.snapshot), expires: expires, roles: roles)
         let snapshotBytes = try SignedEnvelope.sign(snapshot.json, by: [try onlineKey(.snapshot, store, core)])

@@ -58,18 +58,14 @@ struct MetadataService: Sendable {
     }
 
     /// Signs the next snapshot over what is current, and the next timestamp over it; returns the snapshot's version.
+    /// `named` are roles that are not here, and that devices have seen named elsewhere.
     @discardableResult
     static func signSnapshot(
         _ sql: any SQLConnection, _ core: RegistryCore, _ now: Timestamp,
-        above accepted: (snapshot: Int64, timestamp: Int64) = (0, 0)
+        above accepted: (snapshot: Int64, timestamp: Int64) = (0, 0), naming named: [String: MetadataFileInfo] = [:]
     ) throws -> Int64 {
         let store = RoleStore(sql)
-        let online: Set = [TopLevelRole.root.rawValue, TopLevelRole.snapshot.rawValue, TopLevelRole.timestamp.rawValue]
-        var roles: [String: MetadataFileInfo] = [:]
-        for row in try store.versions() where !online.contains(row.role) {
-            // No hash: version and signature say which bytes are meant, and it would triple what a refresh costs.
-            roles[row.role] = MetadataFileInfo(version: Int(row.version), length: row.length)
-        }
+        let roles = try NamedRoles(store).roles.merging(named) { _, newer in newer }
         let role = TopLevelRole.snapshot.rawValue
         let current = try store.currentVersion(of: role)
         let next = max(current ?? 0, accepted.snapshot) + 1
