@@ -32,6 +32,9 @@ struct ExplainTests {
                     "1s")
             }
             try await site.waitUntilServing("w1", "t", "clinic/base:1.0.0")
+            try await eventually(within: 60, "what w1 serves has proved itself") {
+                try await explain(served, "t").output.contains("It is what is wanted; installed at")
+            }
             try await eventually(within: 120, "the small one says why not") {
                 try await site.device("w2").slots[SlotName("t")]?.code == "diskFull"
             }
