@@ -131,7 +131,8 @@ struct RolloutOperationTests {
             let watch = "stty columns 90 rows 30; \(Checkout.product("martlet")) rollout watch \(id)"
             let result = try await run(script, ["-qefc", watch, "/dev/null"], environment: environment)
             #expect(result.status == 0, "\(result)")
-            #expect(result.output.contains("Rollout \(id)") && result.output.contains("█ 1/1"), "\(result.output)")
+            let plain = result.output.replacing(#/\u{1B}\[[0-9;]*m/#, with: "")
+            #expect(plain.contains("Rollout \(id)") && plain.contains("█ 1/1"), "\(result.output)")
             #expect(result.output.contains("\u{1B}[32m") == isColoured, "\(result.output)")
         }
     }
