@@ -13,17 +13,19 @@ package struct BundledBlob: Sendable, Hashable {
 /// the bytes of a blob against its digest. Not thread-safe; blocks while reading.
 package struct BundleReader: ~Copyable, Sendable {
     private var archive: ArchiveReader
-    private var promised: [Digest: ByteCount] = [:]
+    private var promised: [Digest: ByteCount]
     private static let document = "bundle"
 
     /// Opens a file.
     package init(path: String) throws(BundleError) {
         archive = try ArchiveReader(path: path, totalLimit: BundleLimits.bundleBytes)
+        promised = [:]
     }
 
     /// Reads from an open file, pipe or socket, which belongs to the reader from now on.
     package init(descriptor: Int32) throws(BundleError) {
         archive = try ArchiveReader(descriptor: descriptor, totalLimit: BundleLimits.bundleBytes)
+        promised = [:]
     }
 
     /// Everything before the blobs: `index.json` and metadata, then the manifests. To be called first, once.
