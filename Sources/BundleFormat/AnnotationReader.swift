@@ -78,6 +78,7 @@ struct AnnotationReader {
             + [
                 shape.contextLength, shape.embeddingLength, shape.blockCount, shape.headCount, shape.headCountKV,
                 shape.keyLength, shape.valueLength, shape.feedForwardLength, shape.vocabularySize,
+                shape.slidingWindow, shape.windowedLayers,
             ].map { $0.map(Int64.init) }
         let limit = Limits.blobBytes
         guard counts.allSatisfy({ $0.map((0...limit).contains) ?? true }),

@@ -34,7 +34,8 @@ extension DeviceProfile {
 
     private var rules: [Rule] {
         let lists = [
-            match.boardCompatible, match.boardModel, match.cpuFeatures, match.accelerators, engine.repackedTypes,
+            match.boardCompatible, match.boardModel, match.cpuModel, match.cpuFeatures, match.accelerators,
+            engine.repackedTypes,
             thermal?.zones, preferredQuantizations.map(\.name),
         ].compactMap { $0 }
         let names = preferredQuantizations.map(\.name)

@@ -65,6 +65,22 @@ extension DeviceProfile {
         case none
     }
 
+    /// What an engine keeps the context's keys and values as.
+    package enum CacheType: String, Sendable, Codable, CaseIterable {
+        case f16
+        case q8_0
+        case q4_0
+
+        /// Bytes of 32 numbers (ggml's blocks).
+        var blockBytes: Int64 {
+            switch self {
+            case .f16: 64
+            case .q8_0: 34
+            case .q4_0: 18
+            }
+        }
+    }
+
     /// How engines are started. Typed values, never a command line.
     package struct EngineRule: Sendable, Hashable, Codable {
         /// Tokens of context for each request, where neither slot nor model asks for less.
@@ -77,10 +93,14 @@ extension DeviceProfile {
         package var repack: Bool
         /// Tensor types that the engine rearranges on this processor.
         package var repackedTypes: [String]
+        /// What keys and values of the context are kept as; nil is the engine's `f16`.
+        package var cacheType: CacheType?
 
         package init(
-            contextTokens: Int, parallelRequests: Int, loadMode: LoadMode, repack: Bool, repackedTypes: [String]
+            contextTokens: Int, parallelRequests: Int, loadMode: LoadMode, repack: Bool, repackedTypes: [String],
+            cacheType: CacheType? = nil
         ) {
+            self.cacheType = cacheType
             self.contextTokens = contextTokens
             self.parallelRequests = parallelRequests
             self.loadMode = loadMode
@@ -103,9 +123,8 @@ extension DeviceProfile {
 extension DeviceProfile {
     /// What all slots together may take of `usable` memory.
     package func memoryBudget(of usable: ByteCount) -> ByteCount {
-        let share = usable.bytes / 100 * Int64(memory.sharePercent)
-        let afterReserve = usable.bytes - Int64(memory.reserveMiB) * 1_048_576
-        return ByteCount(max(0, min(share, afterReserve)))
+        let share = ByteCount(max(0, usable.bytes) / 100 * Int64(memory.sharePercent))
+        return min(share, usable.less(.mebibytes(Int64(memory.reserveMiB))))
     }
 
     /// Threads for an engine on a machine with `cores` processors: at least one.

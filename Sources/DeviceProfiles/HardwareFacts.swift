@@ -1,5 +1,3 @@
-package import MartletTypes
-
 /// What a device is and has, as far as its files tell. Part of the inventory that the registry keeps.
 ///
 /// Every fact may be absent: a file that is missing or wrong costs that fact only. New facts are added as optionals,
@@ -27,10 +25,14 @@ package struct HardwareFacts: Sendable, Hashable, Codable {
     package var thermalZones: [ThermalZone]
     /// Whether the processor is slowed down for heat or low voltage now; nil where nothing tells.
     package var throttled: Bool?
+    /// By what it is slowed down, and was; nil where nothing tells.
+    package var throttling: Throttling?
     /// Power supplies.
     package var powerSupplies: [PowerSupply]
     /// Whether the clock is kept right by a time service; nil where nothing tells.
     package var clockSynchronised: Bool?
+    /// The time service that was found, e.g. `chrony`.
+    package var timeService: String?
     /// What could not be read and why.
     package var problems: [Problem]
 
@@ -66,6 +68,12 @@ extension HardwareFacts {
         package var vendor: String?
         /// Logical processors that are online.
         package var cores: Int?
+        /// Those of the fastest kind, where there are several kinds.
+        package var performanceCores: Int?
+        /// Those that the agent and its engines may run on, where that is told.
+        package var allowedCores: Int?
+        /// Processor time that control groups leave, in thousandths of one processor; nil is no limit.
+        package var quotaMilliCores: Int?
         /// Features that engines use, by Martlet's names (`CPUFeature`), sorted.
         package var features: [String]
 
@@ -76,95 +84,12 @@ extension HardwareFacts {
             self.features = features
         }
 
-        /// Processors to reckon with: one where nothing tells.
-        package var usableCores: Int { max(1, cores ?? 1) }
-    }
-
-    /// Main memory and swap.
-    package struct Memory: Sendable, Hashable, Codable {
-        /// All of it.
-        package var total: ByteCount?
-        /// What can be had without swapping, by the kernel's estimate.
-        package var available: ByteCount?
-        /// Swap, all and free.
-        package var swapTotal: ByteCount?
-        package var swapFree: ByteCount?
-        /// The least limit of the control groups that the agent runs in.
-        package var cgroupLimit: ByteCount?
-        /// What those groups use now.
-        package var cgroupUsed: ByteCount?
-
-        package init(
-            total: ByteCount? = nil, available: ByteCount? = nil, swapTotal: ByteCount? = nil,
-            swapFree: ByteCount? = nil, cgroupLimit: ByteCount? = nil, cgroupUsed: ByteCount? = nil
-        ) {
-            self.total = total
-            self.available = available
-            self.swapTotal = swapTotal
-            self.swapFree = swapFree
-            self.cgroupLimit = cgroupLimit
-            self.cgroupUsed = cgroupUsed
-        }
-
-        /// All memory that the agent and its engines may ever have: the machine's, or less by a control group.
-        package var usableTotal: ByteCount? {
-            [total, cgroupLimit].compactMap { $0 }.min()
-        }
-
-        /// What they may have now: the machine's available memory, or what the control group leaves.
-        package var usableAvailable: ByteCount? {
-            let left = cgroupLimit.map { limit in max(.zero, limit - (cgroupUsed ?? .zero)) }
-            return [available, left].compactMap { $0 }.min()
-        }
-    }
-
-    /// A file system.
-    package struct Storage: Sendable, Hashable, Codable {
-        /// What the store lies on.
-        package enum Kind: String, Sendable, Codable {
-            case nvme, ssd, disk, emmc, sdCard, virtual, network, memory, unknown
-        }
-
-        /// The path that was asked for.
-        package var path: String
-        /// Its size, and what is free for the agent.
-        package var total: ByteCount?
-        package var free: ByteCount?
-        /// What it lies on.
-        package var kind: Kind
-        /// Part of its life that is used up, in percent, where the device shows it.
-        package var wearPercent: Int?
-
-        package init(
-            path: String, total: ByteCount? = nil, free: ByteCount? = nil, kind: Kind = .unknown,
-            wearPercent: Int? = nil
-        ) {
-            self.path = path
-            self.total = total
-            self.free = free
-            self.kind = kind
-            self.wearPercent = wearPercent
-        }
-    }
-
-    /// A graphics or neural processor.
-    package struct Accelerator: Sendable, Hashable, Codable {
-        /// What it is for.
-        package enum Kind: String, Sendable, Codable { case gpu, npu }
-
-        package var kind: Kind
-        /// E.g. `nvidia`, `amd`, `intel`, `broadcom`, `rockchip`, `hailo`, `coral`.
-        package var vendor: String
-        /// Its name, where the kernel shows one.
-        package var name: String?
-        /// The kernel driver.
-        package var driver: String?
-
-        package init(kind: Kind, vendor: String, name: String? = nil, driver: String? = nil) {
-            self.kind = kind
-            self.vendor = vendor
-            self.name = name
-            self.driver = driver
+        /// Processors to reckon with: those that may be used, the fastest kind alone where there are several (an
+        /// engine's threads wait for the slowest of them); one where nothing tells.
+        package var usableCores: Int {
+            let quota = quotaMilliCores.map { $0 / 1000 }
+            let bounds = [allowedCores, quota, performanceCores].compactMap(\.self)
+            return min(max(1, bounds.reduce(cores ?? 1, min)), DeviceProfilesLimits.processors)
         }
     }
 
@@ -175,6 +100,8 @@ extension HardwareFacts {
         package var model: String?
         /// The device tree's list of compatible boards, the nearest first.
         package var compatible: [String]
+        /// The version of its firmware, from DMI.
+        package var firmware: String?
 
         package init(vendor: String? = nil, model: String? = nil, compatible: [String] = []) {
             self.vendor = vendor
@@ -196,38 +123,6 @@ extension HardwareFacts {
             self.id = id
             self.version = version
             self.name = name
-        }
-    }
-
-    /// A temperature.
-    package struct ThermalZone: Sendable, Hashable, Codable {
-        /// The kernel's name for it, e.g. `cpu-thermal`.
-        package var name: String
-        /// Thousandths of a degree Celsius.
-        package var milliCelsius: Int
-
-        package init(name: String, milliCelsius: Int) {
-            self.name = name
-            self.milliCelsius = milliCelsius
-        }
-    }
-
-    /// A power supply.
-    package struct PowerSupply: Sendable, Hashable, Codable {
-        /// The kernel's name for it, e.g. `BAT0`.
-        package var name: String
-        /// `Mains`, `Battery`, `USB` or `UPS`.
-        package var type: String
-        /// Whether power comes from it; nil where it does not say.
-        package var online: Bool?
-        /// What a battery still holds.
-        package var percent: Int?
-
-        package init(name: String, type: String, online: Bool? = nil, percent: Int? = nil) {
-            self.name = name
-            self.type = type
-            self.online = online
-            self.percent = percent
         }
     }
 

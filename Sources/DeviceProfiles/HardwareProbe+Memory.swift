@@ -1,7 +1,6 @@
-internal import Glibc
 internal import MartletTypes
 
-/// Memory and storage.
+/// Memory, swap, and what control groups leave of them.
 extension HardwareProbe {
     func memory(_ tree: inout SystemTree) -> HardwareFacts.Memory {
         var memory = HardwareFacts.Memory()
@@ -10,14 +9,21 @@ extension HardwareProbe {
         memory.available = values["MemAvailable"] ?? values["MemFree"]
         memory.swapTotal = values["SwapTotal"]
         memory.swapFree = values["SwapFree"]
+        memory.swapDevices = swaps(&tree)
         // The limit of a version 1 group "without" a limit is a number near 2^63.
         let unlimited = values["MemTotal"] ?? ByteCount(Int64.max)
-        for group in memoryGroups(&tree) {
-            guard let limit = limit(&tree, group.limit), limit.bytes > 0, limit < unlimited,
-                limit < memory.cgroupLimit ?? ByteCount(Int64.max)
-            else { continue }
+        for group in groups(&tree, "memory") {
+            // Above `memory.high` the kernel takes pages back so hard that the group all but stands still.
+            let names = group.isUnified ? ["memory.max", "memory.high"] : ["memory.limit_in_bytes"]
+            let limits = names.compactMap { limit(&tree, "\(group.folder)/\($0)") }
+            guard let limit = limits.filter({ $0 > .zero && $0 < unlimited }).min() else { continue }
+            let used = used(&tree, group)
+            if let used {
+                memory.cgroupAvailable = min(memory.cgroupAvailable ?? unlimited, limit.less(used))
+            }
+            guard limit < memory.cgroupLimit ?? ByteCount(Int64.max) else { continue }
             memory.cgroupLimit = limit
-            memory.cgroupUsed = tree.number(group.used).map { ByteCount(max(0, $0)) }
+            memory.cgroupUsed = used
         }
         return memory
     }
@@ -32,37 +38,74 @@ extension HardwareProbe {
         var values: [String: ByteCount] = [:]
         for line in text.split(separator: "\n") {
             let words = line.split(whereSeparator: { $0 == " " || $0 == ":" || $0 == "\t" })
-            guard words.count == 3, words[2] == "kB", let kibibytes = Int64(words[1]), kibibytes >= 0,
-                kibibytes < Int64.max / 1024
-            else { continue }
-            values[String(words[0])] = ByteCount(kibibytes * 1024)
+            guard words.count == 3, words[2] == "kB", let bytes = Self.kibibytes(words[1]) else { continue }
+            values[String(words[0])] = bytes
         }
         if values["MemTotal"] == nil { tree.note(path, "has no MemTotal") }
         return values
     }
 
-    /// The files of the control groups that hold this process, from its own up to the top.
-    private func memoryGroups(_ tree: inout SystemTree) -> [(limit: String, used: String)] {
+    private static func kibibytes(_ text: Substring) -> ByteCount? {
+        guard let number = Int64(text), number >= 0, number < Int64.max / 1024 else { return nil }
+        return ByteCount(number * 1024)
+    }
+
+    /// The lines of `/proc/swaps` after the first: name, type, size, used, priority (proc(5)).
+    private func swaps(_ tree: inout SystemTree) -> [HardwareFacts.Swap]? {
+        guard let text = tree.text("/proc/swaps") else { return nil }
+        let swaps = text.split(separator: "\n").dropFirst().prefix(DeviceProfilesLimits.profileListEntries)
+            .compactMap { line -> HardwareFacts.Swap? in
+                let words = line.split(whereSeparator: \.isWhitespace)
+                guard words.count >= 4 else { return nil }
+                let name = String(words[0].prefix(DeviceProfilesLimits.textBytes))
+                let kind = name.hasPrefix("/dev/zram") ? "zram" : String(words[1])
+                return .init(
+                    name: name, kind: kind, total: Self.kibibytes(words[2]), used: Self.kibibytes(words[3]))
+            }
+        return swaps.isEmpty ? nil : swaps
+    }
+
+    /// A control group that holds this process.
+    struct Group {
+        /// Where its files are.
+        var folder: String
+        /// Whether it is of version 2.
+        var isUnified: Bool
+    }
+
+    /// The control groups of a controller that hold this process, from its own up to the top.
+    ///
+    /// In a container the path is the host's and the files lie at the top: what is absent is passed over.
+    func groups(_ tree: inout SystemTree, _ controller: String) -> [Group] {
         guard let text = tree.text("/proc/self/cgroup") else { return [] }
-        var files: [(limit: String, used: String)] = []
-        for line in text.split(separator: "\n") {
+        var groups: [Group] = []
+        for line in text.split(separator: "\n").prefix(DeviceProfilesLimits.profileListEntries) {
             let fields = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
-            guard fields.count == 3, !fields[2].contains("..") else { continue }
+            guard fields.count == 3, fields[2].hasPrefix("/"), !fields[2].contains("..") else { continue }
             let isUnified = fields[0] == "0" && fields[1].isEmpty
-            guard isUnified || fields[1].split(separator: ",").contains("memory") else { continue }
-            let base = isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"
-            let names =
-                isUnified
-                ? ("memory.max", "memory.current") : ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            guard isUnified || fields[1].split(separator: ",").contains(Substring(controller)) else { continue }
+            let base = isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/\(controller)"
             var group = String(fields[2])
             for _ in 0..<DeviceProfilesLimits.profileListEntries {
-                let folder = group == "/" ? base : base + group
-                files.append((folder + "/" + names.0, folder + "/" + names.1))
+                groups.append(Group(folder: group == "/" ? base : base + group, isUnified: isUnified))
                 guard group != "/", let slash = group.lastIndex(of: "/") else { break }
                 group = slash == group.startIndex ? "/" : String(group[..<slash])
             }
         }
-        return files
+        return groups
+    }
+
+    /// What a group uses, less the pages of files that it reads no more and the kernel takes back first.
+    private func used(_ tree: inout SystemTree, _ group: Group) -> ByteCount? {
+        let name = group.isUnified ? "memory.current" : "memory.usage_in_bytes"
+        guard let used = tree.number("\(group.folder)/\(name)"), used >= 0 else { return nil }
+        let key = group.isUnified ? "inactive_file" : "total_inactive_file"
+        var idle: Int64 = 0
+        for line in (tree.text(group.folder + "/memory.stat") ?? "").split(separator: "\n") {
+            let words = line.split(separator: " ")
+            if words.count == 2, words[0] == key { idle = max(0, Int64(words[1]) ?? 0) }
+        }
+        return ByteCount(used).less(ByteCount(idle))
     }
 
     private func limit(_ tree: inout SystemTree, _ path: String) -> ByteCount? {
@@ -73,76 +116,5 @@ extension HardwareProbe {
             return nil
         }
         return ByteCount(bytes)
-    }
-
-    func storage(_ tree: inout SystemTree, _ path: String) -> HardwareFacts.Storage {
-        var storage = HardwareFacts.Storage(path: path)
-        var status = statvfs()
-        if statvfs(tree.root + path, &status) == 0 {
-            let unit = Int64(clamping: status.f_frsize)
-            storage.total = ByteCount(multiply(Int64(clamping: status.f_blocks), unit))
-            storage.free = ByteCount(multiply(Int64(clamping: status.f_bavail), unit))
-        } else {
-            tree.note(path, "its file system cannot be asked: \(String(cString: strerror(errno)))")
-        }
-        guard let mount = mount(&tree, path) else { return storage }
-        (storage.kind, storage.wearPercent) = kind(&tree, source: mount.source, type: mount.type)
-        return storage
-    }
-
-    private func multiply(_ a: Int64, _ b: Int64) -> Int64 {
-        let (product, overflow) = a.multipliedReportingOverflow(by: b)
-        return overflow ? .max : product
-    }
-
-    /// The mount with the longest path that holds `path` (proc(5), `/proc/pid/mountinfo`).
-    private func mount(_ tree: inout SystemTree, _ path: String) -> (source: String, type: String)? {
-        guard let text = tree.text("/proc/self/mountinfo") else { return nil }
-        var best: (point: String, source: String, type: String)?
-        for line in text.split(separator: "\n") {
-            let words = line.split(separator: " ").map(String.init)
-            guard words.count >= 7, let dash = words.firstIndex(of: "-"), dash + 2 < words.count else { continue }
-            let point = words[4]
-            let holds = point == "/" || path == point || path.hasPrefix(point + "/")
-            // A later mount on the same point hides the earlier one.
-            if holds, point.utf8.count >= best?.point.utf8.count ?? 0 {
-                best = (point, words[dash + 2], words[dash + 1])
-            }
-        }
-        return best.map { ($0.source, $0.type) }
-    }
-
-    private func kind(
-        _ tree: inout SystemTree, source: String, type: String
-    ) -> (HardwareFacts.Storage.Kind, wearPercent: Int?) {
-        switch type {
-        case "tmpfs", "ramfs": return (.memory, nil)
-        case "nfs", "nfs4", "cifs", "9p", "fuse.sshfs": return (.network, nil)
-        default: break
-        }
-        guard let device = source.split(separator: "/").last.map(String.init), source.hasPrefix("/dev/") else {
-            return (.unknown, nil)
-        }
-        let disk = tree.names("/sys/block").filter { device.hasPrefix($0) }.max { $0.utf8.count < $1.utf8.count }
-        guard let disk else { return (.unknown, nil) }
-        if disk.hasPrefix("nvme") { return (.nvme, nil) }
-        if disk.hasPrefix("vd") { return (.virtual, nil) }
-        if disk.hasPrefix("mmcblk") {
-            let isCard = tree.line("/sys/block/\(disk)/device/type") == "SD"
-            return (isCard ? .sdCard : .emmc, isCard ? nil : emmcWear(&tree, disk))
-        }
-        switch tree.line("/sys/block/\(disk)/queue/rotational") {
-        case "0": return (.ssd, nil)
-        case "1": return (.disk, nil)
-        default: return (.unknown, nil)
-        }
-    }
-
-    /// JEDEC eMMC 5.0: two estimates of life used, in steps of ten percent, 0x0b is beyond the end.
-    private func emmcWear(_ tree: inout SystemTree, _ disk: String) -> Int? {
-        guard let line = tree.line("/sys/block/\(disk)/device/life_time") else { return nil }
-        let steps = line.split(separator: " ").compactMap { word in Int(word.drop { $0 == "0" || $0 == "x" }, radix: 16)
-        }
-        return steps.max().map { min(100, $0 * 10) }
     }
 }

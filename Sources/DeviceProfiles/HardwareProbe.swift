@@ -1,5 +1,10 @@
 internal import MartletTypes
 
+/// Runs a program to its end and returns what it printed; nil where it is not there, fails, or takes too long.
+///
+/// Whoever supplies it bounds time and output. The probe itself starts nothing.
+package typealias ProbeCommand = @Sendable (_ program: String, _ arguments: [String]) -> String?
+
 /// Reads the facts of a machine from the files below a root: `/`, or a recorded tree of a board.
 ///
 /// Reading takes a few milliseconds and no privileges. Nothing is thrown: what cannot be read is noted in the facts.
@@ -7,16 +12,25 @@ package struct HardwareProbe: Sendable {
     private let root: String
     private let architecture: String?
     private let storagePaths: [String]
+    let command: ProbeCommand?
+    let kernelClock: (@Sendable () -> Bool?)?
 
     /// - Parameters:
     ///   - root: where `/proc` and `/sys` are found.
     ///   - architecture: in OCI's words; nil takes that of this program at the real root (which alone decides what
     ///     it can run), and what the tree says elsewhere.
     ///   - storagePaths: the folders whose file systems matter, below the root.
-    package init(root: String = "/", architecture: String? = nil, storagePaths: [String] = ["/"]) {
+    ///   - command: asks `nvidia-smi`, and only where the kernel shows NVIDIA's driver; nil asks nothing.
+    ///   - kernelClock: asks the kernel whether its clock is kept right; nil goes by the files alone.
+    package init(
+        root: String = "/", architecture: String? = nil, storagePaths: [String] = ["/"], command: ProbeCommand? = nil,
+        kernelClock: (@Sendable () -> Bool?)? = nil
+    ) {
         self.root = root
         self.architecture = architecture ?? (root == "/" ? Self.ownArchitecture : nil)
         self.storagePaths = storagePaths
+        self.command = command
+        self.kernelClock = kernelClock
     }
 
     /// The architecture this program was compiled for, in OCI's words.
@@ -43,14 +57,14 @@ package struct HardwareProbe: Sendable {
         facts.cpu = cpu(&tree, cpuInfo, architecture)
         facts.memory = memory(&tree)
         facts.storage = storagePaths.map { storage(&tree, $0) }
-        facts.accelerators = accelerators(&tree)
         facts.board = board(&tree)
+        facts.accelerators = accelerators(&tree, facts.board)
         facts.kernel = tree.line("/proc/sys/kernel/osrelease")
         facts.distribution = distribution(&tree)
         facts.thermalZones = thermalZones(&tree)
-        facts.throttled = throttled(&tree)
+        (facts.throttled, facts.throttling) = throttling(&tree)
         facts.powerSupplies = powerSupplies(&tree)
-        facts.clockSynchronised = tree.exists("/run/systemd/timesync/synchronized") ? true : nil
+        (facts.clockSynchronised, facts.timeService) = clock(&tree)
         facts.problems = tree.problems
         return facts
     }
@@ -79,82 +93,9 @@ package struct HardwareProbe: Sendable {
         return powerSupplies(&tree)
     }
 
-    private func treeArchitecture(_ tree: inout SystemTree, _ cpuInfo: CPUInfo) -> String {
-        // /proc/sys/kernel/arch is there since Linux 6.1; before that the form of cpuinfo tells.
-        if let machine = tree.line("/proc/sys/kernel/arch") {
-            let names = ["x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "armv8l": "arm", "riscv64": "riscv64"]
-            return names[machine] ?? machine
-        }
-        if cpuInfo["flags"] != nil { return "amd64" }
-        switch cpuInfo["CPU architecture"] {
-        case "8", "AArch64": return "arm64"
-        case .some: return "arm"
-        case nil: break
-        }
-        tree.note("/proc/cpuinfo", "does not tell the architecture")
-        return "unknown"
-    }
-
-    private func cpu(_ tree: inout SystemTree, _ info: CPUInfo, _ architecture: String) -> HardwareFacts.CPU {
-        var cpu = HardwareFacts.CPU()
-        cpu.model = info["model name"] ?? info["Model"] ?? info["Hardware"]
-        cpu.vendor = info["vendor_id"] ?? info["CPU implementer"].map { Self.implementers[$0] ?? $0 }
-        cpu.cores = onlineCores(&tree) ?? (info.processors > 0 ? info.processors : nil)
-        if cpu.cores == nil { tree.note("/proc/cpuinfo", "names no processor") }
-        switch architecture {
-        case "amd64": cpu.features = info.features("flags", CPUFeature.amd64)
-        case "arm64":
-            // Advanced SIMD is part of the architecture; cpuinfo is the host's under user-mode emulation.
-            cpu.features = Set(info.features("Features", CPUFeature.arm64)).union(["neon"]).sorted()
-        default: cpu.features = []
-        }
-        return cpu
-    }
-
-    /// Counts e.g. `0-3,5`.
-    private func onlineCores(_ tree: inout SystemTree) -> Int? {
-        let path = "/sys/devices/system/cpu/online"
-        guard let line = tree.line(path) else { return nil }
-        var count = 0
-        for range in line.split(separator: ",") {
-            let ends = range.split(separator: "-", maxSplits: 1).map { Int($0) }
-            guard let first = ends.first.flatMap({ $0 }), let last = ends.last.flatMap({ $0 }),
-                first >= 0, last >= first, last < 1 << 20
-            else {
-                tree.note(path, "\"\(line.prefix(40))\" is no list of processors")
-                return nil
-            }
-            count += last - first + 1
-        }
-        return count == 0 ? nil : count
-    }
-
-    /// `MIDR_EL1.Implementer`, Arm Architecture Reference Manual.
-    private static let implementers = [
-        "0x41": "ARM", "0x42": "Broadcom", "0x43": "Cavium", "0x46": "Fujitsu", "0x48": "HiSilicon", "0x4e": "NVIDIA",
-        "0x50": "Ampere (APM)", "0x51": "Qualcomm", "0x53": "Samsung", "0x61": "Apple", "0xc0": "Ampere",
-    ]
-}
-
-/// `/proc/cpuinfo`: the first value of each key, and the number of processors.
-struct CPUInfo {
-    private var values: [String: String] = [:]
-    private(set) var processors = 0
-
-    init(_ text: String) {
-        for line in text.split(separator: "\n") {
-            guard let colon = line.firstIndex(of: ":") else { continue }
-            let key = String(SystemTree.trim(line[..<colon]))
-            let value = String(SystemTree.trim(line[line.index(after: colon)...]))
-            if key == "processor" { processors += 1 }
-            if values[key] == nil, !value.isEmpty { values[key] = value }
-        }
-    }
-
-    subscript(key: String) -> String? { values[key].map { String($0.prefix(4096)) } }
-
-    /// Our names of the features that stand under `key`.
-    func features(_ key: String, _ names: [String: String]) -> [String] {
-        Set((values[key] ?? "").split(separator: " ").compactMap { names[String($0)] }).sorted()
+    /// Only what slows the processor down, for whoever asks often.
+    package func throttling() -> HardwareFacts.Throttling? {
+        var tree = SystemTree(root: root)
+        return throttling(&tree).detail
     }
 }

@@ -2,9 +2,9 @@ package import MartletTypes
 
 /// How much memory an engine will take for a model, part by part.
 ///
-/// For llama.cpp's server with a 16-bit cache and its default batch of 512 tokens, or the load's. The formulas follow
-/// what the server allocates; the constants were measured with version 0.7.0 (tests hold it within 15 %). Models
-/// with windowed attention or recurrent layers take less; it errs on the safe side.
+/// For llama.cpp's server with its default batch of 512 tokens, or the load's. The formulas follow what the server
+/// allocates; the constants were measured with version 0.7.0 (tests hold it within 15 %). Models with recurrent layers
+/// take less, and those whose windowed layers are not known: it errs on the safe side.
 package struct MemoryEstimate: Sendable, Hashable, Codable {
     /// The weights, mapped or read.
     package var weights: ByteCount
@@ -29,7 +29,7 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
         let context = (Int64(min(max(1, load.contextTokens), 1 << 40)) + 255) / 256 * 256
         weights = ByteCount(Self.sum(shape.tensorBytes.bytes))
         repackedCopy = Self.repackedCopy(shape, rule)
-        cache = ByteCount(Self.product(context, parallel, Self.cacheBytesPerToken(shape)))
+        cache = ByteCount(Self.cacheBytes(shape, load, rule, context: context, parallel: parallel))
         compute = ByteCount(Self.computeBytes(shape, load, context: context, parallel: parallel))
         self.adapters = ByteCount(
             adapters.reduce(0) { Self.sum($0, $1.tensorBytes.bytes, Self.adapterBytes) })
@@ -46,12 +46,24 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
     /// `n_ubatch`.
     private static let batchTokens: Int64 = 512
 
-    /// One key and one value of 16-bit numbers for each layer and key-value head (`llama_kv_cache`).
-    private static func cacheBytesPerToken(_ shape: ModelShape) -> Int64 {
+    /// One key and one value for each layer, key-value head and token (`llama_kv_cache`); layers that look back through
+    /// a window keep its tokens and one batch (`llama_kv_cache_iswa`).
+    private static func cacheBytes(
+        _ shape: ModelShape, _ load: SlotLoad, _ rule: DeviceProfile.EngineRule, context: Int64, parallel: Int64
+    ) -> Int64 {
         guard let layers = shape.blockCount, let heads = shape.headCountKV ?? shape.headCount,
             let key = shape.keyLength, let value = shape.valueLength
         else { return 0 }
-        return product(Int64(layers), Int64(heads), sum(Int64(key), Int64(value)), 2)
+        let numbers = product(Int64(heads), sum(Int64(key), Int64(value)))
+        let perLayer = product(numbers, (rule.cacheType ?? .f16).blockBytes) / 32
+        let windowed = Int64(min(max(0, shape.windowedLayers ?? 0), layers))
+        var windowTokens = context
+        if windowed > 0, let window = shape.slidingWindow, window > 0 {
+            let kept = sum(Int64(window), load.batchTokens.map(Int64.init) ?? batchTokens)
+            windowTokens = min(context, sum(kept, 255) / 256 * 256)
+        }
+        let full = product(Int64(layers) - windowed, context, perLayer)
+        return product(parallel, sum(full, product(windowed, windowTokens, perLayer)))
     }
 
     /// The scheduler's buffer: for each token of a batch five vectors of the embedding's width and three of the

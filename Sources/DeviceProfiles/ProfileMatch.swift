@@ -9,6 +9,8 @@ package struct ProfileMatch: Sendable, Hashable, Codable {
     package var boardCompatible: [String]?
     /// Board models, one of which must be the board's, e.g. `Raspberry Pi 5*`.
     package var boardModel: [String]?
+    /// Processors' names, one of which must be the processor's, e.g. `Intel(R) N1*`.
+    package var cpuModel: [String]?
     /// CPU features, all of which must be there.
     package var cpuFeatures: [String]?
     /// Vendors of accelerators, one of which must be there.
@@ -19,12 +21,14 @@ package struct ProfileMatch: Sendable, Hashable, Codable {
 
     package init(
         architecture: String? = nil, boardCompatible: [String]? = nil, boardModel: [String]? = nil,
-        cpuFeatures: [String]? = nil, accelerators: [String]? = nil, memoryAtLeastMiB: Int? = nil,
+        cpuModel: [String]? = nil, cpuFeatures: [String]? = nil, accelerators: [String]? = nil,
+        memoryAtLeastMiB: Int? = nil,
         memoryAtMostMiB: Int? = nil
     ) {
         self.architecture = architecture
         self.boardCompatible = boardCompatible
         self.boardModel = boardModel
+        self.cpuModel = cpuModel
         self.cpuFeatures = cpuFeatures
         self.accelerators = accelerators
         self.memoryAtLeastMiB = memoryAtLeastMiB
@@ -41,6 +45,9 @@ package struct ProfileMatch: Sendable, Hashable, Codable {
         }
         if let boardModel, !Self.any(boardModel, of: [facts.board?.model].compactMap { $0 }) {
             return "the board's model is not \(boardModel.joined(separator: " or "))"
+        }
+        if let cpuModel, !Self.any(cpuModel, of: [facts.cpu.model].compactMap { $0 }) {
+            return "the processor is not \(cpuModel.joined(separator: " or "))"
         }
         if let missing = cpuFeatures?.filter({ !facts.cpu.features.contains($0) }), !missing.isEmpty {
             return "the processor lacks \(missing.joined(separator: ", "))"

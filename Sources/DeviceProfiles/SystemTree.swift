@@ -32,6 +32,8 @@ struct SystemTree {
             if count == 0 { return result }
             guard count > 0 else {
                 if errno == EINTR { continue }
+                // A sensor that is switched off, as on boards that share another's device tree: nothing is wrong.
+                if errno == EAGAIN || errno == ENODATA || errno == ENXIO { return nil }
                 note(path, "cannot be read: \(String(cString: strerror(errno)))")
                 return nil
             }
@@ -102,12 +104,37 @@ struct SystemTree {
     func exists(_ path: String) -> Bool { access(root + path, F_OK) == 0 }
 
     /// The last component of what a symbolic link points at; nil where it is none.
-    func linkName(_ path: String) -> String? {
+    func linkName(_ path: String) -> String? { link(path)?.split(separator: "/").last.map(String.init) }
+
+    /// What a symbolic link points at; nil where it is none.
+    func link(_ path: String) -> String? {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink(root + path, &buffer, buffer.count)
         guard count > 0 else { return nil }
-        let text = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return text.split(separator: "/").last.map(String.init)
+        return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Counts a list of processors, e.g. `0-3,5`; nil where it is absent or, noted, none.
+    mutating func count(_ path: String) -> Int? {
+        guard let line = line(path) else { return nil }
+        guard let count = Self.count(list: line) else {
+            note(path, "\"\(line.prefix(40))\" is no list of processors")
+            return nil
+        }
+        return count
+    }
+
+    /// The length of a list of processors; nil where it is none or longer than any machine's.
+    static func count(list: String) -> Int? {
+        var count = 0
+        for range in list.split(separator: ",") {
+            let ends = range.split(separator: "-", maxSplits: 1).map { Int($0) }
+            guard let first = ends.first.flatMap(\.self), let last = ends.last.flatMap(\.self), first >= 0,
+                last >= first, last < 1 << 20
+            else { return nil }
+            count += last - first + 1
+        }
+        return (1...1 << 20).contains(count) ? count : nil
     }
 
     static func trim(_ text: Substring) -> Substring {

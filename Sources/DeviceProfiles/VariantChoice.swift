@@ -101,13 +101,13 @@ extension DeviceProfile {
     /// What one slot may take of memory now: what is available less the reserve, and the budget less the other slots.
     package func memoryRoom(_ memory: HardwareFacts.Memory, otherSlots: ByteCount = .zero) -> ByteCount {
         let reserve = ByteCount.mebibytes(Int64(self.memory.reserveMiB))
-        let available = memory.usableAvailable.map { $0 - reserve }
-        let budget = memory.usableTotal.map { memoryBudget(of: $0) - otherSlots }
+        let available = memory.usableAvailable.map { $0.less(reserve) }
+        let budget = memory.usableTotal.map { memoryBudget(of: $0).less(otherSlots) }
         return max(.zero, [available, budget].compactMap { $0 }.min() ?? .zero)
     }
 
     /// What may be written to a file system now: what is free less the reserve.
     package func diskRoom(_ storage: HardwareFacts.Storage) -> ByteCount {
-        max(.zero, (storage.free ?? .zero) - ByteCount.mebibytes(Int64(self.storage.reserveMiB)))
+        (storage.free ?? .zero).less(.mebibytes(Int64(self.storage.reserveMiB)))
     }
 }

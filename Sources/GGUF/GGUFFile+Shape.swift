@@ -38,6 +38,8 @@ extension GGUFFile {
             headCountKV: try largest("\(architecture).attention.head_count_kv") ?? heads,
             keyLength: try positive("\(architecture).attention.key_length") ?? headSize,
             valueLength: try positive("\(architecture).attention.value_length") ?? headSize,
+            slidingWindow: try positive("\(architecture).attention.sliding_window"),
+            windowedLayers: try windowedLayers(architecture),
             feedForwardLength: try largest("\(architecture).feed_forward_length"),
             vocabularySize: try vocabularySize(architecture),
             pooling: try pooling(architecture),
@@ -95,6 +97,27 @@ extension GGUFFile {
         "gemma-embedding",
     ]
 
+    /// How many layers look back through a window: what the file says of each layer, or of their period; else what
+    /// llama.cpp takes for the architecture. Nil where neither is known, or there is no window.
+    private func windowedLayers(_ architecture: String) throws(GGUFError) -> Int? {
+        guard try positive("\(architecture).attention.sliding_window") != nil,
+            let layers = try positive("\(architecture).block_count")
+        else { return nil }
+        let key = "\(architecture).attention.sliding_window_pattern"
+        if let entry = metadata.entry(key), let array = entry.value.array {
+            guard let marks = array.integers else { throw wrongType(entry, "a short array") }
+            return min(layers, marks.count { $0 != 0 })
+        }
+        guard let period = try positive(key) ?? Self.windowPeriods[architecture] else { return nil }
+        // Every layer of a period looks through the window but the last.
+        return layers - layers / period
+    }
+
+    /// Periods that llama.cpp builds in (`set_swa_pattern` of each architecture).
+    private static let windowPeriods = [
+        "gemma2": 2, "gemma3": 6, "gemma3n": 5, "cohere2": 4, "gpt-oss": 2, "exaone4": 4, "olmo2": 4, "smallthinker": 4,
+    ]
+
     private func vocabularySize(_ architecture: String) throws(GGUFError) -> Int? {
         if let size = try positive("\(architecture).vocab_size") { return size }
         guard let entry = metadata.entry("tokenizer.ggml.tokens") else { return nil }
@@ -132,7 +155,9 @@ extension GGUFFile {
     private func largest(_ key: String) throws(GGUFError) -> Int? {
         guard let entry = metadata.entry(key) else { return nil }
         guard let array = entry.value.array else { return try positive(key) }
-        guard let integers = array.integers else { throw wrongType(entry, "a whole number or a short array of them") }
+        guard array.elementType != .bool, let integers = array.integers else {
+            throw wrongType(entry, "a whole number or a short array of them")
+        }
         guard integers.allSatisfy({ (0...Int64(Int32.max)).contains($0) }) else { throw outOfRange(entry) }
         return integers.max().flatMap { $0 == 0 ? nil : Int($0) }
     }

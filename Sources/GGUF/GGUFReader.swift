@@ -188,7 +188,7 @@ struct GGUFReader {
         let start = cursor.position
         var integers: [Int64]?
         if let width = type.byteCount {
-            let isWhole = type != .bool && type != .float32 && type != .float64
+            let isWhole = type != .float32 && type != .float64
             if isWhole, depth == 1, count <= limits.keptArrayElements {
                 integers = try shortIntegers(type, count: count, field)
             }
@@ -201,14 +201,16 @@ struct GGUFReader {
         return GGUFArray(elementType: type, count: count, range: range, integers: integers)
     }
 
-    /// Keeps a short array of whole numbers; nil where one does not fit, which only `uint64` can.
+    /// Keeps a short array of whole numbers, or of truths as 0 and 1; nil where one does not fit, which only `uint64`
+    /// can.
     private mutating func shortIntegers(
         _ type: GGUFValueType, count: UInt64, _ field: String
     ) throws(GGUFError) -> [Int64]? {
         try keep(count * 8, field)
         var integers: [Int64] = []
         for _ in 0..<count {
-            guard let number = try value(type, field).integer else { return nil }
+            let value = try value(type, field)
+            guard let number = value.integer ?? value.boolean.map({ $0 ? 1 : 0 }) else { return nil }
             integers.append(number)
         }
         return integers

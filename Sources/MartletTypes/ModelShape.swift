@@ -30,12 +30,18 @@ package struct ModelShape: Sendable, Hashable, Codable {
     package var keyLength: Int?
     /// `<arch>.attention.value_length`, or embedding length ÷ heads.
     package var valueLength: Int?
+    /// `<arch>.attention.sliding_window`: tokens that windowed layers look back; nil where the file has none.
+    package var slidingWindow: Int?
+    /// How many layers look back through that window; nil where it is not known.
+    package var windowedLayers: Int?
     /// `<arch>.feed_forward_length`.
     package var feedForwardLength: Int?
     /// Tokens in the vocabulary.
     package var vocabularySize: Int?
     /// How it makes embeddings: `<arch>.pooling_type`, or what its publisher says; nil where neither says.
     package var pooling: Pooling?
+    /// The format of a file that is no GGUF, e.g. `onnx`; nil is GGUF. Nothing else of such a file is known.
+    package var format: String?
     /// `general.license`, if the file has one.
     package var license: String?
     /// Whether the file is a LoRA adapter (`general.type` = `adapter`).
@@ -47,8 +53,10 @@ package struct ModelShape: Sendable, Hashable, Codable {
         architecture: String, name: String? = nil, parameterCount: Int64, quantization: String, fileSize: ByteCount,
         tensorBytes: ByteCount, tensorBytesByType: [String: Int64] = [:], contextLength: Int? = nil,
         embeddingLength: Int? = nil, blockCount: Int? = nil, headCount: Int? = nil, headCountKV: Int? = nil,
-        keyLength: Int? = nil, valueLength: Int? = nil, feedForwardLength: Int? = nil, vocabularySize: Int? = nil,
-        pooling: Pooling? = nil, license: String? = nil, isAdapter: Bool = false, adapterAlpha: Double? = nil
+        keyLength: Int? = nil, valueLength: Int? = nil, slidingWindow: Int? = nil,
+        windowedLayers: Int? = nil, feedForwardLength: Int? = nil, vocabularySize: Int? = nil,
+        pooling: Pooling? = nil, license: String? = nil, isAdapter: Bool = false, adapterAlpha: Double? = nil,
+        format: String? = nil
     ) {
         self.architecture = architecture
         self.name = name
@@ -64,11 +72,24 @@ package struct ModelShape: Sendable, Hashable, Codable {
         self.headCountKV = headCountKV
         self.keyLength = keyLength
         self.valueLength = valueLength
+        self.slidingWindow = slidingWindow
+        self.windowedLayers = windowedLayers
         self.feedForwardLength = feedForwardLength
         self.vocabularySize = vocabularySize
         self.pooling = pooling
         self.license = license
         self.isAdapter = isAdapter
         self.adapterAlpha = adapterAlpha
+        self.format = format
     }
+
+    /// What a file of another format than GGUF says: its length. The format takes the place of the quantization.
+    package static func opaque(format: String, name: String, fileSize: ByteCount) -> ModelShape {
+        ModelShape(
+            architecture: format, name: name, parameterCount: 0, quantization: format, fileSize: fileSize,
+            tensorBytes: fileSize, format: format)
+    }
+
+    /// The format's name where it is that of GGUF.
+    package static let ggufFormat = "gguf"
 }

@@ -4,73 +4,11 @@ import MartletTypes
 import TestSupport
 import Testing
 
-/// Trees of `/proc` and `/sys`: recorded or written from documentation (Tests/Fixtures/hardware, each with a note), or
-/// made by a test.
-enum HardwareTree {
-    static func fixture(_ name: String) -> String { Checkout.fixture("hardware/\(name)") }
-
-    static func write(_ files: [String: String], to folder: TemporaryFolder) throws {
-        for (path, text) in files {
-            let url = URL(fileURLWithPath: folder.path + path)
-            try FileManager.default.createDirectory(
-                at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-            try Data(text.utf8).write(to: url)
-        }
-    }
-
-    static func facts(_ files: [String: String]) throws -> HardwareFacts {
-        let folder = try TemporaryFolder("hardware")
-        try write(files, to: folder)
-        return HardwareProbe(root: folder.path).facts()
-    }
-}
-
 @Suite("Hardware probe")
 struct HardwareProbeTests {
-    @Test("a Raspberry Pi 5 is read whole")
-    func raspberryPi() {
-        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
-        #expect(facts.architecture == "arm64")
-        #expect(facts.cpu.features == ["dotprod", "fp16", "neon"])
-        #expect(facts.cpu.cores == 4)
-        #expect(facts.cpu.vendor == "ARM")
-        #expect(facts.cpu.model == "Raspberry Pi 5 Model B Rev 1.0")
-        #expect(facts.memory.total == ByteCount(8_256_496 * 1024 as Int64))
-        #expect(facts.memory.available == ByteCount(7_399_808 * 1024 as Int64))
-        #expect(facts.memory.swapTotal == ByteCount(524_272 * 1024 as Int64))
-        #expect(facts.memory.cgroupLimit == nil)
-        #expect(facts.storage.map(\.kind) == [.sdCard])
-        #expect(facts.board?.model == "Raspberry Pi 5 Model B Rev 1.0")
-        #expect(facts.board?.compatible == ["raspberrypi,5-model-b", "brcm,bcm2712"])
-        #expect(facts.kernel == "6.12.34+rpt-rpi-2712")
-        #expect(facts.distribution == .init(id: "debian", version: "13", name: "Debian GNU/Linux 13 (trixie)"))
-        #expect(facts.accelerators == [.init(kind: .gpu, vendor: "broadcom", driver: "v3d")])
-        #expect(facts.thermalZones == [.init(name: "cpu-thermal", milliCelsius: 52_150)])
-        #expect(facts.throttled == false)
-        #expect(facts.powerSupplies == [.init(name: "rpi-poe", type: "Mains", online: false)])
-        #expect(facts.clockSynchronised == true)
-        #expect(facts.problems.isEmpty, "\(facts.problems)")
-    }
-
-    @Test("a virtual machine without board, heat and power is read whole")
-    func virtualMachine() {
-        let facts = HardwareProbe(root: HardwareTree.fixture("epyc-vm")).facts()
-        #expect(facts.architecture == "amd64")
-        #expect(facts.cpu.model == "AMD EPYC")
-        #expect(facts.cpu.cores == 2)
-        for feature in ["avx2", "avx512f", "avx512vnni", "avx512bf16", "fma", "f16c", "sse42"] {
-            #expect(facts.cpu.features.contains(feature))
-        }
-        #expect(!facts.cpu.features.contains("amx"))
-        #expect(facts.storage.map(\.kind) == [.virtual])
-        #expect(facts.memory.total != nil && facts.memory.cgroupLimit == nil)
-        #expect(facts.board == nil && facts.thermalZones.isEmpty && facts.accelerators.isEmpty)
-        #expect(facts.problems.isEmpty, "\(facts.problems)")
-    }
-
     @Test("wrong files cost their own fact and are named")
-    func broken() {
-        let facts = HardwareProbe(root: HardwareTree.fixture("broken")).facts()
+    func broken() throws {
+        let facts = try HardwareTree.board("broken")
         #expect(facts.architecture == "unknown")
         #expect(facts.memory.total == nil)
         #expect(facts.memory.available == ByteCount(1024 * 1024))
@@ -184,7 +122,7 @@ struct HardwareProbeTests {
 
     @Test("facts survive JSON, and older and newer ones understand each other")
     func coding() throws {
-        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
+        let facts = try HardwareTree.board("raspberry-pi-5")
         #expect(try JSONText.decode(HardwareFacts.self, from: JSONText.encode(facts)) == facts)
         let sparse =
             #"{"os":"linux","architecture":"arm64","cpu":{"features":[]},"memory":{},"storage":[],"#

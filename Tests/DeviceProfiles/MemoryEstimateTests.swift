@@ -77,6 +77,33 @@ struct MemoryEstimateTests {
         #expect(estimate.total > MemoryEstimate(shape: shape, load: load, rule: Self.rule()).total)
     }
 
+    @Test("layers with a window keep its tokens, and a smaller type of number takes less")
+    func windowAndCacheType() {
+        var shape = Self.smol(Self.q41)
+        let load = SlotLoad(contextTokens: 8192, parallelRequests: 2)
+        func cache(_ type: DeviceProfile.CacheType? = nil) -> Int64 {
+            var rule = Self.rule()
+            rule.cacheType = type
+            return MemoryEstimate(shape: shape, load: load, rule: rule).cache.bytes
+        }
+        // 30 layers, 3 heads, 64 numbers of keys and as many of values, two requests.
+        let perToken: Int64 = 3 * 128 * 2 * 2
+        #expect(cache() == 30 * 8192 * perToken)
+        #expect(cache(.q8_0) == 30 * 8192 * perToken * 34 / 64)
+        #expect(cache(.q4_0) == 30 * 8192 * perToken * 18 / 64)
+        (shape.slidingWindow, shape.windowedLayers) = (512, 25)
+        #expect(cache() == (5 * 8192 + 25 * 1024) * perToken)
+        // A window longer than the context saves nothing, and one that is not known of any layer is not believed.
+        shape.slidingWindow = 1 << 20
+        #expect(cache() == 30 * 8192 * perToken)
+        (shape.slidingWindow, shape.windowedLayers) = (512, nil)
+        #expect(cache() == 30 * 8192 * perToken)
+        (shape.slidingWindow, shape.windowedLayers) = (.max, .max)
+        #expect(cache() == 30 * 8192 * perToken)
+        (shape.slidingWindow, shape.windowedLayers) = (-1, -1)
+        #expect(cache() == 30 * 8192 * perToken)
+    }
+
     @Test("a shape without numbers and one with absurd numbers give an estimate, not a trap")
     func extremes() {
         let empty = ModelShape(

@@ -19,11 +19,45 @@ struct ProfileTests {
     @Test(
         "hardware finds its profile",
         arguments: [
-            ("raspberry-pi-5", "raspberry-pi-5"), ("epyc-vm", "generic-x86_64"),
+            ("raspberry-pi-4", "raspberry-pi-4"), ("raspberry-pi-5", "raspberry-pi-5"),
+            ("raspberry-pi-zero-2w", "raspberry-pi-zero-2w"), ("jetson-orin-nano", "jetson-orin"),
+            ("rock-5b", "rk3588"), ("aws-graviton3", "arm64-i8mm"), ("intel-n100", "intel-n-series"),
+            ("amd-v1605b", "amd-embedded"), ("pc-with-rtx", "generic-x86_64"), ("container", "generic-x86_64"),
+            ("epyc-vm", "x86_64-avx512"),
         ])
     func matching(tree: String, id: String) throws {
-        let facts = HardwareProbe(root: HardwareTree.fixture(tree)).facts()
+        let facts = try HardwareTree.board(tree)
         #expect(try ProfileCatalog.embedded().match(facts).id == id)
+    }
+
+    @Test("every profile is the one for some hardware, and no two of a kind claim the same")
+    func reachable() throws {
+        let catalog = try ProfileCatalog.embedded()
+        #expect(catalog.profiles.count >= 10)
+        for profile in catalog.profiles {
+            var facts = HardwareFacts(architecture: profile.match.architecture ?? "amd64")
+            facts.cpu.features = profile.match.cpuFeatures ?? []
+            facts.cpu.model = profile.match.cpuModel?.first.map { $0.hasSuffix("*") ? $0.dropLast() + "7" : $0 }
+            facts.memory.total = .mebibytes(Int64(profile.match.memoryAtMostMiB ?? 8192))
+            let compatible = profile.match.boardCompatible ?? []
+            facts.board = compatible.isEmpty ? nil : .init(compatible: [compatible[0]])
+            #expect(try catalog.match(facts).id == profile.id)
+        }
+    }
+
+    @Test("what a profile says of rearranging, loading and heat holds together")
+    func consistent() throws {
+        for profile in try ProfileCatalog.embedded().profiles {
+            let engine = profile.engine
+            #expect(engine.repack || engine.repackedTypes.isEmpty, "\(profile.id) lists types it does not rearrange")
+            // Two copies of the weights are taken into account where they are, and avoided where ARM rearranges.
+            if profile.match.architecture == "arm64", !engine.repackedTypes.isEmpty {
+                #expect(engine.loadMode == .none, "\(profile.id) holds weights twice")
+            }
+            for preference in profile.preferredQuantizations {
+                #expect(preference.reason.hasSuffix(".") && preference.reason.count > 20, "\(profile.id)")
+            }
+        }
     }
 
     @Test("unknown hardware is told why nothing matches")
@@ -47,13 +81,14 @@ struct ProfileTests {
             (ProfileMatch(boardModel: ["Raspberry Pi 5"]), false),
             (ProfileMatch(cpuFeatures: ["neon", "dotprod"]), true),
             (ProfileMatch(cpuFeatures: ["neon", "i8mm"]), false),
+            (ProfileMatch(cpuModel: ["x", "Raspberry*"]), true), (ProfileMatch(cpuModel: ["Intel*"]), false),
             (ProfileMatch(accelerators: ["broadcom"]), true), (ProfileMatch(accelerators: ["nvidia"]), false),
             (ProfileMatch(memoryAtLeastMiB: 4000), true), (ProfileMatch(memoryAtLeastMiB: 16_000), false),
             (ProfileMatch(memoryAtMostMiB: 16_000), true), (ProfileMatch(memoryAtMostMiB: 4000), false),
             (ProfileMatch(architecture: "arm64", cpuFeatures: ["sve"]), false),
         ])
-    func conditions(match: ProfileMatch, holds: Bool) {
-        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
+    func conditions(match: ProfileMatch, holds: Bool) throws {
+        let facts = try HardwareTree.board("raspberry-pi-5")
         #expect((match.mismatch(facts) == nil) == holds, "\(match.mismatch(facts) ?? "matches")")
     }
 
@@ -120,6 +155,8 @@ struct ProfileTests {
             architecture: "arm64", boardCompatible: ["a"], boardModel: ["b"], cpuFeatures: ["neon"],
             accelerators: ["c"],
             memoryAtLeastMiB: 1, memoryAtMostMiB: 2)
+        profile.match.cpuModel = ["d"]
+        profile.engine.cacheType = .q8_0
         let document = try JSONValue(parsing: JSONText.encode(profile))
         #expect(schemaFields(schema) == documentFields(document))
     }
@@ -170,5 +207,6 @@ struct ProfileTests {
         #expect(profile.thermalState(zones) == state)
         #expect(profile.thermalState([.init(name: "other", milliCelsius: 99_000)]) == .cool)
         #expect(try ProfileCatalog.embedded().profile("generic-x86_64").thermalState(zones) == .cool)
+        #expect(profile.thermalState([]) == .cool)
     }
 }

@@ -1,6 +1,7 @@
 import DeviceProfiles
 import Foundation
 import MartletTypes
+import TestSupport
 import Testing
 
 @Suite("Variant choice")
@@ -19,7 +20,7 @@ struct VariantChoiceTests {
     private func choose(
         _ candidates: [VariantCandidate], memory: Int64 = 1000, disk: Int64 = 1000, engines: [String: String]? = nil
     ) throws -> VariantChoice {
-        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
+        let facts = try HardwareTree.board("raspberry-pi-5")
         return VariantChoice.choose(
             candidates, facts: facts, profile: try ProfileCatalog.embedded().match(facts),
             freeMemory: .mebibytes(memory), freeDisk: .mebibytes(disk), engines: engines ?? ["llama.cpp": "0.7.0"])
@@ -105,7 +106,7 @@ struct VariantChoiceTests {
     func estimate() throws {
         var candidate = try candidate("Q4_1", minMemory: 1)
         candidate.shape = MemoryEstimateTests.smol(MemoryEstimateTests.q41)
-        let facts = HardwareProbe(root: HardwareTree.fixture("raspberry-pi-5")).facts()
+        let facts = try HardwareTree.board("raspberry-pi-5")
         let profile = try ProfileCatalog.embedded().match(facts)
         func memory(_ settings: SlotSettings) -> ByteCount {
             VariantChoice.choose(
@@ -125,7 +126,7 @@ struct VariantChoiceTests {
         let environment = ProcessInfo.processInfo.environment
         let seed = environment["MARTLET_SEED"].flatMap(UInt64.init) ?? UInt64.random(in: 0 ... .max)
         print("variant choice: MARTLET_SEED=\(seed)")
-        var random = SplitMix(state: seed)
+        var random = SeededGenerator(seed: seed)
         let profiles = try ProfileCatalog.embedded().profiles
         for _ in 0..<1000 * (environment["MARTLET_SCALE"].flatMap(Int.init) ?? 1) {
             let profile = profiles[Int.random(in: 0..<profiles.count, using: &random)]
@@ -161,7 +162,7 @@ struct VariantChoiceTests {
         }
     }
 
-    private func randomCandidate(_ index: Int, _ random: inout SplitMix) throws -> VariantCandidate {
+    private func randomCandidate(_ index: Int, _ random: inout SeededGenerator) throws -> VariantCandidate {
         let quantizations = ["Q4_0", "Q4_K_M", "Q8_0", "F16", "IQ2_XXS", "Q4_1"]
         var candidate = try candidate(
             quantizations[Int.random(in: 0..<quantizations.count, using: &random)],
@@ -173,17 +174,5 @@ struct VariantChoiceTests {
         candidate.name = "variant-\(index)"
         if Bool.random(using: &random) { candidate.shape = MemoryEstimateTests.smol(MemoryEstimateTests.q40) }
         return candidate
-    }
-}
-
-/// SplitMix64: small, seeded, the same on every machine.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 }

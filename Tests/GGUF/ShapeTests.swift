@@ -55,6 +55,31 @@ struct ShapeTests {
     }
 
     @Test(
+        "layers with a window are counted by the file's marks, by its period, or by what llama.cpp takes",
+        arguments: [
+            ("llama", nil as GGUFBuilder.Entry?, nil as Int?), ("gemma3", nil, 22), ("gemma2", nil, 13),
+            ("gpt-oss", nil, 13), ("phi3", nil, nil),
+            ("gemma4", .uint32("gemma4.attention.sliding_window_pattern", 6), 22),
+            ("gemma4", .array("gemma4.attention.sliding_window_pattern", 7, count: 4, [1, 1, 0, 1]), 3),
+            ("gemma4", .array("gemma4.attention.sliding_window_pattern", 4, count: 1, [1, 0, 0, 0]), 1),
+        ])
+    func windows(architecture: String, pattern: GGUFBuilder.Entry?, layers: Int?) throws {
+        var builder = GGUFBuilder()
+        builder.entries = [
+            .text("general.architecture", architecture), .uint32("\(architecture).block_count", 26),
+            .uint32("\(architecture).attention.sliding_window", 512),
+        ]
+        if let pattern { builder.entries.append(pattern) }
+        builder.tensors = [.init("w", [32], type: 0, offset: 0)]
+        builder.dataLength = 128
+        let shape = try GGUFFile(source: ByteBuffer(builder.bytes)).shape()
+        #expect(shape.slidingWindow == 512)
+        #expect(shape.windowedLayers == layers)
+        builder.entries.remove(at: 2)
+        #expect(try GGUFFile(source: ByteBuffer(builder.bytes)).shape().windowedLayers == nil)
+    }
+
+    @Test(
         "how a model embeds is what its file says, and the mean where a model that only embeds says nothing",
         arguments: [
             ("llama", nil, nil), ("llama", 0, nil), ("llama", 1, .mean), ("qwen3", 2, .cls), ("qwen3", 3, .last),
