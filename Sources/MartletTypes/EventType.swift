@@ -141,12 +141,7 @@ package struct EventFilter: Sendable, Hashable, Codable, CustomStringConvertible
     package var description: String { text.isEmpty ? "all" : text }
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            try self.init(container.decode(String.self))
-        } catch let error as InvalidValue {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
-        }
+        self = try decoder.checked { (text: String) throws(InvalidValue) in try Self(text) }
     }
 
     package func encode(to encoder: any Encoder) throws {

@@ -27,12 +27,7 @@ package struct Labels: Sendable, Hashable, Codable {
     private init(unchecked values: [String: String]) { self.values = values }
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            try self.init(container.decode([String: String].self))
-        } catch let error as InvalidValue {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
-        }
+        self = try decoder.checked { (values: [String: String]) throws(InvalidValue) in try Self(values) }
     }
 
     package func encode(to encoder: any Encoder) throws {

@@ -46,12 +46,7 @@ package struct Timestamp: Sendable, Hashable, Comparable, Codable, CustomStringC
     }
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            try self.init(container.decode(String.self))
-        } catch let error as InvalidValue {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
-        }
+        self = try decoder.checked { (text: String) throws(InvalidValue) in try Self(text) }
     }
 
     package func encode(to encoder: any Encoder) throws {

@@ -16,12 +16,7 @@ extension ValidatedString {
     package static func < (left: Self, right: Self) -> Bool { left.text < right.text }
 
     package init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        do {
-            try self.init(container.decode(String.self))
-        } catch let error as InvalidValue {
-            throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
-        }
+        self = try decoder.checked { (text: String) throws(InvalidValue) in try Self(text) }
     }
 
     package func encode(to encoder: any Encoder) throws {

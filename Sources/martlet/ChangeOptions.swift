@@ -65,6 +65,17 @@ struct ChangeOptions: ParsableArguments {
         return try newKeys.existing.open(locations)
     }
 
+    /// Makes a change, shows it and, if it `asks`, lets a person agree; then finishes it.
+    func finish(
+        _ session: Session, _ options: GlobalOptions, asking asks: Bool,
+        _ make: (TrustEditor) async throws -> ChangeDraft
+    ) async throws {
+        let context = try await context(session)
+        let draft = try await make(TrustEditor(context: context))
+        try TrustSign.confirm(try ChangeSummary(draft), options, asks: asks)
+        try await finish(draft, context, session, options)
+    }
+
     /// Signs a change and sends it, or writes it to the file; prints what became of it.
     func finish(
         _ draft: ChangeDraft, _ context: PublisherContext, _ session: Session, _ options: GlobalOptions,

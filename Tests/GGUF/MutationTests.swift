@@ -1,21 +1,10 @@
 import Foundation
 import GGUF
+import TestSupport
 import Testing
 
 @Suite("Mutated GGUF files")
 struct MutationTests {
-    /// SplitMix64: small, seeded, the same on every machine.
-    struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
     /// Real files; changes hit their heads, cuts fall anywhere.
     private static let names = ["tiny/tiny-v1.Q4_0.gguf", "tiny/tiny-v1.Q4_K_M.gguf", "tiny/tiny-lora-v1.gguf"]
 
@@ -27,7 +16,7 @@ struct MutationTests {
         print("mutations of \(name): MARTLET_SEED=\(seed)")
         let original = try ModelFixture.bytes(name)
         let head = Int(try GGUFFile(source: ByteBuffer(original)).dataOffset)
-        var random = Generator(state: seed)
+        var random = SeededGenerator(seed: seed)
         var accepted = 0
         var refused: [GGUFError.Code: Int] = [:]
         for _ in 0..<2000 * scale {
@@ -47,7 +36,7 @@ struct MutationTests {
         #expect(refused.count > 5, "the mutations reach too few checks: \(refused), seed \(seed)")
     }
 
-    private func mutate(_ original: [UInt8], head: Int, _ random: inout Generator) -> [UInt8] {
+    private func mutate(_ original: [UInt8], head: Int, _ random: inout SeededGenerator) -> [UInt8] {
         var bytes = original
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             let place = Int.random(in: 0..<head, using: &random)

@@ -1,5 +1,6 @@
 import Foundation
 import MartletTypes
+import TestSupport
 import Testing
 
 @Suite("JSON parser")
@@ -63,7 +64,7 @@ struct JSONParserTests {
     @Test("agrees with Foundation on random documents, and never crashes on damaged ones")
     func random() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var generator = Seeded(state: seed)
+        var generator = SeededGenerator(seed: seed)
         for _ in 0..<300 {
             let value = Self.value(depth: 4, &generator)
             let bytes = try JSONText.encode(value)
@@ -81,18 +82,7 @@ struct JSONParserTests {
         }
     }
 
-    private struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9e37_79b9_7f4a_7c15
-            var mixed = state
-            mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-            mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-            return mixed ^ (mixed >> 31)
-        }
-    }
-
-    private static func value(depth: Int, _ generator: inout Seeded) -> JSONValue {
+    private static func value(depth: Int, _ generator: inout SeededGenerator) -> JSONValue {
         let texts = ["", "a", "é", "🐦", "\n\t\"\\/", "\u{1}", "key with space"]
         switch Int.random(in: 0..<(depth == 0 ? 4 : 6), using: &generator) {
         case 0: return .null

@@ -1,5 +1,6 @@
 import MartletTypes
 import RolloutEngine
+import TestSupport
 
 /// A random life of a rollout, with what must hold after each step.
 struct RolloutHistory {

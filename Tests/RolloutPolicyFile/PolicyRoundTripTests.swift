@@ -6,22 +6,10 @@ import Testing
 
 @Suite("Policies survive their spelling")
 struct PolicyRoundTripTests {
-    /// SplitMix64, so that a failing policy can be made again.
-    struct Seeded: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var value = state
-            value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-            return value ^ (value >> 31)
-        }
-    }
-
     @Test("any policy written as YAML is read as the same policy")
     func anyPolicy() throws {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         for number in 0..<1000 {
             let file = RolloutPolicyFile(target: Self.target(&random), policy: Self.policy(&random))
             let text = file.yaml
@@ -39,7 +27,7 @@ struct PolicyRoundTripTests {
     @Test("a file with letters changed at random is read or refused, and never ends the process")
     func noise() {
         let seed = UInt64.random(in: 0...UInt64.max)
-        var random = Seeded(state: seed)
+        var random = SeededGenerator(seed: seed)
         let alphabet = Array("abc019%:-[]{},\"'#&*!|>?@`~ \n\t=.".unicodeScalars)
         let original = Array(RolloutPolicyFile.example.unicodeScalars)
         for _ in 0..<400 {
@@ -96,7 +84,7 @@ struct PolicyRoundTripTests {
 
     // MARK: - Policies at random
 
-    private static func target(_ random: inout Seeded) -> RolloutPolicyFile.Target {
+    private static func target(_ random: inout SeededGenerator) -> RolloutPolicyFile.Target {
         switch Int.random(in: 0..<3, using: &random) {
         case 0: .init()
         case 1: .init(fleet: try? FleetName("wards"), slot: try? SlotName("triage"))
@@ -104,19 +92,21 @@ struct PolicyRoundTripTests {
         }
     }
 
-    private static func maybe<Value>(_ random: inout Seeded, _ make: (inout Seeded) -> Value) -> Value? {
+    private static func maybe<Value>(
+        _ random: inout SeededGenerator, _ make: (inout SeededGenerator) -> Value
+    ) -> Value? {
         Bool.random(using: &random) ? make(&random) : nil
     }
 
-    private static func permille(_ random: inout Seeded, _ range: ClosedRange<Int> = 0...1000) -> Double {
+    private static func permille(_ random: inout SeededGenerator, _ range: ClosedRange<Int> = 0...1000) -> Double {
         Double(Int.random(in: range, using: &random)) / 1000
     }
 
-    private static func outcome(_ random: inout Seeded) -> RolloutPolicy.OnFailure? {
+    private static func outcome(_ random: inout SeededGenerator) -> RolloutPolicy.OnFailure? {
         maybe(&random) { RolloutPolicy.OnFailure.allCases.randomElement(using: &$0) ?? .pause }
     }
 
-    private static func policy(_ random: inout Seeded) -> RolloutPolicy {
+    private static func policy(_ random: inout SeededGenerator) -> RolloutPolicy {
         var policy = RolloutPolicy()
         policy.membership = Bool.random(using: &random) ? .dynamic : .frozen
         if Bool.random(using: &random) { policy.order = ["ring=canary", "!old"].compactMap { try? LabelSelector($0) } }
@@ -152,7 +142,7 @@ struct PolicyRoundTripTests {
         return policy
     }
 
-    private static func threshold(_ random: inout Seeded) -> FailureThreshold {
+    private static func threshold(_ random: inout SeededGenerator) -> FailureThreshold {
         FailureThreshold(
             outcomes: Bool.random(using: &random) ? [.failed, .timedOut] : [.failed, .unreachable, .refused],
             causes: maybe(&random) { _ in ["evaluationFailed"] } ?? [], maxShare: permille(&random),
@@ -160,7 +150,7 @@ struct PolicyRoundTripTests {
             onFailure: outcome(&random))
     }
 
-    private static func gate(_ random: inout Seeded) -> RolloutGatePolicy {
+    private static func gate(_ random: inout SeededGenerator) -> RolloutGatePolicy {
         let metric = RolloutMetric.allCases.randomElement(using: &random) ?? .temperature
         let bound: Double =
             switch metric.unit {
@@ -187,7 +177,7 @@ struct PolicyRoundTripTests {
         return gate
     }
 
-    private static func conditions(_ random: inout Seeded) -> UpdateConditions {
+    private static func conditions(_ random: inout SeededGenerator) -> UpdateConditions {
         let windows = (0..<Int.random(in: 0..<3, using: &random)).map { _ in
             MaintenanceWindow(
                 days: (1...7).filter { _ in Bool.random(using: &random) },
@@ -201,7 +191,7 @@ struct PolicyRoundTripTests {
             bytesPerSecond: maybe(&random) { Int64.random(in: 1024...1_000_000_000_000, using: &$0) })
     }
 
-    private static func shadow(_ random: inout Seeded) -> ShadowPolicy {
+    private static func shadow(_ random: inout SeededGenerator) -> ShadowPolicy {
         var shadow = ShadowPolicy(
             sharePermille: Int.random(in: 1...1000, using: &random),
             comparison: ShadowPolicy.Comparison.allCases.randomElement(using: &random) ?? .label,

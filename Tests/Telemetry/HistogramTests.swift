@@ -1,25 +1,12 @@
 import Telemetry
+import TestSupport
 import Testing
-
-/// A small generator, so that a failure can be repeated from its printed seed.
-struct Seeded: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(_ seed: UInt64) { state = seed &* 0x9e37_79b9_7f4a_7c15 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state
-    }
-}
 
 @Suite("Exponential histograms")
 struct HistogramTests {
     /// Values of many shapes: durations of one machine, of a mixed fleet, token counts, extremes, zeros.
     private func values(_ seed: UInt64) -> [Double] {
-        var random = Seeded(seed)
+        var random = SeededGenerator(seed: seed)
         let count = Int.random(in: 1...2000, using: &random)
         let spread = [0.1, 1, 4, 12, 30][Int(seed % 5)]
         return (0..<count).map { _ in

@@ -1,4 +1,3 @@
-internal import FoundationEssentials
 internal import MartletAPI
 internal import MartletTypes
 internal import NIOCore
@@ -170,18 +169,4 @@ final class DeviceDriver: @unchecked Sendable {
 struct Unchecked<Value>: @unchecked Sendable {
     let value: Value
     init(_ value: Value) { self.value = value }
-}
-
-/// RFC 7468: binary between two lines that say what it is.
-enum PEMText {
-    static func encode(_ der: [UInt8], label: String) -> String {
-        let base64 = Data(der).base64EncodedString()
-        var lines = ["-----BEGIN \(label)-----"]
-        var rest = base64[...]
-        while !rest.isEmpty {
-            lines.append(String(rest.prefix(64)))
-            rest = rest.dropFirst(64)
-        }
-        return (lines + ["-----END \(label)-----", ""]).joined(separator: "\n")
-    }
 }

@@ -2,6 +2,7 @@ import AgentEngine
 import AgentStore
 import Foundation
 import MartletTypes
+import TestSupport
 import Testing
 import Trust
 
@@ -215,21 +216,5 @@ struct SlotHistoryTests {
         } else if slot.record.phase == .failed {
             #expect(slot.record.override != nil, "failed without a reason, seed \(seed)")
         }
-    }
-}
-
-/// SplitMix64: equal seeds give equal histories.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    /// A multiple of the step below would give neighbouring seeds the same numbers, one place apart.
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -2,6 +2,7 @@ import AgentEngine
 import AgentStore
 import Foundation
 import MartletTypes
+import TestSupport
 import Testing
 import Trust
 

@@ -23,10 +23,7 @@ struct TrustRemoveNamespace: AsyncParsableCommand {
 
     func run() async throws {
         let session = try options.session()
-        let context = try await change.context(session)
-        let draft = try await TrustEditor(context: context).removing(namespace)
-        try TrustSign.confirm(try ChangeSummary(draft), options, asks: !yes)
-        try await change.finish(draft, context, session, options)
+        try await change.finish(session, options, asking: !yes) { try await $0.removing(namespace) }
         let uses = try await session.registry.status().takenBack.filter { $0.path.repository.namespace == namespace }
         for use in uses {
             options.printer.note("\(use.path.reference) is \(use.words). \(ReleasesBlock.stillRunning(use))")

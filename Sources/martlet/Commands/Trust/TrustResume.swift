@@ -19,10 +19,6 @@ struct TrustResume: AsyncParsableCommand {
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
-        let session = try options.session()
-        let context = try await change.context(session)
-        let draft = try await TrustEditor(context: context).signingAgain(namespace)
-        try TrustSign.confirm(try ChangeSummary(draft), options, asks: !yes)
-        try await change.finish(draft, context, session, options)
+        try await change.finish(try options.session(), options, asking: !yes) { try await $0.signingAgain(namespace) }
     }
 }
