@@ -54,8 +54,9 @@ package struct AgentApp: Sendable {
         let clock = AgentClock(signed: signed)
         try await tellRecovery(store, clock)
         let engines = await installedEngines()
-        let hardware = try DeviceHardware.read(
+        var hardware = try DeviceHardware.read(
             probe: HardwareProbe(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
+        hardware.traits = { engines.traits($0) }
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
         let launcher = ForkLauncher(
             engines: engines, runFolder: store.layout.run + "/engines", confinement: configuration.engine.confinement,
@@ -159,7 +160,7 @@ package struct AgentApp: Sendable {
     /// Without an engine the agent runs, says so, installs nothing, and looks again before each installation.
     private func installedEngines() async -> InstalledEngines {
         let lookup = EngineLookup(named: configuration.engine.llamaServer, environment: environment)
-        let engines = InstalledEngines(lookup: lookup)
+        let engines = InstalledEngines(lookup: lookup, declared: configuration.declared)
         do {
             _ = try await engines.binary(InstalledEngines.llama, anew: true)
         } catch {
@@ -172,7 +173,7 @@ package struct AgentApp: Sendable {
         _ launcher: ForkLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware
     ) -> EngineTools {
         let threads = configuration.engine.threads
-        return EngineTools(
+        var tools = EngineTools(
             launcher: launcher, gateway: gateway, store: store,
             settings: SwapSettings(drainDeadline: configuration.gateway.drainDeadline),
             loading: hardware.loading, needsPlace: { hardware.lacksRoom(for: $0) },
@@ -181,6 +182,8 @@ package struct AgentApp: Sendable {
                 settings.threads = settings.threads ?? threads
                 return hardware.completed(settings, shape: record.shape)
             }, mayShadow: { hardware.allowsShadow })
+        tools.traits = hardware.traits
+        return tools
     }
 
     private func telemetry(

@@ -11,6 +11,8 @@ package struct DeviceHardware: Sendable {
     package let profile: DeviceProfile
     /// Installed engines and their versions as they state them; `anew` asks the programs even where they look the same.
     package let engines: @Sendable (_ anew: Bool) async -> [String: String]
+    /// What must be known of an engine by its name.
+    package var traits: @Sendable (String) -> EngineTraits = { _ in .llama }
 
     package init(
         probe: HardwareProbe, facts: HardwareFacts, profile: DeviceProfile,
@@ -37,7 +39,8 @@ package struct DeviceHardware: Sendable {
     package func memory(of record: GenerationRecord) -> ByteCount {
         let load = profile.load(settings: record.settings, shape: record.shape)
         let adapters = record.files.filter { $0.role == .adapter }.reduce(ByteCount.zero) { $0 + $1.size }
-        return MemoryEstimate(shape: record.shape, load: load, rule: profile.engine).total + adapters
+        let own = traits(record.engine.name).memory ?? .zero
+        return MemoryEstimate(shape: record.shape, load: load, rule: profile.engine).total + adapters + own
     }
 
     /// Whether memory that is free now does not hold this generation beside what runs.

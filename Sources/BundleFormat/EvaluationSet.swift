@@ -23,7 +23,9 @@ package struct EvaluationSet: Sendable, Hashable {
     }
 
     static let document = "evaluation set"
-    private static let keys: Set<String> = ["system", "input", "expected", "comparison", "grammar", "maxTokens"]
+    private static let keys: Set<String> = [
+        "system", "input", "expected", "comparison", "grammar", "maxTokens", "request",
+    ]
 
     private static func row(_ line: [UInt8], number: Int) throws(BundleError) -> EvaluationRow {
         let name = "\(document), line \(number)"
@@ -34,8 +36,14 @@ package struct EvaluationSet: Sendable, Hashable {
                 .invalid, name, unknown, "is no field of a row; the fields are " + keys.sorted().joined(separator: ", ")
             )
         }
+        try QuestionRule.checkFields(members["request"], name, "request")
         let row = try DocumentCoder.decode(EvaluationRow.self, from: line, limit: limit, name)
-        guard !row.input.isEmpty else { throw BundleError(.invalid, name, "input", "is empty") }
+        if let request = row.request {
+            let others = !row.input.isEmpty || row.system != nil || row.grammar != nil || row.maxTokens != nil
+            try QuestionRule.check(request, beside: others, name, "request")
+        } else if row.input.isEmpty {
+            throw BundleError(.invalid, name, "input", "is empty")
+        }
         guard !row.expected.isEmpty else { throw BundleError(.invalid, name, "expected", "is empty") }
         guard row.maxTokens.map((1...BundleLimits.answerTokens).contains) ?? true else {
             throw BundleError(.invalid, name, "maxTokens", "is not between 1 and \(BundleLimits.answerTokens)")

@@ -27,7 +27,7 @@ package struct ModelConfig: Sendable, Hashable, Codable {
     package struct Parameters: Sendable, Hashable, Codable {
         /// E.g. `llama`.
         package var architecture: String?
-        /// Always `gguf`.
+        /// `gguf`, or what else the publisher named, e.g. `onnx`.
         package var format: String?
         /// Number of weights in billions or millions, e.g. `135M`.
         package var paramSize: String?

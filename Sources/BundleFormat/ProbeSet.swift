@@ -27,12 +27,13 @@ package struct ProbeSet: Sendable, Hashable {
                     .invalid, "probes", "[\(index)].\(unknown)",
                     "is no field of a probe; the fields are " + Self.keys.sorted().joined(separator: ", "))
             }
+            try QuestionRule.checkFields(probe["request"], "probes", "[\(index)].request")
         }
         try self.init(try DocumentCoder.decode([Probe].self, from: bytes, limit: limit, "probes"))
     }
 
     private static let keys: Set<String> = [
-        "system", "prompt", "contains", "pattern", "schema", "constrain", "maxTokens",
+        "system", "prompt", "contains", "pattern", "schema", "constrain", "maxTokens", "request",
     ]
 
     /// The bytes that are published.
@@ -49,7 +50,13 @@ package struct ProbeCheck: Sendable, Hashable {
 
     /// Throws naming the field below `place`, and the position in it.
     package init(_ probe: Probe, at place: String = "") throws(BundleError) {
-        guard !probe.prompt.isEmpty else { throw BundleError(.invalid, "probes", place + ".prompt", "is empty") }
+        if let request = probe.request {
+            let others =
+                !probe.prompt.isEmpty || probe.system != nil || probe.maxTokens != nil || probe.constrain != nil
+            try QuestionRule.check(request, beside: others, "probes", place + ".request")
+        } else if probe.prompt.isEmpty {
+            throw BundleError(.invalid, "probes", place + ".prompt", "is empty")
+        }
         guard probe.maxTokens.map((1...BundleLimits.answerTokens).contains) ?? true else {
             throw BundleError(
                 .invalid, "probes", place + ".maxTokens", "is not between 1 and \(BundleLimits.answerTokens)")

@@ -12,8 +12,10 @@ package struct EvaluationRow: Sendable, Hashable, Codable {
 
     /// The system prompt; nil sends none.
     package var system: String?
-    /// What the user says.
+    /// What the user says; empty where `request` asks.
     package var input: String
+    /// What is asked instead of a chat, of an engine that does not chat.
+    package var request: EngineQuestion?
     /// The answer that counts as right.
     package var expected: String
     /// How the two are compared; nil is `label`.
@@ -24,11 +26,12 @@ package struct EvaluationRow: Sendable, Hashable, Codable {
     package var maxTokens: Int?
 
     package init(
-        system: String? = nil, input: String, expected: String, comparison: Comparison? = nil, grammar: String? = nil,
-        maxTokens: Int? = nil
+        system: String? = nil, input: String = "", expected: String, comparison: Comparison? = nil,
+        grammar: String? = nil, maxTokens: Int? = nil, request: EngineQuestion? = nil
     ) {
         self.system = system
         self.input = input
+        self.request = request
         self.expected = expected
         self.comparison = comparison
         self.grammar = grammar
@@ -40,8 +43,10 @@ package struct EvaluationRow: Sendable, Hashable, Codable {
 package struct Probe: Sendable, Hashable, Codable {
     /// The system prompt; nil sends none.
     package var system: String?
-    /// What the user says.
+    /// What the user says; empty where `request` asks.
     package var prompt: String
+    /// What is asked instead of a chat, of an engine that does not chat.
+    package var request: EngineQuestion?
     /// Text that must occur in the answer, compared in lower case; nil demands no text.
     package var contains: String?
     /// A regular expression that must be found in the answer; nil demands none.
@@ -54,11 +59,12 @@ package struct Probe: Sendable, Hashable, Codable {
     package var maxTokens: Int?
 
     package init(
-        system: String? = nil, prompt: String, contains: String? = nil, pattern: String? = nil,
-        schema: JSONValue? = nil, constrain: Bool? = nil, maxTokens: Int? = nil
+        system: String? = nil, prompt: String = "", contains: String? = nil, pattern: String? = nil,
+        schema: JSONValue? = nil, constrain: Bool? = nil, maxTokens: Int? = nil, request: EngineQuestion? = nil
     ) {
         self.system = system
         self.prompt = prompt
+        self.request = request
         self.contains = contains
         self.pattern = pattern
         self.schema = schema

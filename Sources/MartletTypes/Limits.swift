@@ -56,6 +56,8 @@ package enum Limits {
     package static let evaluationBytes = 16 * 1024 * 1024
     /// Rows of an evaluation set.
     package static let evaluationRows = 10_000
+    /// The path of a request that a probe or an evaluation row makes.
+    package static let engineQuestionPathBytes = 1024
     /// Probes in one release.
     package static let probesPerRelease = 32
     /// The longest a device's poll stays parked at the registry, in seconds: under the idle time-outs of common

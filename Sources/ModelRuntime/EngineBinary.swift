@@ -1,5 +1,6 @@
 internal import CProcess
 internal import Glibc
+internal import MartletTypes
 internal import Synchronization
 
 /// An engine's program on this device, as the device's own configuration allows it.
@@ -12,12 +13,18 @@ package struct EngineBinary: Sendable, Hashable {
     package let version: String?
     /// The changeable flags that it knows.
     package let flags: Set<EngineFlag>
+    /// How the owner declared it; nil is llama.cpp.
+    package let process: ProcessEngine?
 
-    package init(name: String = "llama.cpp", path: String, version: String?, flags: Set<EngineFlag> = []) {
+    package init(
+        name: String = "llama.cpp", path: String, version: String?, flags: Set<EngineFlag> = [],
+        process: ProcessEngine? = nil
+    ) {
         self.name = name
         self.path = path
         self.version = version
         self.flags = flags
+        self.process = process
     }
 
     /// Asks the program for its version and its flags. Throws `engineMissing` where there is no such file and
@@ -33,6 +40,22 @@ package struct EngineBinary: Sendable, Hashable {
         let version = version(in: try await ask("--version"))
         return EngineBinary(
             name: name, path: path, version: version, flags: EngineFlag.known(in: try await ask("--help")))
+    }
+
+    /// Asks a declared engine for its version, where its owner says how. Throws as `probe(name:path:)` does.
+    package static func probe(_ engine: ProcessEngine) async throws(RuntimeError) -> EngineBinary {
+        let path = engine.command[0]
+        for program in [path] + engine.versionCommand.prefix(1) where access(program, X_OK) != 0 {
+            throw .engineMissing(program, engine: engine.name)
+        }
+        var version = engine.version?.text
+        if let program = engine.versionCommand.first, version == nil {
+            guard let thread = ProcessThread.shared else { throw noThread }
+            let plan = ChildPlan(
+                path: program, arguments: engine.versionCommand, environment: LlamaArguments.environment(home: "/"))
+            version = ProcessEngine.version(in: try await OutputCollector.run(plan, on: thread))
+        }
+        return EngineBinary(name: engine.name, path: path, version: version, process: engine)
     }
 
     /// The version in the output of `llama-server --version`: `version: 0.7.0 (build 11669)` or `version: 4719 (…)`.

@@ -33,14 +33,19 @@ package enum EngineHealth: Sendable, Hashable {
 package struct EngineClient: Sendable {
     /// Where the engine listens.
     package let socketPath: String
+    /// The path that answers 200 once the engine is ready, and 503 before.
+    package let readyPath: String
 
-    package init(socketPath: String) { self.socketPath = socketPath }
+    package init(socketPath: String, readyPath: String = EngineTraits.llama.readyPath) {
+        self.socketPath = socketPath
+        self.readyPath = readyPath
+    }
 
-    /// Asks once for `/health`. A busy engine may be slow to answer; what a time-out means, the caller decides.
+    /// Asks once whether it is ready. A busy engine may be slow to answer; what a time-out means, the caller decides.
     package func health() async -> EngineHealth {
         do throws(RuntimeError) {
             let answer = try await EngineExchange.send(
-                socketPath: socketPath, method: "GET", path: "/health",
+                socketPath: socketPath, method: "GET", path: readyPath,
                 timeout: .seconds(RuntimeLimits.healthSeconds))
             return answer.status == 200 ? .ready : answer.status == 503 ? .loading : .unreachable
         } catch {
@@ -101,6 +106,39 @@ package struct EngineClient: Sendable {
             completionTokens: completion.usage?.completionTokens, duration: duration)
     }
 
+    /// Asks a plain question. The answer's text is what stands where the question says. Throws `engineAnswer` where the
+    /// status is not one of success or nothing stands there, and what `EngineExchange.send` throws.
+    package func ask(
+        _ question: EngineQuestion, timeout: Duration = .seconds(RuntimeLimits.answerSeconds)
+    ) async throws(RuntimeError) -> ChatAnswer {
+        var body: [UInt8] = []
+        if let value = question.body { body = try Self.encoded(value) }
+        let clock = ContinuousClock()
+        let start = clock.now
+        let answer = try await EngineExchange.send(
+            socketPath: socketPath, method: question.body == nil ? "GET" : "POST", path: question.path, body: body,
+            timeout: timeout)
+        let duration = clock.now - start
+        guard (200..<300).contains(answer.status) else { throw Self.refused(answer.status) }
+        guard let text = question.text(of: answer.body) else {
+            throw RuntimeError(
+                .engineAnswer, "The engine's answer has nothing at \(question.answer ?? "").", fault: .peer)
+        }
+        return ChatAnswer(text: text, promptTokens: nil, completionTokens: nil, duration: duration)
+    }
+
+    private static func encoded(_ value: some Encodable) throws(RuntimeError) -> [UInt8] {
+        do {
+            return try JSONText.encode(value)
+        } catch {
+            throw RuntimeError(.engineAnswer, "The question could not be written as JSON.", fault: .caller)
+        }
+    }
+
+    private static func refused(_ status: Int) -> RuntimeError {
+        RuntimeError(.engineAnswer, "The engine answered a question with status \(status).", fault: .peer)
+    }
+
     /// The vector of a text. Throws as `chat` does.
     package func embedding(
         of text: String, timeout: Duration = .seconds(RuntimeLimits.answerSeconds)
@@ -115,18 +153,10 @@ package struct EngineClient: Sendable {
     private func post(
         _ question: some Encodable, to path: String, timeout: Duration
     ) async throws(RuntimeError) -> [UInt8] {
-        let body: [UInt8]
-        do {
-            body = try JSONText.encode(question)
-        } catch {
-            throw RuntimeError(.engineAnswer, "The question could not be written as JSON.", fault: .caller)
-        }
+        let body = try Self.encoded(question)
         let answer = try await EngineExchange.send(
             socketPath: socketPath, method: "POST", path: path, body: body, timeout: timeout)
-        guard answer.status == 200 else {
-            throw RuntimeError(
-                .engineAnswer, "The engine answered a question with status \(answer.status).", fault: .peer)
-        }
+        guard answer.status == 200 else { throw Self.refused(answer.status) }
         return answer.body
     }
 }

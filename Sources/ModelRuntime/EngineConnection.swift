@@ -76,13 +76,14 @@ final class EngineConnection: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) {
         guard delegate != nil else { return context.close(promise: nil) }
         self.context = context
-        let headers: HTTPHeaders = [
-            "host": "localhost", "connection": "close", "content-type": "application/json",
-            "content-length": String(request.body.readableBytes),
-        ]
-        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: request.path, headers: headers)
+        var headers: HTTPHeaders = ["host": "localhost", "connection": "close"]
+        if let type = request.contentType { headers.add(name: "content-type", value: type) }
+        if request.method != .GET {
+            headers.add(name: "content-length", value: String(request.body.readableBytes))
+        }
+        let head = HTTPRequestHead(version: .http1_1, method: request.method, uri: request.path, headers: headers)
         context.write(wrapOutboundOut(.head(head)), promise: nil)
-        context.write(wrapOutboundOut(.body(.byteBuffer(request.body))), promise: nil)
+        if request.method != .GET { context.write(wrapOutboundOut(.body(.byteBuffer(request.body))), promise: nil) }
         context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
         context.read()
     }

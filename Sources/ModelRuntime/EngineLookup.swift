@@ -35,9 +35,13 @@ package struct EngineLookup: Sendable, Hashable {
 
 extension RuntimeError {
     static func engineMissing(_ place: String, engine: String = "llama.cpp") -> RuntimeError {
-        RuntimeError(
-            .engineMissing, "The engine \(engine) was not found: \(place) is no executable file.",
-            remedy: "Install llama-server and name it in the agent's configuration (engine.llamaServer) or in "
-                + "$MARTLET_LLAMA_SERVER; it is looked for again by itself.")
+        let remedy =
+            engine == InstalledEngines.llama
+            ? "Install llama-server and name it in the agent's configuration (engine.llamaServer) or in "
+                + "$MARTLET_LLAMA_SERVER; it is looked for again by itself."
+            : "Install it where the agent's configuration (engines.\(engine).command) says; it is looked for again by "
+                + "itself."
+        return RuntimeError(
+            .engineMissing, "The engine \(engine) was not found: \(place) is no executable file.", remedy: remedy)
     }
 }

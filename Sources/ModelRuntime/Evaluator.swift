@@ -66,13 +66,17 @@ package struct Evaluator: Sendable {
 
     private static func ask(_ row: EvaluationRow, _ client: EngineClient) async -> Outcome {
         do throws(RuntimeError) {
-            let answer = try await client.chat(
-                system: row.system, user: row.input, grammar: row.grammar,
-                maxTokens: row.maxTokens ?? EvaluationRow.defaultMaxTokens)
-            return Outcome(row, answer)
+            return Outcome(row, try await answer(row, client))
         } catch {
             return Outcome(row, nil)
         }
+    }
+
+    private static func answer(_ row: EvaluationRow, _ client: EngineClient) async throws(RuntimeError) -> ChatAnswer {
+        if let request = row.request { return try await client.ask(request) }
+        return try await client.chat(
+            system: row.system, user: row.input, grammar: row.grammar,
+            maxTokens: row.maxTokens ?? EvaluationRow.defaultMaxTokens)
     }
 
     /// The mean over the expected labels of each one's F1; nil unless every row is compared as a label. An answer that

@@ -87,6 +87,9 @@ final class Exchange: EngineConnectionDelegate {
         case .forward(let target) where request.embeds && !target.route.embeds:
             finish { _ in }
             client?.answer(.noEmbeddings(request.slot))
+        case .forward(let target) where request.isPlain != (target.route.speaks == .http):
+            finish { _ in }
+            client?.answer(.otherProtocol(request))
         case .forward(let target):
             self.target = target
             let connection = EngineConnection(request, delegate: self)

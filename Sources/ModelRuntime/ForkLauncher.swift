@@ -25,11 +25,11 @@ package struct ForkLauncher: RuntimeLauncher {
     package func launch(_ spec: EngineSpec) async throws(RuntimeError) -> any RuntimeProcess {
         let binary = try await engines.binary(spec.engine)
         guard access(binary.path, X_OK) == 0 else { throw .engineMissing(binary.path, engine: binary.name) }
-        let arguments = try LlamaArguments.make(spec, binary: binary)
+        let command = try EngineCommand(spec, binary: binary, folder: Self.folder(ofSocket: spec.socketPath))
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
         let folder = try prepareFolder(of: spec.socketPath)
         let log = try EngineLog(path: spec.logPath)
-        let plan = plan(spec, binary: binary, arguments: arguments, folder: folder)
+        let plan = plan(command, folder: folder)
         let result = await thread.run { Self.start(plan, log: log, on: thread) }
         switch result {
         case .success(let process): return process
@@ -41,9 +41,9 @@ package struct ForkLauncher: RuntimeLauncher {
         }
     }
 
-    private func plan(_ spec: EngineSpec, binary: EngineBinary, arguments: [String], folder: String) -> ChildPlan {
-        var plan = ChildPlan(path: binary.path, arguments: arguments)
-        plan.environment = LlamaArguments.environment(home: folder)
+    private func plan(_ command: EngineCommand, folder: String) -> ChildPlan {
+        var plan = ChildPlan(path: command.path, arguments: command.arguments)
+        plan.environment = command.environment
         plan.folder = folder
         plan.descriptors = RuntimeLimits.engineDescriptors
         plan.niceness = Int32(niceness)
@@ -51,8 +51,7 @@ package struct ForkLauncher: RuntimeLauncher {
         guard confinement.mode != .off else { return plan }
         plan.confinement = UInt32(CPROCESS_LANDLOCK | CPROCESS_SECCOMP)
         plan.confinementRequired = confinement.mode == .required
-        plan.readable = Confinement.systemReadable + [Self.tree(of: binary.path)] + spec.modelPaths
-        plan.readable += spec.adapters.map(\.path) + [spec.chatTemplatePath].compactMap(\.self) + confinement.readable
+        plan.readable = Confinement.systemReadable + command.readable + confinement.readable
         plan.writable = Confinement.systemWritable + [folder] + confinement.writable
         return plan
     }
@@ -62,16 +61,24 @@ package struct ForkLauncher: RuntimeLauncher {
     static func tree(of path: String) -> String {
         let resolved = realpath(path, nil)
         defer { free(resolved) }
-        let program = resolved.map { String(cString: $0) } ?? path
+        return folder(of: resolved.map { String(cString: $0) } ?? path)
+    }
+
+    /// The same without looking where links lead.
+    static func folder(of program: String) -> String {
         let parts = program.split(separator: "/").dropLast()
         guard !parts.isEmpty else { return program }
         let isBinFolder = parts.last == "bin" && parts.count > 1
         return "/" + (isBinFolder ? parts.dropLast() : parts).joined(separator: "/")
     }
 
+    private static func folder(ofSocket path: String) -> String {
+        "/" + path.split(separator: "/").dropLast().joined(separator: "/")
+    }
+
     /// Makes the socket's folder, and removes a socket of that name that nobody serves any more.
     private func prepareFolder(of socketPath: String) throws(RuntimeError) -> String {
-        let folder = "/" + socketPath.split(separator: "/").dropLast().joined(separator: "/")
+        let folder = Self.folder(ofSocket: socketPath)
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
             let reason = String(cString: strerror(errno))
             throw RuntimeError(.engineNotStarted, "The engine's folder \(folder) cannot be made: \(reason).")

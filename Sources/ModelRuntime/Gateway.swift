@@ -81,11 +81,13 @@ package final class Gateway: Sendable {
     /// Sends the slot's next requests to this engine. Requests under way stay where they are. A parked slot stays
     /// parked. Where the engine does not embed, the gateway answers such requests by itself.
     package func setRoute(
-        slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false
+        slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false,
+        speaks: EngineProtocol = .openai
     ) async {
         core.set(
             GatewayRoute(
-                slot: slot, generation: generation, release: release, socketPath: socketPath, embeds: embeds))
+                slot: slot, generation: generation, release: release, socketPath: socketPath, embeds: embeds,
+                speaks: speaks))
     }
 
     /// Lets the slot's next requests wait, within the bounds; makes the slot known if it is not.

@@ -57,7 +57,7 @@ package struct GatewayConfiguration: Sendable {
     }
 
     /// Whether the address is one that only this machine reaches.
-    var isLoopback: Bool {
+    package var isLoopback: Bool {
         host == "localhost" || host == "::1" || host == "[::1]"
             || host.hasPrefix("127.") && host.allSatisfy(Self.isIPv4)
     }
@@ -77,13 +77,19 @@ package struct GatewayRoute: Sendable, Hashable {
     package let socketPath: String
     /// Whether the engine makes embeddings.
     package let embeds: Bool
+    /// What the engine speaks.
+    package let speaks: EngineProtocol
 
-    package init(slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false) {
+    package init(
+        slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false,
+        speaks: EngineProtocol = .openai
+    ) {
         self.slot = slot
         self.generation = generation
         self.release = release
         self.socketPath = socketPath
         self.embeds = embeds
+        self.speaks = speaks
     }
 }
 

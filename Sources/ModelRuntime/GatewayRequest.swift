@@ -7,6 +7,10 @@ struct InferenceRequest {
     let slot: SlotName
     let path: String
     let body: ByteBuffer
+    var method = HTTPMethod.POST
+    var contentType: String? = "application/json"
+    /// Whether it is passed on as it came, to an engine with a protocol of its own.
+    var isPlain = false
 
     /// Whether it asks for embeddings, which not every engine makes.
     var embeds: Bool { path == GatewayRequest.embeddingsPath }
@@ -48,6 +52,19 @@ struct GatewayReply: Equatable {
             code: "embeddings_not_supported", param: "model")
     }
 
+    /// A slot is asked in the way that its engine does not speak.
+    static func otherProtocol(_ request: InferenceRequest) -> GatewayReply {
+        request.isPlain
+            ? error(
+                400,
+                "The slot \"\(request.slot)\" speaks the OpenAI API: name it as the model of /v1/chat/completions.",
+                code: "slot_speaks_openai", param: "model")
+            : error(
+                400,
+                "The slot \"\(request.slot)\" serves no language model: ask it below "
+                    + "\(GatewayRequest.slotsPath)\(request.slot)/.", code: "slot_speaks_http", param: "model")
+    }
+
     static func unknownSlot(_ name: String, known: [SlotName]) -> GatewayReply {
         let names = known.isEmpty ? "none" : known.map(\.text).joined(separator: ", ")
         let quoted = String(name.prefix(Limits.quotedValueCharacters))
@@ -67,6 +84,8 @@ struct GatewayRequest {
     /// The paths of the OpenAI API that reach an engine.
     static let inferencePaths: Set<String> = ["/v1/chat/completions", "/v1/completions", embeddingsPath]
     static let embeddingsPath = "/v1/embeddings"
+    /// Below it stand the slots whose engines have a protocol of their own, each with the engine's paths below it.
+    static let slotsPath = "/v1/slots/"
 
     /// Checks what can be told from the head: who asks, from where, for what, how much. Nil lets the request in.
     static func refusal(
@@ -109,10 +128,12 @@ struct GatewayRequest {
             guard head.method == .POST else { return .reply(wrongMethod("POST")) }
             return infer(path, body, slots.map(\.slot))
         }
+        if path.hasPrefix(slotsPath) { return plain(head, body, slots.map(\.slot)) }
         let isModel = path.hasPrefix("/v1/models/")
         guard path == "/v1/models" || path == "/health" || isModel else {
-            let known = (inferencePaths.sorted() + ["/v1/models", "/health"]).joined(separator: ", ")
-            return .reply(.error(404, "There is nothing here; this gateway has \(known).", code: "not_found"))
+            let known = inferencePaths.sorted() + [slotsPath + "NAME/…", "/v1/models", "/health"]
+            let message = "There is nothing here; this gateway has \(known.joined(separator: ", "))."
+            return .reply(.error(404, message, code: "not_found"))
         }
         guard head.method == .GET || head.method == .HEAD else { return .reply(wrongMethod("GET")) }
         if path == "/health" { return .reply(health(slots)) }
@@ -145,6 +166,31 @@ struct GatewayRequest {
             return .reply(.unknownSlot(envelope.model, known: slots))
         }
         return .infer(InferenceRequest(slot: slot, path: path, body: body))
+    }
+
+    /// `/v1/slots/NAME/classify?top=3` is the engine's `/classify?top=3`.
+    private static func plain(_ head: HTTPRequestHead, _ body: ByteBuffer, _ slots: [SlotName]) -> Decision {
+        let rest = head.uri.dropFirst(slotsPath.count)
+        let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
+        let name = String(rest[..<end])
+        guard let slot = try? SlotName(name), slots.contains(slot) else {
+            return .reply(.unknownSlot(name, known: slots))
+        }
+        guard head.method == .GET || head.method == .POST else { return .reply(wrongMethod("GET, POST")) }
+        let path = String(rest[end...])
+        guard EngineQuestion.isPath(path) else {
+            return .reply(
+                .error(
+                    404, "After the slot's name comes a path of its engine, e.g. \(slotsPath)\(slot)/classify.",
+                    code: "not_found"))
+        }
+        let type = head.headers.first(name: "content-type")
+        guard type.map({ $0.utf8.count <= RuntimeLimits.contentTypeBytes }) ?? true else {
+            return .reply(.error(400, "The content type is too long.", code: "content_type"))
+        }
+        return .infer(
+            InferenceRequest(
+                slot: slot, path: path, body: body, method: head.method, contentType: type, isPlain: true))
     }
 
     private static func wrongMethod(_ allowed: String) -> GatewayReply {

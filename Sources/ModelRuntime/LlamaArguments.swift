@@ -6,7 +6,7 @@ internal import MartletTypes
 enum LlamaArguments {
     /// The arguments, the program first. Throws `invalidSetting` and `socketPathTooLong`.
     static func make(_ spec: EngineSpec, binary: EngineBinary) throws(RuntimeError) -> [String] {
-        try check(spec)
+        try spec.check()
         var arguments = [binary.path, "--host", spec.socketPath, "--model", spec.modelPaths[0], "--alias", spec.alias]
         if !spec.adapters.isEmpty { arguments += adapters(spec.adapters) }
         let parallel = spec.settings.parallelRequests ?? 1
@@ -55,44 +55,5 @@ enum LlamaArguments {
             return ["--lora", adapters.map(\.path).joined(separator: ",")]
         }
         return ["--lora-scaled", adapters.map { "\($0.path):\($0.scale)" }.joined(separator: ",")]
-    }
-
-    private static func check(_ spec: EngineSpec) throws(RuntimeError) {
-        guard spec.socketPath.utf8.count <= RuntimeLimits.socketPathBytes else {
-            throw .socketPathTooLong(spec.socketPath)
-        }
-        guard spec.socketPath.hasPrefix("/"), spec.socketPath.hasSuffix(".sock") else {
-            throw invalid("The socket path \(spec.socketPath)", "an absolute path that ends in .sock")
-        }
-        guard (1...RuntimeLimits.modelParts).contains(spec.modelPaths.count) else {
-            throw invalid("The number of model files \(spec.modelPaths.count)", "1 to \(RuntimeLimits.modelParts)")
-        }
-        guard spec.adapters.count <= RuntimeLimits.adapters else {
-            throw invalid("The number of adapters \(spec.adapters.count)", "at most \(RuntimeLimits.adapters)")
-        }
-        for path in spec.modelPaths + [spec.chatTemplatePath].compactMap(\.self) where !path.hasPrefix("/") {
-            throw invalid("The path \(path)", "an absolute path")
-        }
-        for adapter in spec.adapters {
-            // The engine's list of adapters is divided at commas, and the scale at a colon.
-            guard adapter.path.hasPrefix("/"), !adapter.path.contains(","), !adapter.path.contains(":") else {
-                throw invalid("The adapter's path \(adapter.path)", "an absolute path without comma and colon")
-            }
-            try check(adapter.scale, in: RuntimeLimits.adapterScale, "adapter scale")
-        }
-        try check(spec.settings.contextTokens, in: RuntimeLimits.contextTokens, "context size")
-        try check(spec.settings.parallelRequests, in: RuntimeLimits.parallelRequests, "number of parallel requests")
-        try check(spec.settings.threads, in: RuntimeLimits.threads, "number of threads")
-    }
-
-    private static func check<Value: Comparable>(
-        _ value: Value?, in range: ClosedRange<Value>, _ name: String
-    ) throws(RuntimeError) {
-        guard let value, !range.contains(value) else { return }
-        throw invalid("The \(name) \(value)", "\(range.lowerBound) to \(range.upperBound)")
-    }
-
-    private static func invalid(_ what: String, _ rule: String) -> RuntimeError {
-        RuntimeError(.invalidSetting, "\(what) cannot be given to an engine.", remedy: "Use \(rule).", fault: .caller)
     }
 }

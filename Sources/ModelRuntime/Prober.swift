@@ -36,9 +36,15 @@ package struct Prober: Sendable {
     package init() {}
 
     /// Asks until one fails. Without probes, one plain question must be answered: an engine that is healthy and says
-    /// nothing is not worth a switch. Of one that embeds, which may be all that it can, a vector is demanded instead.
-    package func run(_ checks: [ProbeCheck], client: EngineClient, embeds: Bool = false) async -> ProbeResult {
-        guard !checks.isEmpty else { return embeds ? await askForVector(client) : await askPlainly(client) }
+    /// nothing is not worth a switch. Of one that embeds, which may be all that it can, a vector is demanded instead;
+    /// of one that does not speak the OpenAI API, nothing beyond being ready.
+    package func run(
+        _ checks: [ProbeCheck], client: EngineClient, embeds: Bool = false, speaks: EngineProtocol = .openai
+    ) async -> ProbeResult {
+        guard !checks.isEmpty else {
+            guard speaks == .openai else { return .passed(count: 0) }
+            return embeds ? await askForVector(client) : await askPlainly(client)
+        }
         for (index, check) in checks.enumerated() {
             if let failure = await ask(check, number: index + 1, client: client) { return .failed(failure) }
         }
@@ -70,9 +76,7 @@ package struct Prober: Sendable {
     private func ask(_ check: ProbeCheck, number: Int, client: EngineClient) async -> ProbeFailure? {
         let probe = check.probe
         do throws(RuntimeError) {
-            let answer = try await client.chat(
-                system: probe.system, user: probe.prompt, schema: probe.constrain == true ? probe.schema : nil,
-                maxTokens: probe.maxTokens ?? EvaluationRow.defaultMaxTokens)
+            let answer = try await answer(probe, client)
             guard let wanted = check.refusal(of: answer.text) else { return nil }
             return ProbeFailure(
                 number: number, wanted: wanted, answerLength: answer.text.count,
@@ -80,5 +84,12 @@ package struct Prober: Sendable {
         } catch {
             return ProbeFailure(number: number, wanted: check.demand, answerLength: nil, detail: error.message)
         }
+    }
+
+    private func answer(_ probe: Probe, _ client: EngineClient) async throws(RuntimeError) -> ChatAnswer {
+        if let request = probe.request { return try await client.ask(request) }
+        return try await client.chat(
+            system: probe.system, user: probe.prompt, schema: probe.constrain == true ? probe.schema : nil,
+            maxTokens: probe.maxTokens ?? EvaluationRow.defaultMaxTokens)
     }
 }

@@ -34,6 +34,14 @@ package enum RuntimeLimits {
     package static let adapterScale = -8.0...8.0
     /// Adapters given to one engine.
     package static let adapters = 16
+    /// Arguments of a declared engine's command.
+    package static let commandArguments = 64
+    /// One argument of a declared engine's command.
+    package static let commandArgumentBytes = 4096
+    /// Engines that a device may declare.
+    package static let declaredEngines = 16
+    /// A content type that a client's request names.
+    package static let contentTypeBytes = 256
     /// Parts of one split model.
     package static let modelParts = 256
     /// Live requests that wait for the candidate: what is old says nothing new, and each holds its answer in memory.

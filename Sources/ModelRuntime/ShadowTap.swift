@@ -45,7 +45,7 @@ final class ShadowTap: Sendable {
 
     /// Whether this request is one of the share. Embeddings are no answers to compare.
     func chooses(_ request: InferenceRequest) -> Bool {
-        guard !request.embeds, random() < share else { return false }
+        guard !request.embeds, !request.isPlain, random() < share else { return false }
         guard request.body.readableBytes <= RuntimeLimits.shadowBodyBytes else {
             passOver()
             return false

@@ -17,6 +17,18 @@ enum LocalFile {
         path.lastIndex(of: "/").map { String(path[path.index(after: $0)...]) } ?? path
     }
 
+    /// The length of a file.
+    static func size(_ path: String) throws(PublishError) -> ByteCount {
+        let descriptor = try open(path)
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size > 0 else {
+            throw PublishError(
+                .fileUnreadable, "\(path) is no file with content.", remedy: "Give the path of a model's file.")
+        }
+        return ByteCount(Int64(status.st_size))
+    }
+
     /// Digest and length of a file, read once.
     static func digest(
         _ path: String, progress: @escaping @Sendable (_ done: Int64, _ total: Int64) -> Void

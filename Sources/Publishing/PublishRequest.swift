@@ -4,12 +4,14 @@ package import MartletTypes
 package struct PublishRequest: Sendable {
     /// The release.
     package var release: ReleasePath
-    /// The builds of the model: each one GGUF, or all parts of a split one in order.
+    /// The builds of the model: each one GGUF, or all parts of a split one in order, or all files of another format.
     package var variants: [[String]]
     /// The base release, where the file is a LoRA adapter.
     package var adapterOf: ReleasePath?
     /// The engine that all variants need.
     package var engine: EngineRequirement
+    /// The format of files that are no GGUF, e.g. `onnx`; nil is GGUF.
+    package var format: String?
     /// What the builds need beyond what their files say.
     package var needs: [VariantNeeds]
     /// How embeddings are made, where the file does not say or says it wrong.

@@ -37,6 +37,10 @@ extension Publisher {
         }
         var shapes: [ModelShape] = []
         for paths in request.variants {
+            if let format = request.format, format != ModelShape.ggufFormat {
+                shapes.append(try await blocking { try Self.opaque(format, paths, request) })
+                continue
+            }
             let shape = try await blocking { try Self.shape(paths) }
             try checkKind(shape, paths, request)
             shapes.append(shape)
@@ -61,6 +65,28 @@ extension Publisher {
         }
         return files
     }
+
+    /// A model of another format: nothing of it is read but its length.
+    private static func opaque(
+        _ format: String, _ paths: [String], _ request: PublishRequest
+    ) throws(PublishError) -> ModelShape {
+        guard request.engine.name != llama else {
+            throw PublishError(
+                .badRequest, "llama.cpp takes no model of the format \(format).",
+                remedy: "Name the engine that the devices declare for it: --engine NAME.")
+        }
+        guard request.adapterOf == nil, request.pooling == nil, request.chatTemplate == nil else {
+            throw PublishError(
+                .badRequest, "A base, a pooling and a chat template go with GGUF files only.",
+                remedy: "Leave out --adapter-of, --pooling and --chat-template.")
+        }
+        var size = ByteCount.zero
+        for path in paths { size = size + (try LocalFile.size(path)) }
+        return ModelShape.opaque(format: format, name: LocalFile.name(paths[0]), fileSize: size)
+    }
+
+    /// The engine of GGUF files.
+    static let llama = "llama.cpp"
 
     /// What the files say of the model; an error names the file that is wrong.
     private static func shape(_ paths: [String]) throws(PublishError) -> ModelShape {

@@ -88,7 +88,8 @@ struct ReleaseDraft: Sendable {
                 family: own.architecture, name: own.name, version: release.version.text,
                 licenses: own.license.map { [$0] }),
             config: .init(
-                architecture: own.architecture, format: "gguf", paramSize: paramSize(own.parameterCount),
+                architecture: own.architecture, format: own.format ?? ModelShape.ggufFormat,
+                paramSize: own.format == nil ? paramSize(own.parameterCount) : nil,
                 quantization: own.quantization),
             modelfs: .init(diffIds: digests)
         ).encoded()

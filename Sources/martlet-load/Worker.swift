@@ -43,6 +43,7 @@ struct Worker: Sendable {
     /// Nil where a whole, well-formed answer came.
     private func ask(_ client: HTTPClient, _ row: EvaluationRow, streamed: Bool) async -> String? {
         do {
+            if let question = row.request { return try await ask(client, question) }
             let body = ChatRequest(model: model, row: row, maxTokens: maxTokens, stream: streamed)
             let call = HTTPCall(
                 .post, "/v1/chat/completions", fields: [.contentType: "application/json"],
@@ -61,6 +62,21 @@ struct Worker: Sendable {
         } catch {
             return "\(error)"
         }
+    }
+}
+
+extension Worker {
+    /// The same of a slot that serves no language model; the answer must have something where the row says.
+    private func ask(_ client: HTTPClient, _ question: EngineQuestion) async throws -> String? {
+        let call = HTTPCall(
+            question.body == nil ? .get : .post, "/v1/slots/\(model)\(question.path)",
+            fields: [.contentType: "application/json"],
+            body: .bytes(try question.body.map { try JSONText.encode($0) } ?? []), patience: .seconds(120))
+        let reply = try await client.perform(call, limit: 1024 * 1024)
+        guard reply.status == 200 else {
+            return "status \(reply.status): \(String(decoding: reply.body.prefix(200), as: UTF8.self))"
+        }
+        return question.text(of: reply.body) == nil ? "answer without \(question.answer ?? "")" : nil
     }
 }
 

@@ -5,7 +5,7 @@ package import Trust
 
 extension AgentConfiguration {
     private static let members = [
-        "policy", "engine", "gateway", "telemetrySeconds", "telemetryBudgetBytes", "diskBudgetBytes",
+        "policy", "engine", "engines", "gateway", "telemetrySeconds", "telemetryBudgetBytes", "diskBudgetBytes",
         "diskReserveBytes", "bandwidthBytesPerSecond", "deviceKey", "labels",
     ]
 
@@ -27,6 +27,7 @@ extension AgentConfiguration {
         if let engine = try file.object("engine", knowing: EngineSettings.members) {
             self.engine = try EngineSettings(engine)
         }
+        if let engines = try file.object("engines", knowing: nil) { declared = try ProcessEngine.declared(engines) }
         if let gateway = try file.object("gateway", knowing: GatewayConfiguration.members) {
             try self.gateway.read(gateway)
         }
@@ -160,7 +161,7 @@ extension LocalPolicy {
 
 extension ConfigurationObject {
     /// An absent list is empty.
-    fileprivate func list(_ name: String) throws(AgentError) -> [String] {
+    func list(_ name: String) throws(AgentError) -> [String] {
         let texts = try texts(name) ?? []
         guard texts.count <= ConfigurationRange.listEntries else {
             throw wrong(name, "has \(texts.count) entries", "at most \(ConfigurationRange.listEntries)")
@@ -168,7 +169,7 @@ extension ConfigurationObject {
         return texts
     }
 
-    fileprivate func paths(_ name: String) throws(AgentError) -> [String] {
+    func paths(_ name: String) throws(AgentError) -> [String] {
         let paths = try list(name)
         for (index, path) in paths.enumerated() where !path.hasPrefix("/") || path.utf8.contains(0) {
             throw wrong("\(name)[\(index)]", "is not an absolute path", "a path that starts with /")

@@ -30,6 +30,8 @@ package struct AgentConfiguration: Sendable {
     package var policy: LocalPolicy
     /// The engine.
     package var engine: EngineSettings
+    /// Engines beside llama.cpp that the owner declared.
+    package var declared: [ProcessEngine] = []
     /// The local OpenAI-compatible port.
     package var gateway: GatewayConfiguration
     /// Time between two measurements that are sent.

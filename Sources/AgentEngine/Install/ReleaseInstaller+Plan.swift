@@ -2,6 +2,7 @@ package import AgentStore
 internal import BundleFormat
 internal import DeviceProfiles
 internal import MartletTypes
+internal import ModelRuntime
 internal import RegistryClient
 internal import Trust
 
@@ -78,6 +79,7 @@ extension ReleaseInstaller {
         else {
             throw Self.noVariant(choice, release)
         }
+        try checkFormat(of: entry, release)
         let first = InstallPlan.Variant(
             path: release.path, entry: entry, manifest: try await manifest(of: entry, in: release.path.repository),
             index: release.indexDigest)
@@ -86,6 +88,16 @@ extension ReleaseInstaller {
             variants.append(try await match(index, release, to: first))
         }
         return variants
+    }
+
+    /// A file that its engine does not take is refused before a byte of it is fetched.
+    private func checkFormat(of entry: VariantEntry, _ release: AssignedRelease) throws {
+        let format = entry.shape?.format ?? ModelShape.ggufFormat
+        guard !hardware.traits(entry.engine.name).formats.contains(format) else { return }
+        throw SlotFailure(
+            .skipped, code: "formatNotTaken",
+            message: "\(release.path.reference) is of the format \(format), which the engine \(entry.engine.name) of "
+                + "this device does not take.")
     }
 
     /// Every variant with the requirements that it fails; a missing engine has its own code and remedy, as a person can
@@ -99,7 +111,8 @@ extension ReleaseInstaller {
             return SlotFailure(
                 .retry, code: "engineMissing",
                 message: "\(release.path.reference): \(reasons). Install llama-server and name it in the agent's "
-                    + "configuration or in $MARTLET_LLAMA_SERVER; it is looked for again by itself.")
+                    + "configuration or in $MARTLET_LLAMA_SERVER, or declare the engine in the configuration "
+                    + "(engines); it is looked for again by itself.")
         }
         return SlotFailure(
             lacksDisk ? .retry : .skipped, code: lacksDisk ? "diskFull" : "noVariantFits",

@@ -2,6 +2,7 @@ internal import AgentStore
 internal import BundleFormat
 internal import DeviceProfiles
 internal import MartletTypes
+internal import ModelRuntime
 internal import RegistryClient
 internal import Trust
 
@@ -37,10 +38,13 @@ extension ReleaseInstaller {
 
     private func candidate(_ entry: VariantEntry, others: ArraySlice<ReleaseIndex>) -> VariantCandidate {
         let isHere = store.blobs.has(entry.descriptor.digest)
+        // An engine that the owner declared takes what its owner says, beside the files.
+        let own = hardware.traits(entry.engine.name).memory.map { $0 + entry.fileSize } ?? .zero
         return VariantCandidate(
             name: entry.descriptor.digest.text, os: entry.platform.os, architecture: entry.platform.architecture,
             quantization: entry.quantization, fileSize: entry.fileSize, missingBytes: isHere ? .zero : entry.fileSize,
-            minMemory: entry.minMemory, cpuFeatures: entry.cpuFeatures, engine: entry.engine, shape: entry.shape,
+            minMemory: max(entry.minMemory, own), cpuFeatures: entry.cpuFeatures, engine: entry.engine,
+            shape: entry.shape,
             adapters: [entry.adapterShape].compactMap(\.self) + others.compactMap { $0.variants.first?.adapterShape })
     }
 

@@ -60,7 +60,8 @@ package struct ReleaseInstaller: Installer {
         for variant in plan.variants {
             for role in WeightLayer.Role.allCases {
                 let layers = variant.manifest.weights.filter { $0.role == role }
-                guard !layers.isEmpty else { continue }
+                // A file of another format is for its engine to judge, in the confinement.
+                guard !layers.isEmpty, variant.manifest.shape.format == nil else { continue }
                 let paths = layers.map { store.blobs.path(of: $0.descriptor.digest) }
                 let shape: ModelShape
                 do {
@@ -116,6 +117,14 @@ package struct ReleaseInstaller: Installer {
     private static func files(_ plan: InstallPlan) -> [GenerationFile] {
         guard let first = plan.variants.first else { return [] }
         let base = first.manifest.weights.filter { $0.role != .adapter }
+        if first.manifest.shape.format != nil {
+            // Such files may name each other. The manifest's reader took plain names only, and each once.
+            return base.enumerated().map { index, layer in
+                GenerationFile(
+                    role: index == 0 ? .weights : .part, name: layer.fileName, digest: layer.descriptor.digest,
+                    size: layer.descriptor.size)
+            }
+        }
         var files = base.enumerated().map { index, layer in
             let name = base.count == 1 ? "model.gguf" : "model-\(padded(index + 1))-of-\(padded(base.count)).gguf"
             return GenerationFile(

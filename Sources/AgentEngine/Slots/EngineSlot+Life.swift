@@ -9,10 +9,12 @@ extension EngineSlot {
     func launch(_ record: GenerationRecord) async throws {
         let spec = try spec(record)
         let process = try await tools.launcher.launch(spec)
-        let client = EngineClient(socketPath: spec.socketPath)
+        let traits = tools.traits(record.engine.name)
+        let client = EngineClient(socketPath: spec.socketPath, readyPath: traits.readyPath)
         engines[record.id] = Engine(record: record, process: process, client: client)
         do {
-            try await client.waitUntilReady(timeout: tools.settings.startTimeout, process: process)
+            let timeout = traits.startTimeout ?? tools.settings.startTimeout
+            try await client.waitUntilReady(timeout: timeout, process: process)
         } catch {
             await end(record.id)
             throw error

@@ -15,7 +15,8 @@ extension EngineSlot {
         }
         if quick { checks = Array(checks.prefix(1)) }
         let client = try engine(record).client
-        let result = await Prober().run(checks, client: client, embeds: tools.embeds(record))
+        let speaks = tools.traits(record.engine.name).speaks
+        let result = await Prober().run(checks, client: client, embeds: tools.embeds(record), speaks: speaks)
         try Task.checkCancellation()
         if case .failed(let failure) = result {
             throw SlotFailure(.final, code: "probeFailed", message: "The candidate failed its probes: \(failure).")
@@ -60,6 +61,9 @@ extension EngineSlot {
         let candidate = try engine(record)
         guard let routed, routed != record.id, let live = engines[routed]?.record else {
             return .notPossible("nothing serves in slot \(slot) now that it could be compared with")
+        }
+        guard [live, record].allSatisfy({ tools.traits($0.engine.name).speaks == .openai }) else {
+            return .notPossible("answers of an engine that does not speak the OpenAI API are not compared")
         }
         if policy.comparison == .embedding, !tools.embeds(live) {
             return .notPossible("what serves makes no embeddings by which answers could be compared")

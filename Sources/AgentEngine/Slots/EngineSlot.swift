@@ -40,6 +40,8 @@ package struct EngineTools: Sendable {
     package var complete: @Sendable (GenerationRecord) -> SlotSettings
     /// Whether memory and heat allow a candidate to be asked beside what serves, now.
     package var mayShadow: @Sendable () -> Bool
+    /// What must be known of an engine by its name.
+    package var traits: @Sendable (String) -> EngineTraits = { _ in .llama }
 
     package init(
         launcher: any RuntimeLauncher, gateway: Gateway, store: AgentStore, settings: SwapSettings = SwapSettings(),
@@ -203,7 +205,7 @@ package actor EngineSlot: SlotRuntime {
         routed = record.id
         await tools.gateway.setRoute(
             slot: slot, generation: Int(record.id.number), release: record.label, socketPath: socket(record),
-            embeds: tools.embeds(record))
+            embeds: tools.embeds(record), speaks: tools.traits(record.engine.name).speaks)
         parkedSince = nil
         await tools.gateway.unpark(slot)
     }

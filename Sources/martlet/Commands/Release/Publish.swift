@@ -19,9 +19,12 @@ struct Publish: AsyncParsableCommand {
                 --min-accuracy 0.9 --probe 'Where is my parcel?=shipping'
               martlet publish model.gguf --as clinic/base:1.2.0 \\
                 --model-signature-key keys/model.pem --bom
+              martlet publish model.onnx --engine onnx-classifier \\
+                --engine-version 1.0.0 --as clinic/urgency:1.0.0 --probes probes.json
             """)
 
-    @Argument(help: "The GGUF file.", completion: .file(extensions: ["gguf"])) var model: String
+    @Argument(help: "The model's file: GGUF, or another format that --engine takes.", completion: .file())
+    var model: String
     @Option(name: .customLong("as"), help: "The release: NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init)
     var release: ReleaseReference
     @Option(
@@ -41,6 +44,7 @@ struct Publish: AsyncParsableCommand {
     @Option(help: "A probe PROMPT or PROMPT=TEXT-THAT-MUST-OCCUR, run before the evaluation.") var probe: [String] = []
     @Option(help: "A JSON file of probes with patterns and schemas (docs/formats/probes.md).", completion: .file())
     var probes: String?
+    @OptionGroup var engine: EngineOptions
     @OptionGroup var attachments: AttachmentOptions
     @Option(help: "How embeddings are made, where the file does not say.") var pooling: Pooling?
     @Option(
@@ -66,6 +70,7 @@ struct Publish: AsyncParsableCommand {
         let session = try options.session()
         let path = try await session.resolve(release)
         var request = PublishRequest(release: path, variants: Self.builds([model] + variant))
+        engine.apply(to: &request, model: model)
         if let adapterOf { request.adapterOf = try await session.resolve(adapterOf) }
         request.card = card
         request.license = license
