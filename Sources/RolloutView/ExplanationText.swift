@@ -4,10 +4,13 @@ package import MartletTypes
 /// Why a rollout or a device is where it is, in lines for people: the answer first, what it rests on below.
 package struct ExplanationText: Sendable {
     private let explanation: RolloutExplanation
+    private let device: DeviceID?
     private let now: Timestamp
 
-    package init(_ explanation: RolloutExplanation, now: Timestamp) {
+    /// With the device that was asked for.
+    package init(_ explanation: RolloutExplanation, of device: DeviceID? = nil, now: Timestamp) {
         self.explanation = explanation
+        self.device = device
         self.now = now
     }
 
@@ -16,11 +19,17 @@ package struct ExplanationText: Sendable {
 
     package var lines: [String] {
         var lines = explanation.because
+        if let next { lines.append("Next: " + next) }
         if let part = explanation.part { lines += self.lines(of: part) }
         lines += section("Gates", explanation.gates.map { GateLine($0).line.text })
         if explanation.part == nil { lines += section("Waiting or at work", explanation.waiting.map(line)) }
         lines += section("Decisions, newest first", explanation.decisions.map(line))
         return lines
+    }
+
+    private var next: String? {
+        guard let part = explanation.part else { return NextStep.of(explanation.id, explanation.state) }
+        return device.flatMap { NextStep.of(part, $0, in: explanation.id) }
     }
 
     private func section(_ title: String, _ items: [String]) -> [String] {
@@ -44,15 +53,14 @@ package struct ExplanationText: Sendable {
     }
 
     private func words(_ exemption: Exemption) -> String {
-        let until = exemption.expires.map { " until \($0)" } ?? ""
+        let until = exemption.expires.map { " until \(RolloutWords.moment($0))" } ?? ""
         return " by \(exemption.by)\(until): \(exemption.reason)"
     }
 
     private func line(_ device: RolloutInfo.Device) -> String {
-        let why = [device.code, device.message].compactMap(\.self).joined(separator: ": ")
         let since = Elapsed.text(now - device.updated)
-        return "  \(device.device)  wave \(device.wave + 1)  \(device.state.rawValue) for \(since)"
-            + (why.isEmpty ? "" : "  \(why)")
+        return "  \(device.device)  wave \(device.wave + 1)  \(RolloutWords.state(device.state)) for \(since)"
+            + (RolloutWords.why(device).map { "  " + $0 } ?? "")
     }
 
     private func line(_ decision: RolloutInfo.Decision) -> String {

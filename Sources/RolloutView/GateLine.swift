@@ -64,8 +64,11 @@ package struct GateLine: Sendable {
     private func tail(_ result: GateResult) -> String {
         var parts: [String] = []
         if result.devices > 0 || result.baselineDevices > 0 {
-            let whom = result.baselineDevices > 0 ? " and \(result.baselineDevices)" : ""
-            parts.append("\(result.devices)\(whom) devices")
+            let others = result.baselineDevices
+            parts.append(
+                others > 0
+                    ? "\(result.devices) against \(RolloutWords.count(others, "device"))"
+                    : RolloutWords.count(result.devices, "device"))
         }
         if standing.failures > 0 {
             parts.append("failed \(standing.failures) (\(standing.gate.failureLimit) let pass)")

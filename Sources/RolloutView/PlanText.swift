@@ -34,7 +34,7 @@ package struct PlanText: Sendable {
     }
 
     private func wave(_ index: Int, _ wave: RolloutPlan.Wave) -> [String] {
-        var facts = ["\(wave.devices.count) device\(wave.devices.count == 1 ? "" : "s")"]
+        var facts = [RolloutWords.count(wave.devices.count, "device")]
         if let size = wave.size { facts.append("up to \(size.description)") }
         if let selector = wave.selector { facts.append(selector.text) }
         var after: [String] = []
@@ -56,13 +56,15 @@ package struct PlanText: Sendable {
     }
 
     private var maxFailures: [String] {
-        policy.maxFailures.map { ["more than \($0) failed devices"] } ?? []
+        guard let most = policy.maxFailures else { return [] }
+        return [most == 0 ? "no device may fail" : "at most \(RolloutWords.count(most, "failed device"))"]
     }
 
     private static func words(_ gate: RolloutGatePolicy) -> String {
         let standing = GateLine(GateStanding(gate: gate))
         var words = "\(gate.metric.rawValue) \(standing.limits)"
-        words += ", every \(PolicyNotation.duration(gate.intervalSeconds)), from \(gate.minDevices) devices on"
+        let least = RolloutWords.count(gate.minDevices, "device")
+        words += ", every \(PolicyNotation.duration(gate.intervalSeconds)), from \(least) on"
         return words + (gate.onFailure.map { "; else \(self.words($0))" } ?? "")
     }
 
@@ -70,7 +72,7 @@ package struct PlanText: Sendable {
         let outcomes = threshold.outcomes.map(\.rawValue).joined(separator: ", ")
         let causes = threshold.causes.isEmpty ? "" : " (\(threshold.causes.joined(separator: ", ")))"
         let share = PolicyNotation.percent(threshold.maxShare)
-        return "at most \(share) \(outcomes)\(causes), from \(threshold.minCompleted) devices on"
+        return "at most \(share) \(outcomes)\(causes), from \(RolloutWords.count(threshold.minCompleted, "device")) on"
             + (threshold.onFailure.map { "; else \(words($0))" } ?? "")
     }
 
@@ -109,7 +111,8 @@ package struct PlanText: Sendable {
         if let rate = policy.rate {
             var words = "\(PolicyNotation.number(rate.perMinute)) started a minute"
             if rate.growth > 1 {
-                words += ", × \(PolicyNotation.number(rate.growth)) after each \(rate.growAfter) successes"
+                let successes = rate.growAfter == 1 ? "success" : "\(rate.growAfter) successes"
+                words += ", × \(PolicyNotation.number(rate.growth)) after each \(successes)"
             }
             parts.append(words)
         }

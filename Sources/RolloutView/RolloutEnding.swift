@@ -19,17 +19,9 @@ package enum RolloutEnding: Sendable, Hashable {
         case .aborted: return .failed("Rollout \(info.id) was ended before completion: \(info.reason)")
         case .rolledBack: return .failed("Rollout \(info.id) was rolled back: \(info.reason)")
         case .paused: return .waitsForPerson("Rollout \(info.id) is paused: \(info.reason)")
-        case .running where info.phase == "confirming":
+        case .running where info.phase == RolloutWords.confirming:
             return .waitsForPerson("Rollout \(info.id) waits until somebody confirms the next wave.")
         case .draft, .running, .rollingBack: return nil
         }
-    }
-
-    /// What a person does next.
-    package static func remedy(_ info: RolloutInfo) -> String {
-        if info.state == .running { return "`martlet rollout confirm \(info.id)` goes on; `rollout abort` ends it." }
-        return info.state == .paused
-            ? "`martlet rollout explain \(info.id)` says why; then `resume`, `retry`, `rollback` or `abort` it."
-            : "`martlet rollout explain \(info.id)` says why."
     }
 }

@@ -20,11 +20,14 @@ package struct RolloutScreen: Sendable {
     private let info: RolloutInfo
     private let now: Timestamp
     private let terminal: Terminal
+    private let note: String?
 
-    package init(_ info: RolloutInfo, now: Timestamp, terminal: Terminal) {
+    /// With a note about the watching itself, such as that the registry is away.
+    package init(_ info: RolloutInfo, now: Timestamp, terminal: Terminal, note: String? = nil) {
         self.info = info
         self.now = now
         self.terminal = terminal
+        self.note = note
     }
 
     /// At most `terminal.rows - 1` lines: one is left for the cursor, so that nothing scrolls.
@@ -40,7 +43,8 @@ package struct RolloutScreen: Sendable {
             sections.append([StyledLine()] + taken)
             left -= taken.count + 1
         }
-        return Array((head + sections.flatMap(\.self)).prefix(room))
+        let whole = (head + sections.flatMap(\.self)).prefix(room)
+        return terminal.isUnicode ? Array(whole) : whole.map(\.inASCII)
     }
 
     /// The lines as they are written, each cut at the terminal's width.
@@ -51,15 +55,13 @@ package struct RolloutScreen: Sendable {
     // MARK: - Header
 
     private var header: [StyledLine] {
-        let releases = info.releases.map(\.reference).joined(separator: " + ")
-        let whom = info.fleet.map { "fleet \($0)" } ?? (info.selector.text.isEmpty ? "all devices" : info.selector.text)
         var first = StyledLine("Rollout \(info.id)", .strong)
-        first.add("  \(releases) → slot \(info.slot) of \(whom)  ")
-        first.add(stateWords, stateShade)
+        first.add("  \(RolloutWords.aim(info))  ")
+        first.add(RolloutWords.state(info), stateShade)
         var facts = ["\(Elapsed.text(now - info.created)) so far"]
         if !info.state.isFinal {
             let wave = min(info.wave + 1, info.waves)
-            let phase = info.state == .running ? info.phase.map { ", \(Self.words(phase: $0))" } ?? "" : ""
+            let phase = info.state == .running ? info.phase.map { ", \(RolloutWords.phase($0))" } ?? "" : ""
             facts.insert("wave \(wave) of \(info.waves)\(phase)", at: 0)
             let pace = RolloutPace(info, now: now)
             if let perMinute = pace.perMinute { facts.append("\(Self.tenths(perMinute)) devices a minute") }
@@ -69,38 +71,19 @@ package struct RolloutScreen: Sendable {
                 facts.append("end not known yet")
             }
         }
-        var lines = [ascii(first), StyledLine(facts.joined(separator: ", "), .faint)]
+        var lines = [first, StyledLine(facts.joined(separator: ", "), .faint)]
         if info.state != .running, !info.reason.isEmpty { lines.append(StyledLine(info.reason, stateShade)) }
-        if info.phase == "confirming", info.state == .running {
-            lines.append(StyledLine("Confirm the next wave: martlet rollout confirm \(info.id)", .warning))
-        }
+        if let next = NextStep.forWaiting(info) { lines.append(StyledLine("Next: \(next)", .warning)) }
+        if let note { lines.append(StyledLine(note, .warning)) }
         return lines
-    }
-
-    private var stateWords: String {
-        switch info.state {
-        case .rollingBack: "rolling back"
-        case .rolledBack: "rolled back"
-        default: info.state.rawValue
-        }
     }
 
     private var stateShade: Shade {
         switch info.state {
         case .completed: info.counts["succeeded", default: 0] > 0 ? .good : .bad
-        case .running: .busy
+        case .running: info.phase == RolloutWords.confirming ? .warning : .busy
         case .paused, .draft, .rollingBack: .warning
         case .rolledBack, .aborted: .bad
-        }
-    }
-
-    private static func words(phase: String) -> String {
-        switch phase {
-        case "moving": "devices at work"
-        case "soaking": "soaking"
-        case "measuring": "waiting for measurements"
-        case "confirming": "waiting for a person"
-        default: phase
         }
     }
 
@@ -128,7 +111,7 @@ package struct RolloutScreen: Sendable {
             let over = wave.devices - groups[.atWork, default: 0] - groups[.pending, default: 0]
             line.add(" " + Columns.pad("\(over)/\(wave.devices)", 12))
             line.add(StateCounts.text(wave.counts), .faint)
-            return ascii(line)
+            return line
         }
     }
 
@@ -140,7 +123,7 @@ package struct RolloutScreen: Sendable {
         let gates = info.gates ?? []
         guard !gates.isEmpty else { return [] }
         return [StyledLine("Gates", .strong)]
-            + gates.prefix(Self.gatesShown).map { ascii(GateLine($0).line) }
+            + gates.prefix(Self.gatesShown).map { GateLine($0).line }
             + (gates.count > Self.gatesShown ? [StyledLine("  and \(gates.count - Self.gatesShown) more", .faint)] : [])
     }
 
@@ -157,7 +140,8 @@ package struct RolloutScreen: Sendable {
         for device in oldest.prefix(Self.devicesShown) {
             let isWaiting = device.code == UpdateConditions.waitingCode
             var line = StyledLine("  " + Columns.pad(device.device.text, names) + "  ")
-            line.add(Columns.pad(isWaiting ? "waiting" : device.state.rawValue, 12), isWaiting ? .warning : .busy)
+            let state = isWaiting ? "waiting" : device.state.rawValue
+            line.add(Columns.pad(state, 12), isWaiting ? .warning : .busy)
             line.add(Columns.pad(Elapsed.text(now - device.updated), 8), .faint)
             if let message = device.message { line.add(message) }
             lines.append(line)
@@ -182,9 +166,6 @@ package struct RolloutScreen: Sendable {
                 return line
             }
     }
-
-    /// A line without what a terminal cannot show.
-    private func ascii(_ line: StyledLine) -> StyledLine { terminal.isUnicode ? line : line.inASCII }
 
     private static func tenths(_ value: Double) -> String {
         let tenths = Int((min(value, 1e9) * 10).rounded())

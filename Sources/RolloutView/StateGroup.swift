@@ -72,5 +72,7 @@ package enum StateCounts {
         return parts.isEmpty ? "no devices" : parts.joined(separator: ", ")
     }
 
-    private static func words(_ state: String) -> String { state == "rolledBack" ? "rolled back" : state }
+    private static func words(_ state: String) -> String {
+        DeviceRolloutState(rawValue: state).map(RolloutWords.state) ?? state
+    }
 }

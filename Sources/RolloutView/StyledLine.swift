@@ -97,15 +97,20 @@ enum Columns {
         }
     }
 
-    /// The text and spaces up to `columns`, cut where it is longer.
+    /// The text and spaces up to `columns`; where it is longer, it is cut and its last column says so.
     static func pad(_ text: String, _ columns: Int) -> String {
+        let isCut = of(text) > columns && columns > 0
         var out = ""
         var left = columns
         for character in text {
             let width = of(character)
-            guard width <= left else { break }
+            guard width <= left - (isCut ? 1 : 0) else { break }
             out.append(character)
             left -= width
+        }
+        if isCut {
+            out.append("…")
+            left -= 1
         }
         return out + String(repeating: " ", count: max(0, left))
     }

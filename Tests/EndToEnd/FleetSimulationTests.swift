@@ -8,22 +8,13 @@ import Trust
 /// A real registry and a fleet of simulated devices, as an operator without a fleet tries rollouts.
 @Suite("A simulated fleet, end to end", .serialized)
 struct FleetSimulationTests {
-    /// What the simulator's summary says.
-    struct Figures: Decodable {
-        let enrolled: Int
-        let assignments: Int
-        let outcomes: [String: Int]
-        let distrusted: [String: Int]
-        let refusals: [String: Int]
-    }
-
     @Test("fifty devices install a release in waves, whatever the manners in which they report, and go back from disk")
     func completes() async throws {
         try await Site.ready("fleet") { site in
-            try await publish("1.0.0", in: site)
-            try await publish("2.0.0", in: site)
-            let fleet = try await start(
-                50, in: site,
+            try await site.publishTiny("1.0.0")
+            try await site.publishTiny("2.0.0")
+            let fleet = try await site.startFleet(
+                50,
                 """
                 timeScale: 30
                 labels: {site: {berlin: 1, paris: 1}}
@@ -50,7 +41,7 @@ struct FleetSimulationTests {
                 let devices = try await site.json([DeviceInfo].self, "devices", "list")
                 return devices.allSatisfy { $0.slots.values.first?.current.map(\.version.text) == ["1.0.0"] }
             }
-            let figures = try await stop(fleet)
+            let figures = try await fleet.stop()
             #expect(figures.enrolled == 50 && figures.distrusted.isEmpty && figures.refusals.isEmpty)
             // Reports of the way back may still be under way.
             #expect(figures.outcomes["succeeded"] ?? 0 >= 100 && figures.outcomes["failed"] == nil)
@@ -60,10 +51,10 @@ struct FleetSimulationTests {
     @Test("a release that fails on a third of the devices is stopped in its first waves, and the rest never gets it")
     func stops() async throws {
         try await Site.ready("fleet") { site in
-            try await publish("1.0.0", in: site)
-            try await publish("2.0.0", in: site)
-            let fleet = try await start(
-                40, in: site,
+            try await site.publishTiny("1.0.0")
+            try await site.publishTiny("2.0.0")
+            let fleet = try await site.startFleet(
+                40,
                 """
                 timeScale: 30
                 effects:
@@ -84,7 +75,7 @@ struct FleetSimulationTests {
             let devices = try await site.json([DeviceInfo].self, "devices", "list")
             let moved = devices.count { $0.slots.values.first?.current.map(\.version.text) == ["2.0.0"] }
             #expect(moved < 20, "\(moved) of 40 serve what fails on a third")
-            let figures = try await stop(fleet)
+            let figures = try await fleet.stop()
             #expect(figures.outcomes["failed"] ?? 0 >= 3)
         }
     }
@@ -92,9 +83,9 @@ struct FleetSimulationTests {
     @Test("devices that were away come back and catch up straight to the current release")
     func catchesUp() async throws {
         try await Site.ready("fleet") { site in
-            for version in ["1.0.0", "2.0.0", "3.0.0"] { try await publish(version, in: site) }
-            let fleet = try await start(
-                20, in: site,
+            for version in ["1.0.0", "2.0.0", "3.0.0"] { try await site.publishTiny(version) }
+            let fleet = try await site.startFleet(
+                20,
                 """
                 timeScale: 20
                 away: {share: 0.5, hereSeconds: {uniform: [60, 200]}, awaySeconds: {uniform: [60, 300]}}
@@ -110,7 +101,7 @@ struct FleetSimulationTests {
                 return devices.count == 20
                     && devices.allSatisfy { $0.slots.values.first?.current.map(\.version.text) == ["3.0.0"] }
             }
-            _ = try await stop(fleet)
+            _ = try await fleet.stop()
         }
     }
 
@@ -131,35 +122,5 @@ struct FleetSimulationTests {
         #expect(badProfile.status == EX_USAGE && badProfile.errors.contains("shares"), "\(badProfile.errors)")
         let nobody = try await run(simulator, ["run", "--join-token", token, "--devices", "1"])
         #expect(nobody.status == EX_UNAVAILABLE, "\(nobody.errors)")
-    }
-
-    private func publish(_ version: String, in site: Site) async throws {
-        try await site.martlet(
-            "publish", Checkout.fixture("models/tiny/tiny-v1.Q4_0.gguf"), "--as", "clinic/triage:" + version)
-    }
-
-    /// Starts a fleet and waits until it is enrolled.
-    private func start(_ devices: Int, in site: Site, _ profile: String) async throws -> RunningProcess {
-        let (join, file) = (site.folder.file("fleet.join"), site.folder.file("fleet.yaml"))
-        try await site.martlet("token", "join", "--uses", String(devices), "--valid", "1h").output
-            .write(toFile: join, atomically: true, encoding: .utf8)
-        try profile.write(toFile: file, atomically: true, encoding: .utf8)
-        let fleet = try RunningProcess(
-            Checkout.product("martlet-fleetsim"),
-            ["run", "--join-file", join, "--devices", String(devices), "--profile", file, "--output", "json"],
-            log: site.folder.file("fleet.log"))
-        try await eventually(within: 120, "the fleet is enrolled\n\(fleet.output)") {
-            guard fleet.isRunning else { throw NeverTrue(description: "the fleet ended: \(fleet.output)") }
-            let enrolled = try await site.json([DeviceInfo].self, "devices", "list")
-            return enrolled.count == devices
-        }
-        return fleet
-    }
-
-    /// Ends it as Ctrl-C does, and reads its summary.
-    private func stop(_ fleet: RunningProcess) async throws -> Figures {
-        fleet.signal(SIGINT)
-        #expect(try await fleet.exitCode(within: 60) == 0, "\(fleet.output)")
-        return try JSONText.decode(Figures.self, from: Array(fleet.output.utf8))
     }
 }

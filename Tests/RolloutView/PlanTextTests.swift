@@ -34,7 +34,7 @@ struct PlanTextTests {
             "Passed over (1)\n  pi-99  pinned: slot triage is pinned by ann",
             "time_per_output_token.p50 at most × 1.20, every 1m, from 3 devices on",
             "eval.accuracy at least 90%", "memory.used at most 953.7 MiB",
-            "at most 5% failed, timedOut, from 10 devices on; else it ends", "more than 0 failed devices",
+            "at most 5% failed, timedOut, from 10 devices on; else it ends", "no device may fail",
             "begin mon-fri 22:00-05:00, by their own clocks", "switch after 1m without a request", "on mains power",
             "below 70 °C", "a random wait up to 10m", "at most 2MB/s", "10% of live requests shadowed, to 50 answers",
             "At most 20 at work at once; 10 started a minute, × 2 after each 5 successes; takes at least 1h30m",

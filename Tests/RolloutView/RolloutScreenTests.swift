@@ -37,7 +37,7 @@ struct RolloutScreenTests {
             "wave 2 of 2, devices at work, 1m00s so far, 3.0 devices a minute",
             "  wave 1   ████████████████████████████████████████ 1/1", "▸ wave 2   ", " 2/5 ",
             "1 succeeded, 1 failed, 1 pending, 1 offered, 1 downloading",
-            "✗ time_per_output_token.p50  82ms against 40ms: × 2.05, at most × 1.20  5 and 12 devices, failed 1",
+            "✗ time_per_output_token.p50  82ms against 40ms: × 2.05, at most × 1.20  5 against 12 devices, failed 1",
             "At work (2)", "pi-5  waiting     1m00s   the window opens at 22:00",
             "pi-4  downloading 30s     40 of 90 MiB", "startWave  wave 2 of 2 begins",
         ] { #expect(shown.contains(part), "\(part)\n\(shown)") }

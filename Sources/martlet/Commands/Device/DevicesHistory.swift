@@ -1,6 +1,7 @@
 import ArgumentParser
 import MartletAPI
 import MartletTypes
+import RolloutView
 
 struct DevicesHistory: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,7 +27,7 @@ struct DevicesHistory: AsyncParsableCommand {
             var table = Table(heads: ["time", "slot", "release", "by", "rollout", "came out", "why"])
             table.rows = moves.map { move in
                 [
-                    move.time.description, move.slot.text, references(move.releases), move.actor,
+                    RolloutWords.moment(move.time), move.slot.text, references(move.releases), move.actor,
                     move.rollout?.text ?? "-", Self.outcome(move), move.reason,
                 ]
             }

@@ -2,7 +2,6 @@ import ArgumentParser
 import MartletAPI
 import MartletTypes
 import RegistryClient
-import Synchronization
 
 struct Events: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -34,7 +33,14 @@ struct Events: AsyncParsableCommand {
             for event in try await registry.events(filter, limit: limit).reversed() { try Self.show(event, format) }
             return
         }
-        try await EventFollower(registry: registry, filter: filter, format: format).follow(after: after, last: limit)
+        try await EventFollower(registry: registry, filter: filter).follow(after: after, last: limit) { moment in
+            switch moment {
+            case .opened: break
+            case .event(let event): try Self.show(event, format)
+            case .gap: StandardError.write("martlet: older events are not kept any more; some are missing here.\n")
+            case .lost: StandardError.write("martlet: the registry is away; waiting for it.\n")
+            }
+        }
     }
 
     /// One line for one event.
@@ -48,50 +54,5 @@ struct Events: AsyncParsableCommand {
         }
         // At once, also into a pipe that somebody reads line by line.
         StandardOutput.write(line + "\n")
-    }
-}
-
-/// Follows the stream, and takes it up again where it broke off.
-private struct EventFollower {
-    let registry: OperatorClient
-    let filter: EventFilter
-    let format: OutputFormat
-
-    func follow(after: String?, last: Int) async throws {
-        let seen = Mutex(after)
-        let isOpened = Mutex(false)
-        var pause = Duration.seconds(1)
-        var isFirst = true
-        while true {
-            let before = seen.withLock { $0 }
-            do {
-                let last = isFirst ? min(last, Self.most) : 0
-                try await registry.followEvents(filter, after: before, last: last) { event in
-                    isOpened.withLock { $0 = true }
-                    try Self.take(event, format)
-                    if let id = event.id { seen.withLock { $0 = id } }
-                }
-            } catch let error as ClientError {
-                // What was wrong from the start, or is refused, is not tried again.
-                let isRefused = error.status.map { (400..<500).contains($0) } ?? false
-                guard isOpened.withLock({ $0 }), !isRefused else { throw error }
-                StandardError.write("martlet: the registry is away; waiting for it.\n")
-            }
-            isFirst = false
-            pause = seen.withLock { $0 } == before ? min(pause * 2, .seconds(30)) : .seconds(1)
-            try await Task.sleep(for: pause)
-        }
-    }
-
-    /// As many as a stream may begin with.
-    private static let most = 1000
-
-    private static func take(_ event: StreamedEvent, _ format: OutputFormat) throws {
-        guard event.type != StreamedEvent.position else { return }
-        guard event.type != EventStreamWords.gap else {
-            StandardError.write("martlet: older events are not kept any more; some are missing here.\n")
-            return
-        }
-        try Events.show(try JSONText.decode(EventRecord.self, from: Array(event.data.utf8)), format)
     }
 }

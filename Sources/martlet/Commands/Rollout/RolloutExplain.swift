@@ -21,7 +21,7 @@ struct RolloutExplain: AsyncParsableCommand {
         let explanation = try await options.session().registry.api.get(
             OperatorRoutes.explainRollout, ["rollout": rollout.text], query: query, as: RolloutExplanation.self)
         try options.printer.say(explanation) {
-            ExplanationText($0, now: systemClock()).lines.joined(separator: "\n")
+            ExplanationText($0, of: device, now: systemClock()).lines.joined(separator: "\n")
         }
     }
 }

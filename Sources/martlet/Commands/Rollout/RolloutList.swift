@@ -6,18 +6,25 @@ import RolloutView
 struct RolloutList: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list", abstract: "List rollouts, newest first.",
-        discussion: "Example: martlet rollout list --output json")
+        discussion: """
+            `martlet rollout show` has the whole reason where a narrow terminal has not.
+
+            Example: martlet rollout list --output json
+            """)
     @OptionGroup var options: GlobalOptions
 
     func run() async throws {
         let rollouts = try await options.session().list(OperatorRoutes.rollouts, of: RolloutInfo.self)
+        let now = systemClock()
         try options.printer.show(rollouts) { rollouts in
             var table = Table(heads: ["rollout", "state", "wave", "devices", "slot", "release", "started", "reason"])
+            table.cutsLast = true
             table.rows = rollouts.map { rollout in
                 [
-                    rollout.id.text, rollout.state.rawValue, "\(min(rollout.wave + 1, rollout.waves))/\(rollout.waves)",
-                    StateCounts.text(rollout.counts), rollout.slot.text, references(rollout.releases),
-                    rollout.created.description, rollout.reason,
+                    rollout.id.text, RolloutWords.state(rollout),
+                    "\(min(rollout.wave + 1, rollout.waves))/\(rollout.waves)", StateCounts.text(rollout.counts),
+                    rollout.slot.text, references(rollout.releases), Elapsed.text(now - rollout.created) + " ago",
+                    rollout.reason,
                 ]
             }
             table.whenEmpty = "nothing was rolled out yet; see `martlet rollout start --help`"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import MartletAPI
 import MartletTypes
+import RolloutView
 
 struct RolloutPause: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -22,6 +23,6 @@ struct SteeringArguments: ParsableArguments {
         let change = RolloutChange(reason: reason, devices: devices)
         let info = try await options.session().send(
             OperatorRoutes.changeRollout, parameters, body: change, as: RolloutInfo.self)
-        try options.printer.say(info) { "Rollout \($0.id) is \($0.state.rawValue): \($0.reason)" }
+        try options.printer.say(info) { "Rollout \($0.id) \(RolloutWords.stands($0)): \($0.reason)" }
     }
 }
