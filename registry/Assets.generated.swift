@@ -554,6 +554,49 @@ ALTER TABLE telemetry_minutes ADD COLUMN output_token TEXT;
 ALTER TABLE telemetry_minutes ADD COLUMN crashes BIGINT NOT NULL DEFAULT 0;
 
 """#,
+#"migrations/0004_rollbacks.sql"#: #"""
+-- A rollback of many devices is carried out in bounded steps, and goes on after a restart.
+
+CREATE TABLE rollbacks (
+    id TEXT PRIMARY KEY,
+    -- What was asked for, and the limits of whoever asked: JSON documents.
+    request TEXT NOT NULL,
+    reach TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    created BIGINT NOT NULL,
+    -- Slots that it began with, and those of them that were moved.
+    places BIGINT NOT NULL,
+    moved BIGINT NOT NULL DEFAULT 0,
+    finished BIGINT
+);
+CREATE INDEX rollbacks_created ON rollbacks (created, id);
+
+-- Slots that wait for their turn, or were passed over. One that somebody moves meanwhile is no longer here.
+CREATE TABLE rollback_places (
+    device TEXT NOT NULL REFERENCES devices (device) ON DELETE CASCADE,
+    slot TEXT NOT NULL,
+    rollback TEXT NOT NULL REFERENCES rollbacks (id) ON DELETE CASCADE,
+    -- Why it was passed over; NULL waits.
+    skipped TEXT,
+    PRIMARY KEY (device, slot)
+);
+CREATE INDEX rollback_places_rollback ON rollback_places (rollback);
+CREATE INDEX rollback_places_slot ON rollback_places (slot, skipped);
+
+"""#,
+#"migrations/0005_inventories.sql"#: #"""
+-- Inventories, kilobytes each, stand apart from what changes with each call and each assignment.
+
+CREATE TABLE device_inventories (
+    device TEXT PRIMARY KEY REFERENCES devices (device) ON DELETE CASCADE,
+    -- The document as the device sent it.
+    document TEXT NOT NULL
+);
+INSERT INTO device_inventories (device, document)
+    SELECT device, inventory FROM devices WHERE inventory IS NOT NULL;
+ALTER TABLE devices DROP COLUMN inventory;
+
+"""#,
 #"openapi/openapi.yaml"#: ##"""
 openapi: 3.1.0
 info:
@@ -1271,7 +1314,8 @@ paths:
       summary: Move a fleet's slot to a release
       description: |
         404 `unknownRelease` or `unknownFleet`, 409 `releaseNotPublished`, 422 `wrongKind`, `baseMismatch` or `noDevices`.
-        Rollouts of the same slot that are still open lose the devices that this one selects.
+        Rollouts of the same slot that are still open lose the devices that this one selects. Answers once the rollout
+        and its first step are durable; of many devices the others follow, also after a restart.
       x-martlet-role: operator
       x-martlet-limits: [namespaces, fleets]
       parameters:
@@ -1303,7 +1347,7 @@ paths:
     get:
       operationId: rollout
       tags: [rollouts]
-      summary: One rollout with its devices and decisions
+      summary: One rollout with sums by wave, its gates, and the devices and decisions that matter most
       x-martlet-role: viewer
       x-martlet-limits: [namespaces, fleets]
       parameters:
@@ -1312,6 +1356,23 @@ paths:
         "200":
           description: The rollout
           content: { application/json: { schema: { $ref: "#/components/schemas/Rollout" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollouts/{rollout}/devices:
+    get:
+      operationId: rolloutDevices
+      tags: [rollouts]
+      summary: A rollout's devices in the order of the waves
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
+      parameters:
+        - { $ref: "#/components/parameters/Rollout" }
+        - { name: state, in: query, description: Only those in it, schema: { $ref: "#/components/schemas/DeviceState" } }
+        - { $ref: "#/components/parameters/Cursor" }
+        - { $ref: "#/components/parameters/Limit" }
+      responses:
+        "200":
+          description: A page
+          content: { application/json: { schema: { $ref: "#/components/schemas/RolloutDevicePage" } } }
         default: { $ref: "#/components/responses/Problem" }
   /api/v1/rollouts/{rollout}/explain:
     get:
@@ -1356,7 +1417,8 @@ paths:
       tags: [rollouts]
       summary: Take devices back, each to what it had
       description: |
-        Pinned slots are passed over; 409 `slotPinned` where `device` names one, unless `force` is true.
+        Answers once the request and its first step are durable: of more than 250 slots the others follow in further
+        steps, also after a restart, and `following` says how many they are. Pinned slots are passed over; 409 `slotPinned` where `device` names one, unless `force` is true.
       x-martlet-role: operator
       x-martlet-limits: [namespaces, fleets]
       parameters:
@@ -1368,6 +1430,20 @@ paths:
         "200":
           description: What was set in motion
           content: { application/json: { schema: { $ref: "#/components/schemas/RollbackAnswer" } } }
+        default: { $ref: "#/components/responses/Problem" }
+  /api/v1/rollbacks/{rollback}:
+    get:
+      operationId: rollbackProgress
+      tags: [rollouts]
+      summary: How far a rollback of many devices is
+      x-martlet-role: viewer
+      x-martlet-limits: [namespaces, fleets]
+      parameters:
+        - { name: rollback, in: path, required: true, schema: { type: string, maxLength: 128 } }
+      responses:
+        "200":
+          description: Its progress
+          content: { application/json: { schema: { $ref: "#/components/schemas/RollbackProgress" } } }
         default: { $ref: "#/components/responses/Problem" }
 
   /api/v1/telemetry:
@@ -2120,6 +2196,7 @@ components:
     ReportPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Report" } } } }] }
     FleetPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Fleet" } } } }] }
     MovePage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Move" } } } }] }
+    RolloutDevicePage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/RolloutDevice" } } } }] }
     RolloutPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/Rollout" } } } }] }
     TelemetryPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/TelemetryPoint" } } } }] }
     AuditPage: { allOf: [{ $ref: "#/components/schemas/Page" }, { properties: { items: { type: array, items: { $ref: "#/components/schemas/AuditRow" } } } }] }
@@ -2247,7 +2324,18 @@ components:
             threads: { type: integer, minimum: 1 }
             adapterScalesPermille: { type: object, additionalProperties: { type: integer } }
             pooling: { type: string, enum: [mean, cls, last], description: How embeddings are made }
+            residency: { $ref: "#/components/schemas/SlotResidency" }
         policy: { $ref: "#/components/schemas/RolloutPolicy" }
+    SlotResidency:
+      description: How a slot lives beside the others of its device; `docs/slots.md` describes it.
+      type: object
+      properties:
+        start: { enum: [always, ifRoom, onDemand], default: ifRoom, description: When its engine runs }
+        priority: { type: integer, minimum: -100, maximum: 100, default: 0, description: Higher ones make room later }
+        idleSeconds:
+          { type: integer, minimum: 0, maximum: 2592000, description: Without a request its engine ends after it }
+        memoryMiB: { type: integer, minimum: 16, maximum: 16777216, description: The most memory of one engine }
+        cpuPercent: { type: integer, minimum: 5, maximum: 51200, description: Hundredths of one processor }
     RolloutPolicy:
       description: Every field may be left out. `docs/formats/rollout-policy.md` describes each.
       type: object
@@ -2486,8 +2574,17 @@ components:
         wave: { type: integer }
         waves: { type: integer }
         counts: { type: object, additionalProperties: { type: integer } }
-        devices: { type: array, items: { $ref: "#/components/schemas/RolloutDevice" } }
-        decisions: { type: array, items: { $ref: "#/components/schemas/RolloutDecision" } }
+        devices:
+          description: All of 200 at most; of more those that need a look, are at work for longest, and changed last
+          type: array
+          maxItems: 200
+          items: { $ref: "#/components/schemas/RolloutDevice" }
+        devicesLeft: { type: integer, description: "Devices that are not in `devices`; absent for none" }
+        endedLately: { type: integer, description: Devices that came to an end in the last ten minutes }
+        decisions:
+          description: The newest 500
+          type: array
+          items: { $ref: "#/components/schemas/RolloutDecision" }
         progress:
           type: array
           items:
@@ -2525,6 +2622,7 @@ components:
             liveTokenMilliseconds: { type: number }
             candidateTokenMilliseconds: { type: number }
         attempts: { type: integer }
+        lastFailure: { type: string, description: Why the attempt before the present one failed }
         updated: { $ref: "#/components/schemas/Time" }
     RolloutDecision:
       type: object
@@ -2563,6 +2661,23 @@ components:
               to: { type: array, items: { $ref: "#/components/schemas/ReleasePath" } }
               assignment: { type: integer }
         skipped: { type: object, additionalProperties: { type: string }, description: Why, by device }
+        following: { type: integer, description: Slots that follow in further steps; absent for none }
+        rollback: { type: string, description: By which the progress of those that follow is asked for }
+    RollbackProgress:
+      type: object
+      required: [id, created, createdBy, places, moved, following, skipped]
+      properties:
+        id: { type: string }
+        created: { $ref: "#/components/schemas/Time" }
+        createdBy: { type: string }
+        places: { type: integer, description: Slots that it began with }
+        moved: { type: integer, description: Those of them that were moved }
+        following: { type: integer, description: Those of them whose turn comes }
+        skipped:
+          type: object
+          additionalProperties: { type: string }
+          description: Why slots were passed over, by device; the first hundred
+        finished: { $ref: "#/components/schemas/Time" }
     TelemetryPoint:
       type: object
       required: [time, device, requests, errors, refused, inputTokens, outputTokens]
@@ -2771,6 +2886,8 @@ components:
         profile: { type: string }
         facts: { type: object }
         storeBytes: { type: integer }
+        memoryRoom: { type: integer, description: What a slot more may take of memory }
+        diskRoom: { type: integer, description: What may be brought to the disk }
         problems:
           description: What is wrong with the device as a whole; absent where nothing is
           type: array
@@ -2794,6 +2911,8 @@ components:
               variant: { $ref: "#/components/schemas/Digest" }
               generation: { type: integer }
               serving: { type: boolean }
+              memoryRoom: { type: integer, description: What a generation of the slot may take of memory }
+              settings: { type: object, description: By which a generation of the slot is judged }
               override: { type: string }
 
 """##,

@@ -20,7 +20,7 @@ package struct TokenLimits: OptionSet, Sendable, Hashable {
 }
 
 /// What a token's limits leave: releases of some namespaces, devices of some fleets. Nil is no limit.
-package struct Reach: Sendable, Hashable {
+package struct Reach: Sendable, Hashable, Codable {
     /// Namespaces whose releases it sees and changes.
     package let namespaces: Set<String>?
     /// Fleets whose devices it sees and moves.

@@ -52,12 +52,49 @@ package struct RollbackAnswer: Sendable, Codable {
         }
     }
 
+    /// What was moved before this was answered: of many devices the first.
     package var moves: [Move]
     /// Devices that have nothing to go back to, with why.
     package var skipped: [DeviceID: String]
+    /// Slots that follow in further steps, by themselves and also after a restart; nil for none.
+    package var following: Int?
+    /// By which its progress is asked for where slots follow; a rollout's own progress says it where one goes back.
+    package var rollback: String?
 
-    package init(moves: [Move], skipped: [DeviceID: String] = [:]) {
+    package init(moves: [Move], skipped: [DeviceID: String] = [:], following: Int = 0, rollback: String? = nil) {
         self.moves = moves
         self.skipped = skipped
+        self.following = following > 0 ? following : nil
+        self.rollback = rollback
+    }
+}
+
+/// How far a rollback of many devices is.
+package struct RollbackProgress: Sendable, Codable {
+    package var id: String
+    package var created: Timestamp
+    package var createdBy: String
+    /// Slots that it began with.
+    package var places: Int
+    /// Those of them that were moved, and those whose turn comes. One that somebody else moves meanwhile is in neither.
+    package var moved: Int
+    package var following: Int
+    /// Slots that were passed over, with why, by device: the first of them.
+    package var skipped: [DeviceID: String]
+    /// When none was left; nil while it is under way.
+    package var finished: Timestamp?
+
+    package init(
+        id: String, created: Timestamp, createdBy: String, places: Int, moved: Int, following: Int,
+        skipped: [DeviceID: String], finished: Timestamp?
+    ) {
+        self.id = id
+        self.created = created
+        self.createdBy = createdBy
+        self.places = places
+        self.moved = moved
+        self.following = following
+        self.skipped = skipped
+        self.finished = finished
     }
 }

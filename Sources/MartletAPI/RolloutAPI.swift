@@ -137,6 +137,8 @@ package struct RolloutInfo: Sendable, Codable {
         package var shadow: ShadowResult?
         /// Attempts before the present one; nil for none.
         package var attempts: Int?
+        /// Why the attempt before the present one failed; nil where there was none, and once it succeeded.
+        package var lastFailure: String?
         package var updated: Timestamp
 
         package init(
@@ -206,8 +208,14 @@ package struct RolloutInfo: Sendable, Codable {
     package var waves: Int
     /// Devices by state.
     package var counts: [String: Int]
-    /// Present in the answer for one rollout only.
+    /// Present in the answer for one rollout only: all devices of a small one; of a large one those that need a look,
+    /// those at work for longest, and those that changed last, two hundred in all.
     package var devices: [Device]?
+    /// Devices that are not in `devices`; nil for none. Pages of all are at the route `devices` of the rollout.
+    package var devicesLeft: Int?
+    /// Devices that came to an end in the last ten minutes; in the answer for one rollout only.
+    package var endedLately: Int?
+    /// The newest five hundred.
     package var decisions: [Decision]?
     /// How far each wave is.
     package var progress: [Wave]?

@@ -17,7 +17,14 @@ extension OperatorRoutes {
     package static let releaseDevice = Route(
         .delete, "/api/v1/devices/{device}/hold", .atLeast(.operator), limits: .fleets)
 
+    /// A rollout's devices page by page, with the query `state` those of one state.
+    package static let rolloutDevices = Route(
+        .get, "/api/v1/rollouts/{rollout}/devices", .atLeast(.viewer), limits: .all)
+    /// How far a rollback of many devices is.
+    package static let rollbackProgress = Route(
+        .get, "/api/v1/rollbacks/{rollback}", .atLeast(.viewer), limits: .all)
+
     static let ofRollouts: [Route] = [
-        explainRollout, deviceMoves, pinSlot, unpinSlot, holdDevice, releaseDevice,
+        explainRollout, rolloutDevices, rollbackProgress, deviceMoves, pinSlot, unpinSlot, holdDevice, releaseDevice,
     ]
 }

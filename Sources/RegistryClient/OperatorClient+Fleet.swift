@@ -118,6 +118,21 @@ extension OperatorClient {
         try await api.send(OperatorRoutes.rollback, body: request, as: RollbackAnswer.self)
     }
 
+    /// All devices of a rollout, or those of one state, in the order of the waves.
+    package func rolloutDevices(
+        _ id: RolloutID, in state: DeviceRolloutState? = nil
+    ) async throws(ClientError) -> [RolloutInfo.Device] {
+        try await api.list(
+            OperatorRoutes.rolloutDevices, ["rollout": id.text],
+            query: ["limit": String(Limits.pageRows)].merging(state.map { ["state": $0.rawValue] } ?? [:]) { $1 },
+            of: RolloutInfo.Device.self)
+    }
+
+    /// How far a rollback of many devices is.
+    package func rollbackProgress(_ id: String) async throws(ClientError) -> RollbackProgress {
+        try await api.get(OperatorRoutes.rollbackProgress, ["rollback": id], as: RollbackProgress.self)
+    }
+
     // MARK: - Telemetry, audit, tokens
 
     /// Minutes of slots' lives, by the query members that the API names.

@@ -35,12 +35,20 @@ enum ServerLimits {
     static let onlineWindow = Duration.seconds(60)
     /// Least time between two writes of one device's last sight.
     static let seenGranularity = Duration.seconds(15)
+    /// Devices whose last sight is written in one transaction: some ten milliseconds.
+    static let seenPerTransaction = 500
     /// Between the revocation of a device and the end of its connections: enough to answer its parked poll.
     static let cutDelay = Duration.milliseconds(250)
     /// Namespaces, and fleets, that one token may be limited to.
     static let tokenLimitNames = 64
     /// Why an operator decided something: a sentence or two.
     static let reasonBytes = 500
+    /// Devices in the answer for one rollout: those that need a look, and the longest at work; the others by page.
+    static let rolloutDevicesShown = 200
+    /// Decisions in it, the newest: a busy rollout records some dozen a day.
+    static let decisionsShown = 500
+    /// How far back it counts devices that came to an end.
+    static let lately = Duration.seconds(600)
     /// How soon a device that waits for approval asks again: an operator who approves it wants to see it come.
     static let approvalPauseSeconds = 5
     /// How long a renewal nonce is good.

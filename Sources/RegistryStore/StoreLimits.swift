@@ -42,6 +42,8 @@ package enum StoreLimits {
     package static let evidenceRows = 40_000
     /// Hours that one measurement looks back: a rollout that stands for a week is judged by its last day.
     package static let evidenceHours: Int64 = 24
+    /// Finished rollbacks of many devices that are kept: enough to look up what a bad week brought.
+    package static let rollbacks = 200
     /// Writes of different requests that share a transaction: enough to make the wait for the disk cheap, few enough
     /// that the first need not wait long for the last.
     static let writesPerTransaction = 64

@@ -31,7 +31,8 @@ enum Phrase {
             return " (accuracy \(hundredths(evaluation.accuracy)) < \(hundredths(least)))"
         }
         guard let message = member.message, !message.isEmpty else { return "" }
-        return " (\(message.prefix(RolloutLimits.messageCharacters)))"
+        let most = RolloutLimits.messageCharacters
+        return message.count > most ? " (\(message.prefix(most - 1))…)" : " (\(message))"
     }
 
     /// Two digits after the point, rounded down: what failed a threshold must not look like it.

@@ -19,8 +19,9 @@ package enum RolloutEvent: Sendable, Hashable, Codable {
     case joined([RolloutCandidate])
     /// A device was revoked or deleted.
     case deviceGone(DeviceID)
-    /// A newer rollout, or a person, moved this device's slot.
-    case deviceSuperseded(DeviceID, by: String)
+    /// A newer rollout, or a person, moved these devices' slots; all at once, so that none of them is started in the
+    /// place of another.
+    case devicesSuperseded([DeviceID], by: String)
     /// A person holds the device or pins its slot (`code` is `RolloutCode.held` or `.pinned`): its turn does not come.
     /// One that is at work on the target finishes it.
     case deviceHeld(DeviceID, code: String, by: String)
@@ -34,7 +35,7 @@ package enum RolloutEvent: Sendable, Hashable, Codable {
     /// The next wave may start: the answer to a wave that waits for a person.
     case confirm(by: String, reason: String)
     /// Tries these devices again, or all that failed where `devices` is empty.
-    case retry(by: String, devices: [DeviceID])
+    case retry(by: String, devices: [DeviceID], reason: String = "")
     /// Stops where it is: devices keep what they have and finish what they began.
     case abort(by: String, reason: String)
     /// Takes every device back to what it had; possible after the end too.

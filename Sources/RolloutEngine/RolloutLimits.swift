@@ -10,8 +10,9 @@ package enum RolloutLimits {
     package static let devicesNamed = 5
     /// Characters of a device's message repeated in a reason.
     package static let messageCharacters = 160
-    /// Commands of one kind between two ticks: the caller carries them out in one transaction.
-    package static let commandsPerStep = 2000
+    /// Commands of one kind between two ticks: the caller carries them out in one transaction, during which nobody else
+    /// writes.
+    package static let commandsPerStep = 250
     /// Seconds that may pass between two events at most; what is more was a clock that was set, or a registry that was
     /// away and could not hear devices.
     package static let longestStepSeconds = 3600

@@ -5,6 +5,7 @@ extension RolloutMember: Codable {
     private enum CodingKeys: String, CodingKey {
         case device, wave, state, code, message, evaluation, shadow, updated, due, generation, wasHeard, wasOffered
         case isMoved, isWaiting, isRefused, isHeld, left, waited, attempts, restore, restoreGeneration, takenBy
+        case lastFailure
     }
 
     package init(from decoder: any Decoder) throws {
@@ -31,6 +32,7 @@ extension RolloutMember: Codable {
             evaluation: try fields.decodeIfPresent(EvaluationResult.self, forKey: .evaluation),
             shadow: try fields.decodeIfPresent(ShadowResult.self, forKey: .shadow),
             takenBy: try fields.decodeIfPresent(String.self, forKey: .takenBy),
+            lastFailure: try fields.decodeIfPresent(String.self, forKey: .lastFailure),
             left: try fields.decodeIfPresent(Int64.self, forKey: .left) ?? 0,
             waited: try fields.decodeIfPresent(Int64.self, forKey: .waited) ?? 0)
     }
@@ -57,6 +59,7 @@ extension RolloutMember: Codable {
         try fields.encodeIfPresent(details.evaluation, forKey: .evaluation)
         try fields.encodeIfPresent(details.shadow, forKey: .shadow)
         try fields.encodeIfPresent(details.takenBy, forKey: .takenBy)
+        try fields.encodeIfPresent(details.lastFailure, forKey: .lastFailure)
         if details.left != 0 { try fields.encode(details.left, forKey: .left) }
         if details.waited != 0 { try fields.encode(details.waited, forKey: .waited) }
     }

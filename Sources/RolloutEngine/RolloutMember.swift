@@ -19,6 +19,7 @@ package struct RolloutMember: Sendable, Hashable {
         var evaluation: EvaluationResult?
         var shadow: ShadowResult?
         var takenBy: String?
+        var lastFailure: String?
         /// Milliseconds of its deadline that were left when it began to wait.
         var left: Int64 = 0
         /// Milliseconds that it has waited before.
@@ -107,6 +108,11 @@ package struct RolloutMember: Sendable, Hashable {
         get { box?.details.shadow }
         set { details.shadow = newValue }
     }
+    /// Why its attempt before this one failed, as code and message; nil where there was none.
+    package internal(set) var lastFailure: String? {
+        get { box?.details.lastFailure }
+        set { details.lastFailure = newValue }
+    }
     /// Who owns its slot now, where that is not this rollout any more.
     package internal(set) var takenBy: String? {
         get { box?.details.takenBy }
@@ -135,6 +141,12 @@ extension RolloutMember {
     package var isWaitingForRetry: Bool { state == .pending && due != Self.never }
     /// Whether a report can still change it although its part is over: it was given up, not finished.
     var wasGivenUp: Bool { state == .unreachable || (state == .failed && code == RolloutCode.timedOut) }
+
+    /// Remembers why the attempt that ends failed.
+    mutating func keepFailure() {
+        let parts = [code, message].compactMap(\.self).filter { !$0.isEmpty }
+        lastFailure = parts.isEmpty ? nil : parts.joined(separator: ": ")
+    }
 
     /// How its part came out; nil while it is not over, and once it was taken back.
     package var outcome: RolloutOutcome? {

@@ -77,13 +77,14 @@ extension RolloutRun {
     }
 
     /// Has devices tried again that did not come to serve the target; all of them where none is named.
-    mutating func retry(by actor: String, _ devices: [DeviceID]) {
+    mutating func retry(by actor: String, _ devices: [DeviceID], _ why: String) {
         let named = devices.isEmpty ? Array(members.indices) : Set(devices.compactMap(tally.position)).sorted()
         let chosen = named.filter(mayRetry)
         let due = time
         for position in chosen {
             if members[position].hasFailed { header.acceptedFailures = max(0, header.acceptedFailures - 1) }
             update(position) {
+                if $0.state == .failed || $0.state == .unreachable { $0.keepFailure() }
                 $0.attempts += 1
                 $0.state = .pending
                 $0.restore = nil
@@ -101,9 +102,10 @@ extension RolloutRun {
         }
         let names = chosen.prefix(RolloutLimits.devicesNamed + 1).map { members[$0].device }
         let reason =
-            chosen.isEmpty
-            ? "\(actor) asked for another attempt, but no device failed that may have one"
-            : "\(actor) has \(Phrase.devices(chosen.count)) tried again: \(Phrase.names(names, of: chosen.count))"
+            (chosen.isEmpty
+                ? "\(actor) asked for another attempt, but no device failed that may have one"
+                : "\(actor) has \(Phrase.devices(chosen.count)) tried again: \(Phrase.names(names, of: chosen.count))")
+            + Self.tail(why)
         if header.state == .completed, !chosen.isEmpty { enter(.running, .retried, reason) }
         record(.retry, reason)
     }

@@ -33,6 +33,9 @@ extension RolloutRun {
     /// Devices at work on the target now.
     package var inFlight: Int { tally.inFlight }
 
+    /// Devices that are to go back and were not told yet.
+    package var toTakeBack: Int { tally.wanted }
+
     /// The waves in their order.
     package var waves: [WaveProgress] {
         header.waves.enumerated().map { number, wave in

@@ -107,6 +107,7 @@ extension RolloutRun {
         guard member.attempts < min(retry.attempts, RolloutLimits.attempts), !member.isRefused, !member.isHeld,
             header.state == .running || header.state == .paused, RolloutCode.isWorthRetrying(member.code, retry)
         else { return }
+        member.keepFailure()
         member.due = time + backoff(member.device, attempt: member.attempts)
         member.attempts += 1
         member.state = .pending
@@ -195,21 +196,5 @@ extension RolloutMember.Details {
         message = report.message
         evaluation = report.evaluation ?? evaluation
         shadow = report.shadow ?? shadow
-    }
-}
-
-extension DeviceRolloutState {
-    /// The order of the stages of an installation; reports that go back in it came late.
-    fileprivate var stage: Int {
-        switch self {
-        case .pending: 0
-        case .offered: 1
-        case .downloading: 2
-        case .verifying: 3
-        case .probing: 4
-        case .switching: 5
-        case .soaking: 6
-        case .succeeded, .failed, .rolledBack, .skipped, .unreachable, .superseded: 7
-        }
     }
 }

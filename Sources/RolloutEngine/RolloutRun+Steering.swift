@@ -13,7 +13,7 @@ extension RolloutRun {
         case .rollback:
             header.state != .draft && header.state != .rolledBack
                 && (header.state != .rollingBack || header.waveBeingRolledBack != nil)
-        case .tick, .assigned, .refused, .reported, .observed, .joined, .deviceGone, .deviceSuperseded, .deviceHeld,
+        case .tick, .assigned, .refused, .reported, .observed, .joined, .deviceGone, .devicesSuperseded, .deviceHeld,
             .deviceReleased:
             true
         }
@@ -25,7 +25,7 @@ extension RolloutRun {
         case .pause(let actor, let reason): pause(.person, "paused by \(actor)" + Self.tail(reason))
         case .resume(let actor, let reason): resume(by: actor, reason)
         case .confirm(let actor, let reason): confirm(by: actor, reason)
-        case .retry(let actor, let devices): retry(by: actor, devices)
+        case .retry(let actor, let devices, let reason): retry(by: actor, devices, reason)
         case .abort(let actor, let reason): abort(.person, "aborted by \(actor)" + Self.tail(reason))
         case .rollback(let actor, let reason): rollBack(.person, "rolled back by \(actor)" + Self.tail(reason))
         case .superseded(let owner):
@@ -33,7 +33,7 @@ extension RolloutRun {
                 take(members[position].device, .superseded, RolloutCode.superseded, by: owner)
             }
             abort(.superseded, "superseded by \(owner)")
-        case .start, .tick, .assigned, .refused, .reported, .observed, .joined, .deviceGone, .deviceSuperseded,
+        case .start, .tick, .assigned, .refused, .reported, .observed, .joined, .deviceGone, .devicesSuperseded,
             .deviceHeld, .deviceReleased:
             return
         }
@@ -89,5 +89,6 @@ extension RolloutRun {
         record(.abort, "\(reason); \(Phrase.outcome(members))", figures)
     }
 
-    private static func tail(_ reason: String) -> String { reason.isEmpty ? "" : ": \(reason)" }
+    /// What follows a sentence where somebody gave a reason.
+    static func tail(_ reason: String) -> String { reason.isEmpty ? "" : ": \(reason)" }
 }

@@ -78,8 +78,8 @@ package struct RolloutRun: Sendable {
         case .observed(let observations): observed(observations)
         case .joined(let candidates): joined(candidates)
         case .deviceGone(let device): take(device, .skipped, RolloutCode.deviceGone, by: RolloutCode.deviceGone)
-        case .deviceSuperseded(let device, let owner):
-            take(device, .superseded, RolloutCode.superseded, by: owner)
+        case .devicesSuperseded(let devices, let owner):
+            for device in devices { take(device, .superseded, RolloutCode.superseded, by: owner) }
         case .deviceHeld(let device, let code, let actor): hold(device, code, by: actor)
         case .deviceReleased(let device): release(device)
         case .superseded, .pause, .resume, .confirm, .retry, .abort, .rollback: steer(event)

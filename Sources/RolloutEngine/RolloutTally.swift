@@ -50,7 +50,7 @@ struct RolloutTally: Sendable {
 
     func position(of device: DeviceID) -> Int? { index[device].map { Int($0) } }
 
-    subscript(state: DeviceRolloutState) -> Int { states[Self.number(state)] }
+    subscript(state: DeviceRolloutState) -> Int { states[state.order] }
 
     /// Members of the waves up to `wave` that are not through.
     func open(through wave: Int) -> Int {
@@ -104,7 +104,7 @@ struct RolloutTally: Sendable {
         Self.set(&failed, position, hasFailed, sign)
         Self.set(&measured, position, member.evaluation != nil || member.shadow != nil, sign)
         if member.wasOffered { offered += sign }
-        states[Self.number(member.state)] += sign
+        states[member.state.order] += sign
         let outcome = member.outcome
         if let outcome { outcomes[outcome, default: 0] += sign }
         if outcome == .failed { causes[member.code ?? member.state.rawValue, default: 0] += sign }
@@ -116,23 +116,5 @@ struct RolloutTally: Sendable {
     private static func set(_ places: inout Set<Int>, _ position: Int, _ belongs: Bool, _ sign: Int) {
         guard belongs else { return }
         if sign > 0 { places.insert(position) } else { places.remove(position) }
-    }
-
-    private static func number(_ state: DeviceRolloutState) -> Int {
-        switch state {
-        case .pending: 0
-        case .offered: 1
-        case .downloading: 2
-        case .verifying: 3
-        case .probing: 4
-        case .switching: 5
-        case .soaking: 6
-        case .succeeded: 7
-        case .failed: 8
-        case .rolledBack: 9
-        case .skipped: 10
-        case .unreachable: 11
-        case .superseded: 12
-        }
     }
 }

@@ -15,10 +15,13 @@ package struct RolloutPace: Sendable, Hashable {
     package init(_ info: RolloutInfo, now: Timestamp) {
         let devices = info.devices ?? []
         let since = max(info.created, now - Self.window)
-        let recent = devices.filter { $0.state.isFinal && $0.state != .superseded && $0.updated >= since }
-        let open = devices.count { !$0.state.isFinal }
+        // Of many devices the answer holds some; the registry has counted them all.
+        let isWhole = info.devicesLeft == nil
+        let seen = devices.count { $0.state.isFinal && $0.state != .superseded && $0.updated >= since }
+        let recent = isWhole ? seen : info.endedLately ?? seen
+        let open = DeviceRolloutState.allCases.reduce(0) { $1.isFinal ? $0 : $0 + info.counts[$1.rawValue, default: 0] }
         let minutes = max(Self.seconds(now - since) / 60, 1.0 / 60)
-        let pace = recent.isEmpty ? nil : Double(recent.count) / minutes
+        let pace = recent == 0 ? nil : Double(recent) / minutes
         perMinute = pace
         // Nobody knows how long a person takes, and what stands still has no end.
         guard info.state == .running || info.state == .rollingBack, info.phase != "confirming" else {

@@ -23,6 +23,9 @@ struct SimulatedRegistry {
     private(set) var batches: [ReportBatch] = []
     private(set) var exports: [Int64] = []
     private(set) var absences = 0
+    /// What devices read, by path, and the paths that they asked for.
+    var documents: [String: [UInt8]] = [:]
+    private(set) var fetched: [String] = []
     private(set) var problems: [String] = []
 
     init(_ traits: DeviceTraits, _ profile: FleetProfile, fetch: FetchMode = .none, seed: UInt64 = 1) {
@@ -31,12 +34,12 @@ struct SimulatedRegistry {
     }
 
     /// Moves the slot `triage`; nil empties it.
-    mutating func assign(_ path: String?, soakSeconds: Int = 5) throws {
+    mutating func assign(_ path: String?, soakSeconds: Int = 5, index: [UInt8]? = nil) throws {
         let number = (assignment?.number ?? 0) + 1
         var slots: [SlotName: SlotAssignment] = [:]
         if let path {
             let release = AssignedRelease(
-                path: try ReleasePath(path), indexDigest: Digest.of(Array(path.utf8)), length: 400)
+                path: try ReleasePath(path), indexDigest: Digest.of(index ?? Array(path.utf8)), length: 400)
             slots[try SlotName("triage")] = SlotAssignment(
                 releases: [release], generation: number, rollout: try RolloutID("r-1"),
                 update: UpdatePolicy(soakSeconds: soakSeconds))
@@ -103,7 +106,9 @@ struct SimulatedRegistry {
         case .telemetry(_, let sequence):
             exports.append(sequence)
             return .done
-        case .fetch: return .fetched([])
+        case .fetch(let path, _, _):
+            fetched.append(path)
+            return .fetched(documents[path] ?? [])
         case .poll(let number, let seconds):
             if !(1...Int64(Limits.longPollSeconds)).contains(seconds) { problems.append("a poll of \(seconds) s") }
             if let assignment, assignment.number > number { return .assignment(assignment) }

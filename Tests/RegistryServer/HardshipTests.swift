@@ -89,7 +89,7 @@ import Trust
         let app = RegistryApp(configuration: configuration)
         let running = Task { try await app.run(handlingSignals: false) }
         let file = folder.file("data/run/addresses.json")
-        try await eventually(within: 20, "it listens") { FileManager.default.fileExists(atPath: file) }
+        try await eventually(within: 60, "it listens") { FileManager.default.fileExists(atPath: file) }
         let bound = try JSONText.decode([String: String].self, from: try Data(contentsOf: URL(fileURLWithPath: file)))
         let http = try HTTPClient(
             origin: try Origin("https://" + (bound["operator"] ?? "")),

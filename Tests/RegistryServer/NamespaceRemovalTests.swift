@@ -89,4 +89,38 @@ struct NamespaceRemovalTests {
         #expect(try await registry.admin.release(release.path).state == .published)
         try await registry.stop()
     }
+
+    @Test("A rollout that has yet to offer its release to most is paused, and offers it to nobody when it goes on")
+    func pending() async throws {
+        let registry = try await RegistryFixture.start()
+        try await registry.initializeTrust()
+        let first = try await registry.publish("clinic/triage/1.0.0")
+        let second = try await registry.publish("clinic/triage/2.0.0")
+        let canary = try await SimulatedDevice("box-1", at: registry, labels: ["ring": "canary"])
+        let other = try await SimulatedDevice("box-2", at: registry)
+        func roll(_ path: ReleasePath, _ policy: RolloutPolicy) async throws -> RolloutInfo {
+            try await registry.admin.startRollout(
+                RolloutRequest(selector: try LabelSelector(""), slot: slot, releases: [path], policy: policy))
+        }
+        _ = try await roll(first.path, RolloutPolicy(soakSeconds: 0))
+        for device in [canary, other] { _ = try await device.obey(slot) }
+        let rollout = try await roll(
+            second.path,
+            RolloutPolicy(waves: [RolloutWave(selector: try LabelSelector("ring=canary"))], soakSeconds: 0))
+        let owner = try await context(registry, [try registry.key("targets")])
+        let draft = try await TrustEditor(context: owner).removing("clinic")
+        #expect(isDone(try await ChangeSubmission(context: owner).submit(draft)))
+        let paused = try await registry.admin.rollout(rollout.id)
+        #expect(paused.state == .paused, "\(paused.state) \(paused.reason)")
+        _ = try await registry.admin.changeRollout(rollout.id, .resume)
+        for device in [canary, other] {
+            let assigned = try await device.poll(above: 0)?.slots[slot]?.releases.map(\.path)
+            #expect(assigned == [first.path], "\(device.name) is sent nowhere new")
+            let moves = try await registry.admin.moves(of: device.name).map(\.releases)
+            #expect(device.name == canary.name || !moves.contains([second.path]), "\(moves)")
+        }
+        let going = try await registry.admin.rollout(rollout.id)
+        #expect(going.devices?.allSatisfy { $0.state.isFinal } == true, "\(going.counts)")
+        try await registry.stop()
+    }
 }

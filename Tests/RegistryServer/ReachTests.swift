@@ -157,6 +157,8 @@ import Trust
             Call(
                 operation: "rollback", target: "/api/v1/rollbacks", method: .post,
                 body: #"{"device": "box-1", "slot": "triage", "reason": ""}"#, expected: .filtered),
+            Call(operation: "rollbackProgress", target: "/api/v1/rollbacks/b-none", expected: .refused),
+            Call(operation: "rolloutDevices", target: "/api/v1/rollouts/\(id)/devices", expected: .refused),
             Call(operation: "explainRollout", target: "/api/v1/rollouts/\(id)/explain", expected: .refused),
             Call(operation: "deviceMoves", target: "/api/v1/devices/box-1/moves", expected: .filtered),
             Call(
@@ -217,6 +219,8 @@ import Trust
             Call(
                 operation: "changeRollout", target: "/api/v1/rollouts/\(id)/rollback", method: .post,
                 expected: .refused),
+            Call(operation: "rollbackProgress", target: "/api/v1/rollbacks/b-none", expected: .refused),
+            Call(operation: "rolloutDevices", target: "/api/v1/rollouts/\(id)/devices", expected: .refused),
             Call(operation: "explainRollout", target: "/api/v1/rollouts/\(id)/explain", expected: .refused),
             Call(operation: "deviceMoves", target: device + "/moves", expected: .refused),
             Call(

@@ -41,9 +41,18 @@ struct RolloutOperationTests {
         let again = try await site.admin.changeRollout(
             rollout.id, .retry, RolloutChange(reason: "the link is back", devices: [site.devices[0].name]))
         #expect(again.state == .running, "\(again.reason)")
-        #expect(again.devices?.first { $0.device == site.devices[0].name }?.attempts == 1)
-        let second = try await site.devices[0].obey(site.slot)
-        #expect((second.slots[site.slot]?.generation ?? 0) > (failed.slots[site.slot]?.generation ?? 0))
+        let part = again.devices?.first { $0.device == site.devices[0].name }
+        #expect(part?.attempts == 1 && part?.lastFailure == "downloadFailed: as the test wants it")
+        #expect(again.decisions?.contains { $0.action == "retry" && $0.reason.contains("the link is back") } == true)
+        let slot = try #require(try await site.devices[0].poll(wait: .seconds(10))?.slots[site.slot])
+        try await site.devices[0].report(.offered, site.slot, slot, code: "planning")
+        let because = try await site.admin.explainRollout(rollout.id, device: site.devices[0].name).because
+        #expect(because.contains { $0.contains("Attempt 1 failed: downloadFailed") }, "\(because)")
+        #expect(because.contains { $0.contains("planning") }, "\(because)")
+        try await site.devices[0].put(
+            current: slot.releases.map(\.path), previous: [], slot: site.slot, generation: slot.generation)
+        try await site.devices[0].report(.succeeded, site.slot, slot)
+        #expect(slot.generation > (failed.slots[site.slot]?.generation ?? 0))
         let done = try await site.eventually(rollout.id, "it ends") { $0.state == .completed }
         #expect(done.counts["succeeded"] == 2)
         try await site.registry.stop()

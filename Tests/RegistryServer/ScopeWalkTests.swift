@@ -11,7 +11,7 @@ import Testing
     static let parameters = [
         "role": "clinic", "file": "timestamp.json", "path": "clinic/triage/1.0.0", "device": "box-1", "fleet": "wards",
         "rollout": "r-1", "action": "pause", "token": "t-1", "name": "director", "proposal": "p-1", "slot": "triage",
-        "webhook": "w-1", "delivery": "1",
+        "webhook": "w-1", "delivery": "1", "rollback": "b-1",
     ]
 
     static func target(_ operation: APIDocument.Operation) -> String {

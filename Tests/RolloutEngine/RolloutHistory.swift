@@ -73,7 +73,7 @@ struct RolloutHistory {
         case 4: return generator.once(in: 6) ? .abort(by: "ann", reason: "") : .tick
         case 5: return generator.once(in: 4) ? .rollback(by: "ann", reason: "x") : .tick
         case 6: return device.map { .deviceGone($0) } ?? .tick
-        case 7: return device.map { .deviceSuperseded($0, by: "r-2") } ?? .tick
+        case 7: return device.map { .devicesSuperseded([$0], by: "r-2") } ?? .tick
         case 8: return generator.once(in: 8) ? .superseded(by: "r-2") : .tick
         case 9: return old.randomElement(using: &generator) ?? .tick
         case 10: return jump()

@@ -246,6 +246,39 @@ struct RolloutRuleTests {
         }
     }
 
+    @Test("Devices that are lost together are not started in each other's place")
+    func lostTogether() throws {
+        var fixture = try RolloutFixture(5, RolloutPolicy(maxInFlight: 1))
+        fixture.send(.start(by: "ann"))
+        let lost = fixture.run.members.prefix(4).map(\.device)
+        let kept = try #require(fixture.run.members.last?.device)
+        #expect(fixture.assigned == [lost[0]])
+        fixture.send(.devicesSuperseded(lost, by: "r-2"))
+        #expect(fixture.assigned == [lost[0], kept])
+        #expect(fixture.run.counts == [.superseded: 4, .offered: 1])
+    }
+
+    @Test("Why an attempt failed is kept while the next is under way, and a long message is cut with an ellipsis")
+    func lastFailure() throws {
+        var fixture = try RolloutFixture(1, RolloutPolicy(maxFailures: 0))
+        fixture.send(.start(by: "ann"))
+        let device = fixture.assigned[0]
+        let long = String(repeating: "x", count: 2 * RolloutLimits.messageCharacters)
+        fixture.send(
+            .reported(
+                RolloutEvent.DeviceReport(
+                    device: device, generation: 1, state: .failed, code: "engineExited", message: long)))
+        #expect(fixture.run.header.reason.contains("xxx…)") && !fixture.run.header.reason.contains(long))
+        fixture.send(.retry(by: "bob", devices: [], reason: "the disk was cleaned"))
+        #expect(fixture.decisions.last { $0.action == .retry }?.reason.hasSuffix(": the disk was cleaned") == true)
+        fixture.send(.resume(by: "bob", reason: ""))
+        fixture.report(device, .downloading, code: "planning")
+        let member = try #require(fixture.run.member(device))
+        #expect(member.code == "planning" && member.lastFailure == "engineExited: \(long)")
+        let again = try JSONText.decode(RolloutMember.self, from: try JSONText.encode(member))
+        #expect(again == member)
+    }
+
     @Test("A person has failed devices tried again, also after the end, and refused ones never")
     func retryByPerson() throws {
         var fixture = try RolloutFixture(3, RolloutPolicy(maxFailures: 2))

@@ -178,7 +178,7 @@ struct RolloutRunTests {
         fixture.send(.start(by: "ann"))
         let devices = fixture.assigned
         fixture.report(devices[0], .succeeded)
-        fixture.send(.deviceSuperseded(devices[0], by: "r-2"))
+        fixture.send(.devicesSuperseded([devices[0]], by: "r-2"))
         fixture.send(.deviceGone(devices[1]))
         #expect(fixture.state(devices[1]) == .skipped)
         #expect(fixture.run.member(devices[1])?.code == RolloutCode.deviceGone)

@@ -67,6 +67,7 @@ extension Dashboard {
             return Count(state: PageWords.words(state.rawValue), tone: PageWords.tone(state), count: count)
         }
         let all = info.devices ?? []
+        let left = (info.devicesLeft ?? 0) + max(0, all.count - Self.devicesShown)
         let gates = (info.gates ?? []).map(Self.gate)
         return [
             "title": info.id.text, "id": info.id.text, "slot": info.slot.text,
@@ -80,7 +81,7 @@ extension Dashboard {
             "confirms": info.phase == RolloutPhase.confirming.rawValue,
             "estimatedEnd": info.estimatedEnd.map(PageWords.time) ?? "–", "waveRows": Self.waves(info),
             "hasGates": !gates.isEmpty, "gates": gates, "devices": Self.shown(all).map(Part.init),
-            "devicesLeft": all.count > Self.devicesShown ? "\(all.count - Self.devicesShown) more are not shown." : "",
+            "devicesLeft": left > 0 ? "\(left) more are not shown." : "",
             "decisions": (info.decisions ?? []).suffix(Self.devicesShown).reversed().map {
                 Decision(time: PageWords.time($0.time), action: PageWords.words($0.action), reason: $0.reason)
             } as [Decision],

@@ -64,14 +64,20 @@ final class Presence: Sendable {
     /// How many devices wait in a poll.
     var parkedCount: Int { state.withLock { $0.parked.count } }
 
-    /// Writes what was seen since the last time.
+    /// Writes what was seen since the last time, some devices in each transaction, so that no other write waits long.
+    /// What could not be written is kept for the next time.
     func flush(to database: any Database) async throws {
-        let seen = state.withLock { state in
-            defer { state.unwritten = [:] }
-            return state.unwritten
+        let names = state.withLock { $0.unwritten.keys.sorted() }
+        for start in stride(from: 0, to: names.count, by: ServerLimits.seenPerTransaction) {
+            let batch = names[start..<min(start + ServerLimits.seenPerTransaction, names.count)]
+            let seen = state.withLock { state in
+                batch.reduce(into: [:]) { $0[$1] = state.unwritten[$1] }
+            }
+            try await database.write { try DeviceStore($0).touch(seen) }
+            state.withLock { state in
+                for (device, time) in seen where state.unwritten[device] == time { state.unwritten[device] = nil }
+            }
         }
-        guard !seen.isEmpty else { return }
-        try await database.write { try DeviceStore($0).touch(seen) }
     }
 
     /// Forgets a device that was deleted.

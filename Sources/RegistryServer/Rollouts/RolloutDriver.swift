@@ -41,6 +41,18 @@ struct RolloutDriver {
         return rows[id]
     }
 
+    /// Devices of a rollout that are to go back and were not told yet.
+    mutating func toTakeBack(_ id: RolloutID) throws -> Int {
+        try load(id)
+        return rows[id]?.run.toTakeBack ?? 0
+    }
+
+    /// Whether time has something to do in a rollout at once.
+    mutating func isDue(_ id: RolloutID) throws -> Bool {
+        try load(id)
+        return rows[id]?.run.nextTick.map { $0 <= now } ?? false
+    }
+
     /// Whether an event has an effect on a rollout.
     mutating func permits(_ event: RolloutEvent, _ id: RolloutID) throws -> Bool {
         try load(id)
@@ -91,15 +103,25 @@ struct RolloutDriver {
         unsaved = []
     }
 
-    /// Tells every open rollout of a slot that another owner moved a device.
-    mutating func supersede(_ device: DeviceID, _ slot: SlotName, by owner: String, except: RolloutID? = nil) throws {
-        for id in try RolloutStore(sql).open(slot: slot, device: device) where id != except {
-            try tell(.deviceSuperseded(device, by: owner), id)
+    /// Tells every open rollout that has slots of these that another owner moved them.
+    private mutating func supersede(_ places: [SlotPlace], by owner: String) throws {
+        var lost: [RolloutID: [DeviceID]] = [:]
+        for place in places {
+            for id in try RolloutStore(sql).open(slot: place.slot, device: place.device) {
+                lost[id, default: []].append(place.device)
+            }
+        }
+        for (id, devices) in lost.sorted(by: { $0.key < $1.key }) {
+            try tell(.devicesSuperseded(devices, by: owner), id)
         }
     }
 
     /// Takes devices over from every other open rollout of a slot; one that loses all that it had ends.
     mutating func takeOver(_ devices: Set<DeviceID>, _ slot: SlotName, by id: RolloutID) throws {
+        // What an older rollback has not come to is this rollout's now.
+        let rollbacks = RollbackStore(sql)
+        let waiting = try rollbacks.waiting(slot: slot).keys.filter(devices.contains)
+        try rollbacks.remove(waiting.map { SlotPlace(device: $0, slot: slot) })
         for other in try RolloutStore(sql).openMembers(slot: slot, except: id) {
             let lost = other.devices.filter(devices.contains)
             guard !lost.isEmpty else { continue }
@@ -107,7 +129,7 @@ struct RolloutDriver {
                 try tell(.superseded(by: id.text), other.rollout)
                 continue
             }
-            for device in lost { try tell(.deviceSuperseded(device, by: id.text), other.rollout) }
+            try tell(.devicesSuperseded(lost, by: id.text), other.rollout)
             // Those that it keeps may all be through already; then it has nothing left to wait for.
             let isIdle = rows[other.rollout]?.run.members.allSatisfy { $0.state.isFinal || $0.takenBy != nil } ?? false
             let abort = RolloutEvent.superseded(by: id.text)
@@ -118,7 +140,9 @@ struct RolloutDriver {
     /// Moves slots by hand, and tells the rollouts that thereby lose them.
     mutating func move(_ moves: [DesiredMove], by owner: String) throws {
         changes += try AssignmentStore(sql).setDesired(moves, now: now)
-        for move in moves { try supersede(move.device, move.slot, by: owner) }
+        let places = moves.map { SlotPlace(device: $0.device, slot: $0.slot) }
+        try RollbackStore(sql).remove(places)
+        try supersede(places, by: owner)
     }
 
     /// Tells open rollouts that a person keeps a device, or a slot of it, out.
@@ -166,9 +190,17 @@ struct RolloutDriver {
         var moves: [DesiredMove] = []
         let restores = commands.contains { if case .restore = $0 { true } else { false } }
         let pinned = restores ? try ExemptionStore(sql).pins(slot: row.slot, now: now) : [:]
+        let assigns = commands.contains { if case .assign = $0 { true } else { false } }
+        let goingBack = assigns ? try RollbackStore(sql).waiting(slot: row.slot) : [:]
         for command in commands {
             switch command {
-            case .assign(let device): moves.append(try assign(device, context))
+            case .assign(let device):
+                if let rollback = goingBack[device] {
+                    // It was to go back before its turn here came: whoever asked for that has decided.
+                    answers.append(.devicesSuperseded([device], by: "rollback \(rollback)"))
+                    continue
+                }
+                moves.append(try assign(device, context))
             case .restore(let device):
                 if let pin = pinned[device] {
                     answers.append(
@@ -268,7 +300,7 @@ struct RolloutDriver {
     private static func actor(of event: RolloutEvent) -> String {
         switch event {
         case .start(let actor), .pause(let actor, _), .resume(let actor, _), .confirm(let actor, _),
-            .retry(let actor, _), .abort(let actor, _), .rollback(let actor, _):
+            .retry(let actor, _, _), .abort(let actor, _), .rollback(let actor, _):
             actor
         default: registry
         }

@@ -39,6 +39,13 @@ struct RolloutEndpoints {
             endpoint(OperatorRoutes.rollout) {
                 try .json(try await rollouts.rollout(try $0.parameter("rollout"), within: try $0.reach))
             },
+            endpoint(OperatorRoutes.rolloutDevices) {
+                try .json(
+                    try await rollouts.devices(
+                        of: try $0.parameter("rollout"), in: try Self.state($0),
+                        after: try $0.number("cursor", in: 0...Int64.max), limit: try OperatorService.pageLimit($0),
+                        within: try $0.reach))
+            },
             endpoint(OperatorRoutes.explainRollout) {
                 try .json(
                     try await rollouts.explain(
@@ -60,7 +67,20 @@ struct RolloutEndpoints {
                 let request = try await $0.json(RollbackRequest.self)
                 return try .json(try await rollouts.rollback(request, by: $0.actor, within: try $0.reach))
             },
+            endpoint(OperatorRoutes.rollbackProgress) {
+                try .json(try await rollouts.rollback($0.text("rollback"), within: try $0.reach))
+            },
         ]
+    }
+
+    private static func state(_ exchange: Exchange) throws -> DeviceRolloutState? {
+        guard let text = try exchange.query("state"), !text.isEmpty else { return nil }
+        guard let state = DeviceRolloutState(rawValue: text) else {
+            throw ServerError.badRequest(
+                "There is no such state of a device.",
+                remedy: "Use \(DeviceRolloutState.allCases.map(\.rawValue).joined(separator: ", ")).", field: "state")
+        }
+        return state
     }
 
     /// Reason and devices may be left out, and the body with them.

@@ -24,8 +24,10 @@ actor RolloutLeader {
         self.owner = owner
     }
 
-    /// One round; does nothing while another replica leads.
-    func tick() async throws {
+    /// One round: one step of each rollout in which something is due, and of the oldest rollback. Does nothing while
+    /// another replica leads. Returns whether there is more to do at once.
+    @discardableResult
+    func tick() async throws -> Bool {
         let core = rollouts.core
         let owner = owner
         let lease = try await core.database.write { sql in
@@ -34,15 +36,17 @@ actor RolloutLeader {
         guard let lease else {
             // Whatever happens until it leads again is to be looked at then.
             membership = 0
-            return
+            return false
         }
         do {
             try await release(expired: lease)
             try await takeIn(lease)
             let due = try await core.database.read { try RolloutStore($0).due(core.clock(), quiet: Self.quiet) }
-            for id in due { try await step(id, lease) }
+            var isMore = try await rollouts.takeBackNext { try LeaseStore($0).check(lease) }
+            for id in due where try await step(id, lease) { isMore = true }
+            return isMore
         } catch let error as StoreError where error.kind == .leaseLost || error.kind == .versionConflict {
-            return
+            return false
         }
     }
 
@@ -58,8 +62,9 @@ actor RolloutLeader {
         }
     }
 
-    /// Measures what a rollout's gates ask for, outside the transaction that writes, and lets time pass in it.
-    private func step(_ id: RolloutID, _ lease: Lease) async throws {
+    /// Measures what a rollout's gates ask for, outside the transaction that writes, and lets time pass in it. Returns
+    /// whether the step was too large for one transaction.
+    private func step(_ id: RolloutID, _ lease: Lease) async throws -> Bool {
         let core = rollouts.core
         let kept = rollouts.kept
         let observations = try await core.database.read { sql -> [DeviceObservation]? in
@@ -67,12 +72,12 @@ actor RolloutLeader {
             guard let row = try kept.read(id, sql), let due = row.run.nextMeasurement, due <= now else { return nil }
             return try RolloutEvidence.observations(row, sql, now: now)
         }
-        try await rollouts.drive { driver in
+        return try await rollouts.drive { driver in
             try LeaseStore(driver.sql).check(lease)
             try driver.tell(.tick, id)
             if let observations { try driver.tell(.observed(observations), id) }
+            return try !driver.changes.isEmpty && driver.isDue(id)
         }
-        try await rollouts.goOn(id)
     }
 
     /// Takes devices that came to match into open rollouts whose membership is dynamic; the engine knows those that

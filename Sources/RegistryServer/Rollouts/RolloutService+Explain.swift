@@ -94,11 +94,14 @@ extension RolloutService {
         switch member.state {
         case .pending where member.wave > header.wave:
             sentences.append("Its wave, \(member.wave + 1), has not begun; wave \(header.wave + 1) is at work.")
-        case .pending where member.isWaitingForRetry: sentences.append("It failed and waits for its next attempt.")
+        case .pending where member.isWaitingForRetry: sentences.append("It waits for its next attempt.")
         case .pending: sentences.append("Its turn has not come: the limit in flight or the rate holds it back.")
         case .offered where member.isWaiting: sentences.append("It waits for its own conditions.")
         case .offered where !part.online: sentences.append("It was told and has not been heard of since.")
         default: sentences.append("It is \(PageWords.words(member.state.rawValue)) since \(member.updated).")
+        }
+        if member.state.isInFlight || member.state == .pending, let failure = member.lastFailure {
+            sentences.append("Attempt \(member.attempts) failed: \(failure)")
         }
         if let why = PageWords.why(member.code, member.message) { sentences.append("Why: \(why)") }
         if let owner = member.takenBy { sentences.append("Its slot belongs to \(owner) now.") }

@@ -4,7 +4,8 @@ import RegistryStore
 import RolloutEngine
 
 extension RolloutService {
-    /// Takes devices back to what each had, or to a named release, in one transaction.
+    /// Takes devices back to what each had, or to a named release: the first in the transaction that keeps the request,
+    /// the others in further steps of the leader, which go on after a restart.
     ///
     /// Throws 403 `outOfReach` and 404 where the caller's token is not for what is named; of what runs a release, only
     /// what is within reach is moved.
@@ -19,62 +20,92 @@ extension RolloutService {
         for release in [request.release, request.to].compactMap(\.self) { try reach.require(release) }
         if let fleet = request.fleet { try reach.require(fleet: fleet) }
         let kept = kept
-        let answer = try await drive { driver -> RollbackAnswer in
+        let name = try OperatorService.newID("b")
+        return try await drive { driver in
             let within = try RolloutReach(reach, driver.sql)
             if let device = request.device { _ = try DeviceReach(reach, driver.sql).device(device, driver.sql) }
             if let id = request.rollout { _ = try within.find(id, kept) }
             if let id = request.rollout, request.to == nil {
                 try Self.steer(id, .rollback, RolloutChange(reason: request.reason), by: actor, &driver)
-                try Self.note(request, by: actor, driver)
-                return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init))
+                let following = try driver.toTakeBack(id)
+                try Self.note(request, by: actor, following: following, driver)
+                return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init), following: following)
             }
             if let to = request.to { try Self.checkTarget(to, driver.sql) }
-            let (moves, skipped) = try Self.moves(request, by: actor, reach, within, driver)
-            try driver.move(moves, by: actor)
-            try Self.note(request, by: actor, driver)
-            return RollbackAnswer(moves: driver.changes.map(RollbackAnswer.Move.init), skipped: skipped)
+            let places = try Self.places(request, driver.sql)
+            guard places.count > RolloutLimits.commandsPerStep else {
+                let step = try Self.moves(places, request, by: actor, reach, within, driver)
+                try driver.move(step.moves, by: actor)
+                try Self.note(request, by: actor, following: 0, driver)
+                return RollbackAnswer(
+                    moves: driver.changes.map(RollbackAnswer.Move.init), skipped: step.skippedDevices)
+            }
+            let row = RollbackRow(
+                id: name, request: try Self.text(request), reach: try Self.text(reach), actor: actor,
+                created: driver.now, places: places.count)
+            try RollbackStore(driver.sql).create(row, places)
+            let step = try Self.takeBack(row, &driver)
+            try Self.note(request, by: actor, following: step.following, driver)
+            return RollbackAnswer(
+                moves: driver.changes.map(RollbackAnswer.Move.init), skipped: step.skipped, following: step.following,
+                rollback: name)
         }
-        guard let id = request.rollout, request.to == nil else { return answer }
-        return RollbackAnswer(moves: answer.moves + (try await goOn(id)).map(RollbackAnswer.Move.init))
     }
 
-    /// What is to be moved where, and who cannot be, with why. Throws 409 `slotPinned` where one device is named whose
-    /// slot is pinned, unless it is forced.
-    private static func moves(
-        _ request: RollbackRequest, by actor: String, _ reach: Reach, _ within: RolloutReach, _ driver: RolloutDriver
-    ) throws -> (moves: [DesiredMove], skipped: [DeviceID: String]) {
+    /// What is to be moved where, and who cannot be, with why.
+    struct RollbackStep {
         var moves: [DesiredMove] = []
-        var skipped: [DeviceID: String] = [:]
+        var skipped: [SlotPlace: String] = [:]
+        /// Of others' devices, of which nothing is told.
+        var unseen: [SlotPlace] = []
+
+        var skippedDevices: [DeviceID: String] {
+            Dictionary(skipped.map { ($0.key.device, $0.value) }) { first, _ in first }
+        }
+    }
+
+    /// Looks at slots that a request means. Throws 409 `slotPinned` where one device is named whose slot is pinned,
+    /// unless it is forced.
+    static func moves(
+        _ places: [SlotPlace], _ request: RollbackRequest, by actor: String, _ reach: Reach, _ within: RolloutReach,
+        _ driver: RolloutDriver
+    ) throws -> RollbackStep {
+        var step = RollbackStep()
         var pins: [SlotName: [DeviceID: ExemptionRow]] = [:]
         var verdicts = RestoreVerdicts(driver.sql)
         let isForced = request.force == true && request.device != nil
-        for (device, slot) in try places(request, driver.sql) {
+        for place in places {
+            let (device, slot) = (place.device, place.slot)
             let running = try SlotStore(driver.sql).desired(device, slot)?.releases ?? []
             guard try within.contains(device, running: running) else {
                 // By a release it may be found on devices of others; else it was named.
-                if request.release == nil { skipped[device] = "slot \(slot) is not within reach of this token" }
+                if request.release == nil {
+                    step.skipped[place] = "slot \(slot) is not within reach of this token"
+                } else {
+                    step.unseen.append(place)
+                }
                 continue
             }
             let pinned = try pins[slot] ?? ExemptionStore(driver.sql).pins(slot: slot, now: driver.now)
             pins[slot] = pinned
             if let pin = pinned[device], !isForced {
                 guard request.device == nil else { throw slotPinned(pin) }
-                skipped[device] = pin.sentence
+                step.skipped[place] = pin.sentence
                 continue
             }
             switch try way(device, slot, request.to, driver.sql, &verdicts) {
             case .to(let desired) where !reach.contains(desired.releases):
-                skipped[device] = "what slot \(slot) had before is not within reach of this token"
+                step.skipped[place] = "what slot \(slot) had before is not within reach of this token"
             case .to(var desired):
                 desired.rollout = nil
-                moves.append(
+                step.moves.append(
                     DesiredMove(
                         device: device, slot: slot, desired: desired, isRestore: true, actor: actor,
                         reason: request.reason.isEmpty ? "rollback" : "rollback: \(request.reason)"))
-            case .none(let reason): skipped[device] = reason
+            case .none(let reason): step.skipped[place] = reason
             }
         }
-        return (moves, skipped)
+        return step
     }
 
     private static func slotPinned(_ pin: ExemptionRow) -> ServerError {
@@ -83,9 +114,11 @@ extension RolloutService {
             remedy: "Unpin it, or repeat with force: `martlet rollback DEVICE --force`.", field: "/device")
     }
 
-    /// What moved nobody changed nothing, and is no row of the audit log.
-    private static func note(_ request: RollbackRequest, by actor: String, _ driver: RolloutDriver) throws {
-        guard !driver.changes.isEmpty else { return }
+    /// What moves nobody changes nothing, and is no row of the audit log.
+    private static func note(
+        _ request: RollbackRequest, by actor: String, following: Int, _ driver: RolloutDriver
+    ) throws {
+        guard !driver.changes.isEmpty || following > 0 else { return }
         try AuditLog(driver.sql).append(
             actor: actor, action: "rollback", subject: subject(request),
             detail: .object([
@@ -94,7 +127,7 @@ extension RolloutService {
             ]), now: driver.now)
     }
 
-    private static func subject(_ request: RollbackRequest) -> String {
+    static func subject(_ request: RollbackRequest) -> String {
         request.device?.text ?? request.fleet?.text ?? request.release?.text ?? request.rollout?.text ?? ""
     }
 
@@ -117,39 +150,33 @@ extension RolloutService {
     }
 
     /// The slots that a request means.
-    private static func places(
-        _ request: RollbackRequest, _ sql: any SQLConnection
-    ) throws -> [(device: DeviceID, slot: SlotName)] {
+    private static func places(_ request: RollbackRequest, _ sql: any SQLConnection) throws -> [SlotPlace] {
         if let device = request.device {
             _ = try OperatorService.device(device, sql)
-            return [(device, try request.slot ?? onlySlot([device], sql))]
+            return [SlotPlace(device: device, slot: try request.slot ?? onlySlot([device], sql))]
         }
         if let fleet = request.fleet {
             let members = try DeviceStore(sql).members(of: try OperatorService.fleet(fleet, sql).selector).map(\.device)
-            let slot = try request.slot ?? onlySlot(members, sql)
-            return members.map { ($0, slot) }
+            let slot = try request.slot ?? onlySlot(Set(members), sql)
+            return members.map { SlotPlace(device: $0, slot: slot) }
         }
         if let id = request.rollout {
             let row = try find(id, sql)
-            return row.run.members.filter { $0.generation != nil }.map { ($0.device, row.slot) }
+            return row.run.members.filter { $0.generation != nil }.map { SlotPlace(device: $0.device, slot: row.slot) }
         }
         guard let release = request.release else { return [] }
         _ = try OperatorService.release(release, sql)
-        var seen: Set<String> = []
+        var seen: Set<SlotPlace> = []
         let users =
             try ReleaseStore(sql).users(of: release, phase: .desired)
             + ReleaseStore(sql).users(of: release, phase: .current)
-        return users.filter { user in
-            (request.slot == nil || user.slot == request.slot) && seen.insert("\(user.device)/\(user.slot)").inserted
-        }
+        return users.map { SlotPlace(device: $0.device, slot: $0.slot) }
+            .filter { (request.slot == nil || $0.slot == request.slot) && seen.insert($0).inserted }
     }
 
     /// The one slot that devices have, where nobody says which.
-    private static func onlySlot(_ devices: [DeviceID], _ sql: any SQLConnection) throws -> SlotName {
-        var names: Set<SlotName> = []
-        for device in devices {
-            for (name, slot) in try SlotStore(sql).slots(of: device) where slot.desired != nil { names.insert(name) }
-        }
+    private static func onlySlot(_ devices: Set<DeviceID>, _ sql: any SQLConnection) throws -> SlotName {
+        let names = try SlotStore(sql).assigned(devices)
         guard names.count == 1, let name = names.first else {
             throw ServerError.badRequest(
                 names.isEmpty
@@ -158,56 +185,6 @@ extension RolloutService {
                 remedy: "Say which slot goes back.", field: "/slot")
         }
         return name
-    }
-
-    enum Way {
-        case to(DesiredSlot)
-        case none(String)
-    }
-
-    /// What one device goes back to.
-    ///
-    /// Where it does not yet run what is desired (the installation failed or is under way), going back is what it runs;
-    /// else it is its previous generation, which is on its disk. Without an inventory the history of assignments says
-    /// it.
-    static func way(
-        _ device: DeviceID, _ slot: SlotName, _ to: ReleasePath?, _ sql: any SQLConnection,
-        _ verdicts: inout RestoreVerdicts
-    ) throws -> Way {
-        guard let row = try SlotStore(sql).slots(of: device)[slot], var desired = row.desired else {
-            return .none("nothing is assigned to slot \(slot)")
-        }
-        let target: [ReleasePath]
-        if let to {
-            target = [to]
-        } else if let reported = row.reported, !reported.current.isEmpty {
-            target = reported.current != desired.releases ? reported.current : reported.previous
-        } else {
-            target =
-                try AssignmentStore(sql).history(of: device)
-                .first { $0.slot == slot && !$0.releases.isEmpty && $0.releases != desired.releases }?.releases ?? []
-        }
-        guard !target.isEmpty else { return .none("slot \(slot) has nothing to go back to") }
-        guard target != desired.releases else { return .none("slot \(slot) is to run that already") }
-        desired.releases = target
-        if let refusal = try verdicts.refusal(of: desired) { return .none(refusal.message) }
-        return .to(desired)
-    }
-}
-
-/// Whether slots can be taken back to releases; each is looked at once, however many devices go there.
-struct RestoreVerdicts {
-    private let sql: any SQLConnection
-    private var known: [[ReleasePath]: StoreError?] = [:]
-
-    init(_ sql: any SQLConnection) { self.sql = sql }
-
-    /// Why not; nil where they can.
-    mutating func refusal(of desired: DesiredSlot) throws -> StoreError? {
-        if let verdict = known[desired.releases] { return verdict }
-        let verdict = try AssignmentStore(sql).refusal(of: desired, isRestore: true)
-        known[desired.releases] = .some(verdict)
-        return verdict
     }
 }
 

@@ -4,7 +4,8 @@ import RegistryStore
 import RolloutEngine
 
 extension RolloutService {
-    /// Starts a rollout; it takes over the slot of its devices from every rollout that is still open.
+    /// Starts a rollout; it takes over the slot of its devices from every rollout that is still open. Answers once the
+    /// rollout and its first step are durable; the leader makes the others.
     ///
     /// Throws 404 `unknownRelease` or `unknownFleet`, 409 `releaseNotPublished`, 422 `wrongKind` or `noDevices`, each
     /// naming what and the remedy, and 403 `outOfReach` where the caller's token is not for all that it would move.
@@ -30,7 +31,6 @@ extension RolloutService {
             try driver.takeOver(taken, request.slot, by: id)
             try driver.tell(.start(by: actor), id)
         }
-        try await goOn(id)
         return try await rollout(id, within: .everything)
     }
 
@@ -134,6 +134,11 @@ extension RolloutService {
                 throw ServerError.badRequest(
                     "\(name) is not between \(range.lowerBound) and \(range.upperBound).", field: "/settings/\(name)")
             }
+        }
+        if let wrong = settings.residency?.violation {
+            throw ServerError.badRequest(
+                "\(wrong.name) is not between \(wrong.range.lowerBound) and \(wrong.range.upperBound).",
+                field: "/settings/residency/\(wrong.name)")
         }
     }
 }

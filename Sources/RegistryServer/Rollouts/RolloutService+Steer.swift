@@ -4,8 +4,8 @@ import RegistryStore
 import RolloutEngine
 
 extension RolloutService {
-    /// Steers a rollout; throws 409 `rolloutState` where its state does not permit that, 404 where the caller does not
-    /// reach it.
+    /// Steers a rollout, of which the leader makes what one step does not hold. Throws 409 `rolloutState` where its
+    /// state does not permit that, 404 where the caller does not reach it.
     func change(
         _ id: RolloutID, _ action: RolloutAction, _ change: RolloutChange = RolloutChange(), by actor: String,
         within reach: Reach
@@ -18,7 +18,6 @@ extension RolloutService {
             _ = try RolloutReach(reach, driver.sql).find(id, kept)
             try Self.steer(id, action, change, by: actor, &driver)
         }
-        try await goOn(id)
         return try await rollout(id, within: reach)
     }
 
@@ -32,7 +31,7 @@ extension RolloutService {
             case .pause: .pause(by: actor, reason: change.reason)
             case .resume: .resume(by: actor, reason: change.reason)
             case .confirm: .confirm(by: actor, reason: change.reason)
-            case .retry: .retry(by: actor, devices: change.devices)
+            case .retry: .retry(by: actor, devices: change.devices, reason: change.reason)
             case .abort: .abort(by: actor, reason: change.reason)
             case .rollback: .rollback(by: actor, reason: change.reason)
             }
@@ -60,11 +59,14 @@ extension RolloutService {
 
     /// A rollout that is tried again after its end must not take back what others have moved since.
     private static func leaveMoved(_ row: RolloutRow, _ driver: inout RolloutDriver) throws {
+        var lost: [String: [DeviceID]] = [:]
         for member in row.run.members where member.takenBy == nil && member.generation != nil {
             let desired = try SlotStore(driver.sql).desired(member.device, row.slot)
             guard desired?.rollout != row.id else { continue }
-            let owner = desired?.rollout?.text ?? "an operator"
-            try driver.tell(.deviceSuperseded(member.device, by: owner), row.id)
+            lost[desired?.rollout?.text ?? "an operator", default: []].append(member.device)
+        }
+        for (owner, devices) in lost.sorted(by: { $0.key < $1.key }) {
+            try driver.tell(.devicesSuperseded(devices, by: owner), row.id)
         }
     }
 
@@ -105,12 +107,30 @@ extension RolloutService {
         }
     }
 
-    /// A rollout with its devices, waves, gates and decisions.
+    /// One page of a rollout's devices in the order of the waves, of one state where `state` is given.
+    func devices(
+        of id: RolloutID, in state: DeviceRolloutState?, after last: Int64?, limit: Int, within reach: Reach
+    ) async throws -> Page<RolloutInfo.Device> {
+        let kept = kept
+        return try await core.database.read { sql in
+            _ = try RolloutReach(reach, sql).find(id, kept)
+            let rows = try RolloutStore(sql).members(of: id, in: state, after: last, limit: limit + 1)
+            let next = rows.count > limit ? rows[limit - 1].position : nil
+            return Page(
+                items: rows.prefix(limit).map { RolloutInfo.Device($0.member) }, next: next.map { String($0) })
+        }
+    }
+
+    /// A rollout with its waves, gates, and those of its devices and decisions that matter most.
     static func info(_ row: RolloutRow, _ sql: any SQLConnection, now: Timestamp) throws -> RolloutInfo {
         var info = info(row, counts: row.run.counts)
         let header = row.run.header
-        info.devices = row.run.members.map(RolloutInfo.Device.init)
-        info.decisions = try RolloutStore(sql).decisions(row.id).map(RolloutInfo.Decision.init)
+        let shown = ShownMembers(row.run.members, now: now)
+        info.devices = shown.members.map(RolloutInfo.Device.init)
+        info.devicesLeft = shown.left > 0 ? shown.left : nil
+        info.endedLately = shown.endedLately
+        info.decisions = try RolloutStore(sql).decisions(row.id, newest: ServerLimits.decisionsShown)
+            .map(RolloutInfo.Decision.init)
         info.progress = progress(row.run)
         info.gates = GateStanding.all(header)
         info.estimatedEnd = row.run.estimatedEnd(now: now)
@@ -147,6 +167,7 @@ extension RolloutInfo.Device {
             device: member.device, wave: member.wave, state: member.state, code: member.code,
             message: member.message, evaluation: member.evaluation, shadow: member.shadow, updated: member.updated)
         attempts = member.attempts > 0 ? member.attempts : nil
+        lastFailure = member.state == .succeeded ? nil : member.lastFailure
     }
 }
 

@@ -12,9 +12,6 @@ struct RolloutService: Sendable {
     /// Open rollouts as this process saw them last.
     let kept = OpenRollouts()
 
-    /// Transactions that follow one another to bring a step to its end: each moves some thousand devices.
-    private static let stepsInOneGo = 1000
-
     init(core: RegistryCore) { self.core = core }
 
     /// Runs `body` in one transaction and wakes whom its moves concern once it is durable.
@@ -33,25 +30,10 @@ struct RolloutService: Sendable {
         core.changes.announce(.rollout, rollouts)
         return value
     }
-
-    /// Goes on with a rollout whose last step was too large for one transaction; returns what was moved thereby.
-    @discardableResult
-    func goOn(_ id: RolloutID) async throws -> [DesiredChange] {
-        var all: [DesiredChange] = []
-        for _ in 0..<Self.stepsInOneGo {
-            let changes = try await drive { driver -> [DesiredChange] in
-                guard let due = try driver.rollout(id)?.run.nextTick, due <= driver.now else { return [] }
-                try driver.tell(.tick, id)
-                return driver.changes
-            }
-            guard !changes.isEmpty else { break }
-            all += changes
-        }
-        return all
-    }
 }
 
-/// Ticks rollouts once a second; what devices report does not wait for it.
+/// Ticks rollouts once a second, and at once again while steps are left that are too many for one transaction; what
+/// devices report does not wait for it.
 struct RolloutTicker: Service {
     let rollouts: RolloutService
     /// Who holds the lease: one name for each process.
@@ -62,7 +44,7 @@ struct RolloutTicker: Service {
         let logger = rollouts.core.logger
         try await Heartbeat.each(.seconds(1)) {
             do {
-                try await leader.tick()
+                while try await leader.tick(), !Task.isCancelled {}
             } catch {
                 logger.error("rollouts could not be ticked", metadata: ["error": "\(error)"])
             }

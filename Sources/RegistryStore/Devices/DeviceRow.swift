@@ -29,7 +29,7 @@ package struct DeviceRow: Sendable, Hashable {
     package var agentVersion: String?
     package var inventoryTime: Timestamp?
 
-    /// What a row is read from: all but the inventory, which is kilobytes and read at each call of each device.
+    /// What a row is read from.
     static let columns = """
         devices.device, labels, state, state_reason, enrolled, last_seen, journal, certificate_expires, assignment,
         profile, agent_version, inventory_time

@@ -129,8 +129,8 @@ package struct DeviceStore {
         try sql.execute("DELETE FROM devices WHERE device = ?", [.text(device)]) > 0
     }
 
-    /// Notes when devices were last heard of; called for many at once, since one write for each poll would cost more
-    /// than the poll.
+    /// Notes when devices were last heard of; called for some hundred at once, since one write for each poll would cost
+    /// more than the poll.
     package func touch(_ seen: [DeviceID: Timestamp]) throws {
         try SilenceStore(sql).end(seen)
         for (device, time) in seen {
@@ -170,20 +170,21 @@ package struct DeviceStore {
     /// Keeps an inventory and what it says about the slots; throws `notFound`.
     package func setInventory(_ device: DeviceID, _ inventory: InventoryRow, now: Timestamp) throws {
         let changed = try sql.execute(
-            """
-            UPDATE devices SET profile = ?, agent_version = ?, inventory = ?, inventory_time = ? WHERE device = ?
-            """,
-            [
-                .text(inventory.profile), .text(inventory.agentVersion), try .json(inventory.document), .time(now),
-                .text(device),
-            ])
+            "UPDATE devices SET profile = ?, agent_version = ?, inventory_time = ? WHERE device = ?",
+            [.text(inventory.profile), .text(inventory.agentVersion), .time(now), .text(device)])
         guard changed > 0 else { throw Self.unknown(device) }
+        try sql.execute(
+            """
+            INSERT INTO device_inventories (device, document) VALUES (?, ?)
+            ON CONFLICT (device) DO UPDATE SET document = excluded.document
+                WHERE device_inventories.document <> excluded.document
+            """, [.text(device), try .json(inventory.document)])
         try SlotStore(sql).setReported(device, inventory.slots, now: now)
     }
 
     /// The inventory as the device sent it; nil before the first.
     package func inventory(_ device: DeviceID) throws -> JSONValue? {
-        try sql.first("SELECT inventory FROM devices WHERE device = ?", [.text(device)])?.optionalJSON("inventory")
+        try sql.first("SELECT document FROM device_inventories WHERE device = ?", [.text(device)])?.json("document")
     }
 
     private func addCertificate(_ certificate: DeviceCertificate, to device: DeviceID) throws {

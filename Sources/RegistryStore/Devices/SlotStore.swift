@@ -99,6 +99,19 @@ package struct SlotStore {
 
     package init(_ sql: any SQLConnection) { self.sql = sql }
 
+    /// The names of all slots that are assigned on any of these devices.
+    package func assigned(_ devices: Set<DeviceID>) throws -> Set<SlotName> {
+        var rows: [SQLRow] = []
+        if devices.count == 1, let device = devices.first {
+            rows = try sql.query("SELECT device, slot FROM desired_slots WHERE device = ?", [.text(device)])
+        } else {
+            rows = try sql.query("SELECT device, slot FROM desired_slots", [])
+        }
+        return try rows.reduce(into: []) { names, row in
+            if devices.contains(try row.name("device")) { names.insert(try row.name("slot")) }
+        }
+    }
+
     /// Every slot that is desired or reported.
     package func slots(of device: DeviceID) throws -> [SlotName: SlotRow] {
         var slots: [SlotName: SlotRow] = [:]

@@ -59,6 +59,7 @@ struct EventMapping {
         "manifest.push": "bytes that nobody runs yet; their release is an event when it is published",
         "manifest.delete": "bytes that no release names",
         "blob.delete": "bytes that no release names",
+        "rollback.finish": "the last step of what `rollback.made` told of; each slot's own reports say how it went",
         "tuf.continueAbove": "a repair after a restore, of which `registry.restored` tells",
         "webhook.replay": "would make an event of the handling of events",
         "webhook.discard": "would make an event of the handling of events",

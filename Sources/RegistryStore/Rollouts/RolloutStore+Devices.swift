@@ -1,4 +1,5 @@
 package import MartletTypes
+package import RolloutEngine
 
 extension RolloutStore {
     /// Open rollouts of a slot that devices take part in, oldest first, each with all its devices.
@@ -24,6 +25,20 @@ extension RolloutStore {
             WHERE rollouts.is_open = 1 AND rollout_devices.device = ? ORDER BY rollouts.created, rollouts.id
             """, [.text(device)]
         ).map { try $0.name("id") }
+    }
+
+    /// Members after a place in the order of the waves, of one state where `state` is given.
+    package func members(
+        of id: RolloutID, in state: DeviceRolloutState?, after position: Int64?, limit: Int
+    ) throws -> [(position: Int64, member: RolloutMember)] {
+        try sql.query(
+            """
+            SELECT position, member FROM rollout_devices WHERE rollout = ? AND position > ?
+            \(state == nil ? "" : "AND state = ?") ORDER BY position LIMIT ?
+            """,
+            [.text(id), .integer(position ?? -1)] + (state.map { [.text($0.rawValue)] } ?? [])
+                + [.integer(Int64(limit))]
+        ).map { (try $0.integer("position"), try $0.json("member")) }
     }
 
     /// Remembers when a device said first that it serves the target; later words change nothing.

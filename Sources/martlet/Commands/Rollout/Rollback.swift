@@ -28,7 +28,8 @@ struct Rollback: AsyncParsableCommand {
     var to: ReleaseReference?
     @Option(help: "Why; stands in the audit log.") var reason = ""
     @Flag(help: "Move a pinned slot too; of one device only.") var force = false
-    @Flag(help: "Wait until every device serves it again, and print how long that took.") var wait = false
+    @Flag(help: "Wait until every device serves it again (of many the first; the others are told), and how long.")
+    var wait = false
     @Option(help: "How long to wait at most (default: 60s).", transform: TimeSpan.init)
     var timeout = TimeSpan(seconds: 60)
     @OptionGroup var options: GlobalOptions
@@ -65,7 +66,9 @@ struct Rollback: AsyncParsableCommand {
         let start = clock.now
         let answer = try await session.send(OperatorRoutes.rollback, body: request, as: RollbackAnswer.self)
         if wait {
-            try await waitFor(answer.moves, session, until: start + .seconds(timeout.seconds))
+            let end = start + .seconds(timeout.seconds)
+            try await waitFor(answer.moves, session, until: end)
+            try await RollbackFollower(session: session, until: end).follow(answer, request.rollout)
         }
         try show(answer, clock.now - start)
     }
@@ -88,8 +91,16 @@ struct Rollback: AsyncParsableCommand {
             options.printer.note(
                 "\(Printable.count(answer.moves.count, "device")) \(verb) it after \(milliseconds) ms.")
         }
+        if let following = answer.following {
+            let how = answer.rollback.map { "rollback \($0)" } ?? "the rollout"
+            options.printer.note(
+                wait
+                    ? "\(Printable.count(following, "more device")) were told as well (\(how))."
+                    : "\(Printable.count(following, "more device")) follow by themselves (\(how)); with --wait this "
+                        + "command waits until all were told.")
+        }
         // A script that takes a fleet back must not believe that it did.
-        guard !answer.moves.isEmpty || answer.skipped.isEmpty else {
+        guard !answer.moves.isEmpty || answer.skipped.isEmpty || answer.following != nil else {
             throw CommandError(
                 "nothingToGoBackTo",
                 "No device was taken back: \(Printable.count(answer.skipped.count, "device")) skipped.",
