@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 BUILD := swift build --build-tests --explicit-target-dependency-import-check error
 TEST := scripts/test.sh $(if $(FILTER),"$(FILTER)")
 FORMATTED := Package.swift Sources Tests registry $(wildcard Benchmarks/Package.swift Benchmarks/Sources FuzzTesting/Package.swift FuzzTesting/Sources/fuzz-*)
-SCRIPTS := $(wildcard scripts/*.sh FuzzTesting/*.sh) .ci/run
+SCRIPTS := $(wildcard scripts/*.sh scripts/boot/*.sh FuzzTesting/*.sh) .ci/run
 PRODUCTS := martlet martlet-registry martlet-agent martlet-fleetsim
 RELEASE := swift build -c release --static-swift-stdlib
 
@@ -27,7 +27,7 @@ RELEASE := swift build -c release --static-swift-stdlib
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: bootstrap
 bootstrap: ## Install what this machine lacks (packages, llama-server, the demo's model)
@@ -48,6 +48,7 @@ test-full: ## The same tests at full counts (SCALE=25), and the slow ones
 	@scripts/bootstrap.sh full
 	$(BUILD)
 	MARTLET_SCALE=$(SCALE) $(TEST)
+	$(if $(FILTER),@true,$(MAKE) deb-test boot-test arm64-test)
 
 .PHONY: demo
 demo: bootstrap ## The whole story on this machine; DEMO_EXIT=1 ends by itself
@@ -99,6 +100,39 @@ release: ## Build the three programs for release
 .PHONY: install
 install: release ## Install programs, completions and units below PREFIX (and DESTDIR)
 	@scripts/install.sh "$$($(RELEASE) --show-bin-path)" "$(DESTDIR)" "$(PREFIX)"
+
+# Where `make deb` puts the packages.
+DEBS ?= .build/debs
+
+.PHONY: deb
+deb: release ## Build the Debian packages of the three products into DEBS (.build/debs)
+	@scripts/deb.sh "$$($(RELEASE) --show-bin-path)" "$(DEBS)"
+
+.PHONY: deb-test
+deb-test: deb ## Install, upgrade, downgrade, remove and purge the packages in a root of their own (needs root)
+	@scripts/deb-test.sh "$(DEBS)"
+
+.PHONY: boot-test
+boot-test: deb ## Boot a Debian with the packages in a virtual machine: units, watchdog, sandbox (needs root)
+	@scripts/boot-test.sh "$(DEBS)"
+
+# What is cross-built: agent and command line.
+ARM64 := martlet-agent martlet
+ARM64_BIN ?= .build-arm64/programs
+
+.PHONY: arm64
+arm64: ## Cross-build agent and command line for arm64 (needs root, amd64 Debian)
+	@scripts/arm64.sh "$(ARM64_BIN)" $(ARM64)
+
+.PHONY: arm64-test
+arm64-test: arm64 ## Run the arm64 agent and an arm64 engine under an emulator: install, swap, rollback
+	$(BUILD)
+	@scripts/arm64-test.sh "$(ARM64_BIN)/martlet-agent"
+
+.PHONY: arm64-deb
+arm64-deb: arm64 ## Build the Debian packages of agent and command line for arm64 into DEBS
+	@tools="$$(scripts/arm64.sh)" && ARCH=arm64 STRIP=true \
+		RUN="$$tools/qemu/qemu-aarch64-static -L $$tools/sysroot-arm64" scripts/deb.sh "$(ARM64_BIN)" "$(DEBS)" $(ARM64)
 
 .PHONY: clean
 clean: ## Remove what was built here (never the cache outside)

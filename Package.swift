@@ -106,6 +106,7 @@ let package = Package(
             ["MartletTypes", "Telemetry", "RolloutEngine", "Trust", "RegistryAssets", grdb]
         ),
         library("AgentStore", ["MartletTypes", "TUF", "Trust", "CSQLite"]),
+        library("SystemdNotify", []),
         library(
             "ModelRuntime",
             ["MartletTypes", "BundleFormat", "Telemetry", "CProcess", nioCore, nioPosix, nioHTTP1]
@@ -116,15 +117,15 @@ let package = Package(
             "RegistryServer",
             [
                 "MartletTypes", "BundleFormat", "TUF", "Telemetry", "RolloutEngine", "Trust", "MartletAPI",
-                "RegistryStore", "RegistryAssets", hummingbird, hummingbirdCore, httpTypes, mustache, nioCore, nioPosix,
-                nioHTTP1, nioSSL, logging, serviceLifecycle, unixSignals, asyncHTTPClient,
+                "RegistryStore", "RegistryAssets", "SystemdNotify", hummingbird, hummingbirdCore, httpTypes, mustache,
+                nioCore, nioPosix, nioHTTP1, nioSSL, logging, serviceLifecycle, unixSignals, asyncHTTPClient,
             ]
         ),
         library(
             "AgentEngine",
             [
                 "MartletTypes", "GGUF", "BundleFormat", "TUF", "DeviceProfiles", "Telemetry", "Trust", "MartletAPI",
-                "RegistryClient", "AgentStore", "ModelRuntime", logging, serviceLifecycle, unixSignals,
+                "RegistryClient", "AgentStore", "ModelRuntime", "SystemdNotify", logging, serviceLifecycle, unixSignals,
             ]
         ),
         library("RolloutView", ["MartletTypes", "MartletAPI", "RolloutPolicyFile"]),
@@ -150,7 +151,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "martlet-registry",
-            dependencies: ["MartletTypes", "RegistryServer", argumentParser, logging],
+            dependencies: ["MartletTypes", "RegistryServer", "SystemdNotify", argumentParser, logging],
             exclude: ["README.md"],
             swiftSettings: strict
         ),
@@ -229,6 +230,7 @@ let package = Package(
                 "TestSupport", grdb,
             ]
         ),
+        tests("SystemdNotify", ["SystemdNotify", "TestSupport"]),
         tests("AgentStore", ["AgentStore", "BundleFormat", "TUF", "Trust", "MartletTypes", "TestSupport"]),
         tests(
             "ModelRuntime",
@@ -241,14 +243,16 @@ let package = Package(
             "RegistryServer",
             [
                 "RegistryServer", "RegistryStore", "MartletAPI", "BundleFormat", "TUF", "Telemetry", "Trust",
-                "Publishing", "RegistryClient", "MartletTypes", "TestSupport", hummingbird, httpTypes, logging, yams,
+                "Publishing", "RegistryClient", "MartletTypes", "SystemdNotify", "TestSupport", hummingbird, httpTypes,
+                logging, yams,
             ]
         ),
         tests(
             "AgentEngine",
             [
                 "AgentEngine", "AgentStore", "ModelRuntime", "RegistryClient", "MartletAPI", "BundleFormat", "TUF",
-                "Telemetry", "DeviceProfiles", "Trust", "GGUF", "MartletTypes", "TestSupport",
+                "Telemetry", "DeviceProfiles", "Trust", "GGUF", "MartletTypes", "SystemdNotify", "TestSupport",
+                logging, serviceLifecycle,
             ]
         ),
         tests(

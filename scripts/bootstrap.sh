@@ -3,7 +3,7 @@
 #
 #   bootstrap.sh           packages, llama-server and the demo's base model
 #   bootstrap.sh build     only what building needs
-#   bootstrap.sh full      the first, and what tests at full counts use: tokens and a TPM in software
+#   bootstrap.sh full      the first, and what tests at full counts use: tokens and a TPM in software, a virtual machine
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -25,4 +25,6 @@ fi
 if [ "${1:-}" = full ]; then
     # A PKCS#11 token and a TPM made of software, and what OpenSSL needs to speak to them (docs/keys.md).
     need_packages softhsm2 opensc libengine-pkcs11-openssl swtpm tpm2-openssl tpm2-tools libtss2-tcti-swtpm0
+    # Debian roots and virtual machines with the packages in them (docs/systemd.md).
+    need_packages qemu-system-x86 debootstrap e2fsprogs lintian binutils python3
 fi

@@ -3,6 +3,7 @@
 #
 #   get-llama.sh           looks in $MARTLET_LLAMA_SERVER, PATH and the cache, then fetches into the cache
 #   MARTLET_LLAMA_FROM=debian|source get-llama.sh    only that way of fetching
+#   MARTLET_LLAMA_EMULATOR=FILE get-llama.sh         that for arm64, run by this emulator (qemu-aarch64-static)
 #
 # Fetching: Debian's own llama.cpp from a newer suite, unpacked (not installed) with the libraries it needs, so that it
 # runs on an older Debian; else built from the source that the Python project llama-cpp-python carries.
@@ -11,6 +12,8 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
 goal=$cache/llama.cpp
+emulator=${MARTLET_LLAMA_EMULATOR:-}
+[ -z "$emulator" ] || goal=$cache/llama.cpp-arm64
 suite=${MARTLET_LLAMA_SUITE:-forky}
 # The tools and the closure of their shared libraries with libc and its loader. What only maintainer scripts want
 # (debconf and the like) is left out, since nothing is installed.
@@ -20,7 +23,10 @@ source_release=llama-cpp-python==0.3.36
 runs() { "$1" --version >/dev/null 2>&1; }
 
 find_installed() {
-    if [ -n "${MARTLET_LLAMA_SERVER:-}" ]; then
+    if [ -n "$emulator" ]; then
+        [ -x "$goal/bin/llama-server" ] || return 1
+        printf '%s\n' "$goal/bin/llama-server"
+    elif [ -n "${MARTLET_LLAMA_SERVER:-}" ]; then
         [ -x "$MARTLET_LLAMA_SERVER" ] || die "MARTLET_LLAMA_SERVER=$MARTLET_LLAMA_SERVER is not an executable file"
         printf '%s\n' "$MARTLET_LLAMA_SERVER"
     elif [ -z "${MARTLET_LLAMA_FROM:-}" ] && command -v llama-server; then
@@ -68,6 +74,16 @@ CONF
 # A wrapper that starts tool $2 below $1 with the loader and the libraries that came with it.
 write_wrapper() {
     local folder=$1 tool=$2 libraries=$3 loader=$4
+    if [ -n "$emulator" ]; then
+        cat >"$folder/bin/$tool" <<WRAPPER
+#!/bin/sh
+here=\$(cd "\$(dirname "\$(readlink -f "\$0")")/.." && pwd)
+# Without SVE, which is slow to emulate.
+QEMU_CPU=\${QEMU_CPU:-cortex-a72} exec "$emulator" -L "\$here/root" "\$here/root/usr/bin/$tool" "\$@"
+WRAPPER
+        chmod 755 "$folder/bin/$tool"
+        return
+    fi
     cat >"$folder/bin/$tool" <<WRAPPER
 #!/bin/sh
 here=\$(cd "\$(dirname "\$(readlink -f "\$0")")/.." && pwd)
@@ -81,6 +97,7 @@ from_debian() {
     local folder=$1 architecture libraries loader mirror deb tool apt
     command -v apt-get >/dev/null 2>&1 || return 1
     architecture=$(dpkg --print-architecture)
+    [ -z "$emulator" ] || architecture=arm64
     case $architecture in
         amd64) libraries=x86_64-linux-gnu loader=ld-linux-x86-64.so.2 ;;
         arm64) libraries=aarch64-linux-gnu loader=ld-linux-aarch64.so.1 ;;

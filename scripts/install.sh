@@ -13,16 +13,22 @@ install -d "$goal/bin" "$goal/share/doc/martlet" "$units" "$2/usr/lib/sysusers.d
 for program in martlet martlet-registry martlet-agent; do
     install -s -m 755 "$built/$program" "$goal/bin/$program"
 done
-for unit in "$root"/systemd/*.service; do
+for unit in "$root"/systemd/*.{service,slice,timer}; do
     sed "s|/usr/bin/|$prefix/bin/|; s|/usr/share/|$prefix/share/|" "$unit" >"$units/${unit##*/}"
     chmod 644 "$units/${unit##*/}"
 done
-install -m 644 "$root/systemd/martlet.sysusers.conf" "$2/usr/lib/sysusers.d/martlet.conf"
-install -m 644 "$root/systemd/martlet.tmpfiles.conf" "$2/usr/lib/tmpfiles.d/martlet.conf"
-install -m 644 "$root"/docs/*.md "$goal/share/doc/martlet/"
+for service in martlet-agent martlet-registry; do
+    install -m 644 "$root/systemd/$service.sysusers.conf" "$2/usr/lib/sysusers.d/$service.conf"
+    install -D -m 644 "$root/systemd/$service.preset" "$2/usr/lib/systemd/system-preset/50-$service.preset"
+done
+install -m 644 "$root/systemd/martlet-agent.tmpfiles.conf" "$2/usr/lib/tmpfiles.d/martlet-agent.conf"
+install -D -m 644 "$root/systemd/martlet-agent.rules" "$2/usr/share/polkit-1/rules.d/50-martlet-agent.rules"
+for package in martlet martlet-agent martlet-registry; do
+    install -d "$goal/share/doc/$package"
+    install -m 644 "$root"/docs/*.md "$goal/share/doc/$package/"
+done
 
-completions() { install -D -m 644 /dev/stdin "$goal/share/$1"; }
-"$built/martlet" --generate-completion-script bash | completions bash-completion/completions/martlet
-"$built/martlet" --generate-completion-script zsh | completions zsh/site-functions/_martlet
-"$built/martlet" --generate-completion-script fish | completions fish/vendor_completions.d/martlet.fish
+for program in martlet martlet-registry martlet-agent; do
+    "$root/scripts/describe.sh" "$built/$program" "$goal/share"
+done
 say "installed below $goal; next: docs/operations.md"

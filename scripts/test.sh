@@ -13,7 +13,7 @@ if [ -n "${1:-}" ]; then exec "${run[@]}" --filter "$1"; fi
 
 groups=(
     "MartletTypes|GGUF|BundleFormat|TUF|DeviceProfiles|Telemetry|RolloutEngine|RolloutPolicyFile|Trust|MartletAPI"
-    "RegistryStore|AgentStore"
+    "RegistryStore|AgentStore|SystemdNotify"
     "RegistryClient|FleetSimulation|Publishing|RolloutView"
     "ModelRuntime"
     "RegistryServer"

@@ -5,6 +5,7 @@ internal import MartletAPI
 internal import MartletTypes
 internal import ModelRuntime
 internal import ServiceLifecycle
+internal import SystemdNotify
 internal import UnixSignals
 
 /// The agent as a process: all its wiring.
@@ -119,8 +120,15 @@ package struct AgentApp: Sendable {
         ]
         // Ended in reverse order: first what speaks to the registry, then the gateway with its open answers, then the
         // engines.
+        let notice = ServiceNotice(environment: environment)
         let services: [any Service] =
-            [agent, GatewayService(gateway: gateway) { port in try announce(port, store) }]
+            [
+                agent,
+                GatewayService(gateway: gateway) { port in
+                    try announce(port, store)
+                    notice.ready("The gateway listens on \(address(port)).")
+                },
+            ]
             + (identity.isAirGapped ? [] : uplink)
             + [
                 StoreWatch(store: store, problems: problems, logger: logger) { sync.lookAgain() },
@@ -130,6 +138,11 @@ package struct AgentApp: Sendable {
                     folder: store.layout.run, logger: logger, intake: intake,
                     explain: { try await explainer.explain($0) }
                 ) { try await status.status() },
+                Liveness(notice: notice) {
+                    await agent.pulse()
+                    await RuntimePulse.take()
+                    return true
+                },
             ]
         // At debug it would print every service with all that it holds.
         var groupLogger = logger

@@ -53,6 +53,9 @@ package actor DeviceAgent: Service {
         for (slot, driver) in drivers where assignment.slots[slot] == nil { driver.send(.unassigned) }
     }
 
+    /// Returns when the agent has a turn; does not where it is stuck.
+    func pulse() {}
+
     /// Lets all slots know that assignments are counted anew.
     package func renumber() {
         for driver in drivers.values { driver.send(.renumbered) }

@@ -120,6 +120,7 @@ package final class RegistryApp: Sendable {
                     table: deviceTable, authorizer: DeviceAuthorizer(core: core), metrics: core.metrics,
                     listener: "device"),
                 logger: core.logger, onBound: { try await bound.set(.device, $0) }),
+            Liveness(core: core, notice: configuration.notice),
         ] + tls.renewals
     }
 }

@@ -1,5 +1,6 @@
 package import Logging
 package import MartletTypes
+package import SystemdNotify
 
 /// A host and a port to listen on, e.g. `127.0.0.1:8080`; port 0 lets the system choose.
 package struct ListenAddress: Sendable, Hashable, CustomStringConvertible {
@@ -74,6 +75,8 @@ package struct RegistryConfiguration: Sendable {
     package var clock: Clock
     /// Where the registry logs.
     package var logger: Logger
+    /// The service manager that started the registry, where one did.
+    package var notice: ServiceNotice
     /// Gets the lines meant for whoever started the registry: addresses and the first token.
     package var announce: @Sendable (String) -> Void
 
@@ -85,6 +88,7 @@ package struct RegistryConfiguration: Sendable {
         assetsFolder: String? = nil, adminTokenFile: String? = nil,
         clock: @escaping Clock,
         logger: Logger = Logger(label: "martlet-registry") { _ in SwiftLogNoOpLogHandler() },
+        notice: ServiceNotice = ServiceNotice(environment: [:]),
         announce: @escaping @Sendable (String) -> Void
     ) {
         self.dataFolder = dataFolder
@@ -100,6 +104,7 @@ package struct RegistryConfiguration: Sendable {
         self.adminTokenFile = adminTokenFile
         self.clock = clock
         self.logger = logger
+        self.notice = notice
         self.announce = announce
     }
 

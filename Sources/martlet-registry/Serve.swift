@@ -3,6 +3,7 @@ import Foundation
 import Logging
 import MartletTypes
 import RegistryServer
+import SystemdNotify
 
 /// `martlet-registry serve`. Each option may stand in the environment too: `--data` as `MARTLET_REGISTRY_DATA`.
 struct Serve: AsyncParsableCommand {
@@ -137,6 +138,7 @@ struct Serve: AsyncParsableCommand {
             deviceCertificateLife: life ?? .seconds(90 * 86_400), webhooks: try webhooks(options),
             assetsFolder: value(.assetsFolder), adminTokenFile: value(.adminTokenFile),
             clock: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }, logger: logger,
+            notice: ServiceNotice(environment: ProcessInfo.processInfo.environment),
             announce: { line in
                 // Unbuffered, so that the line is there when standard output is a file that someone watches.
                 FileHandle.standardOutput.write(Data((line + "\n").utf8))

@@ -10,7 +10,7 @@ enum LayerGraph {
         "RolloutPolicyFile": 2,
         "Trust": 3, "GGUFDelta": 3,
         "MartletAPI": 4,
-        "RegistryClient": 5, "RegistryStore": 5, "AgentStore": 5, "ModelRuntime": 5,
+        "RegistryClient": 5, "RegistryStore": 5, "AgentStore": 5, "ModelRuntime": 5, "SystemdNotify": 5,
         "RegistryServer": 6, "AgentEngine": 6, "Publishing": 6, "FleetSimulation": 6, "RolloutView": 6,
         "martlet": 7, "martlet-registry": 7, "martlet-agent": 7, "martlet-fleetsim": 7, "martlet-load": 7,
         "tuf-client": 7, "trust-bench": 7, "rollout-bench": 7, "embed-assets": 7,

@@ -2,6 +2,7 @@ import Glibc
 import MartletAPI
 import MartletTypes
 import RegistryStore
+import SystemdNotify
 import TUF
 import Trust
 
@@ -45,6 +46,7 @@ actor BoundAddresses {
         if !isReady { configuration.announce("not ready: no root. Run `martlet trust init` on your own machine.") }
         // Last, because whoever waits for the registry waits for this file.
         try folder.write(try JSONText.encode(addresses), to: folder.addresses, mode: 0o644)
+        configuration.notice.ready("Devices: \(core.deviceOrigin.value)")
     }
 }
 

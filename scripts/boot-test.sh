@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Boots a Debian with the packages in a virtual machine and proves what only systemd as process 1 can: boot-test.sh DEBS
+#
+# Readiness and the watchdog, users that come and go (DynamicUser), what an engine's unit can reach, limits by control
+# groups, engines that outlive the agent's restart, enrolment by a credential, and the way from the power button to an
+# answer without a registry. KVM is used where it may be, else the emulator (ten times slower). Needs root.
+#
+#   MARTLET_BOOT_DIR=DIR   keeps the image and what was said there
+# shellcheck disable=SC2016  # what others expand stands in single quotes
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "$0")/lib.sh"
+
+debs=$(realpath "$1")
+need_packages qemu-system-x86 debootstrap e2fsprogs
+llama=$("$root/scripts/get-llama.sh")
+llama_tree=$(dirname "$(dirname "$(realpath "$llama")")")
+base=$("$root/scripts/get-root.sh" bookworm systemd systemd-sysv dbus polkitd linux-image-cloud-amd64 curl \
+    libcurl4 libsqlite3-0 libarchive13 libssl3 libzstd1 ca-certificates)
+
+scratch_folder
+work=${MARTLET_BOOT_DIR:-$scratch}
+mkdir -p "$work"
+tree=$scratch/root
+mkdir "$tree"
+say "== the image"
+tar -C "$tree" -xf "$base"
+cp "$debs"/*_amd64.deb "$tree/root/"
+printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
+chmod 755 "$tree/usr/sbin/policy-rc.d"
+tree=$tree unshare -m --propagation private bash -euc '
+    mount -t proc proc "$tree/proc"
+    mount --bind /dev "$tree/dev"
+    exec chroot "$tree" sh -c "dpkg -i /root/*_amd64.deb"
+' >"$work/install.log" 2>&1 || { tail "$work/install.log" >&2; die "the packages do not install"; }
+rm "$tree/usr/sbin/policy-rc.d" "$tree"/root/*.deb
+mkdir -p "$tree/opt/llama" "$tree/opt/fixtures"
+cp -a "$llama_tree/." "$tree/opt/llama/"
+cp "$root"/Tests/Fixtures/models/tiny/tiny-*.gguf "$root"/Tests/Fixtures/eval/tiny-eval-seen-42.jsonl "$tree/opt/fixtures/"
+install -m 755 "$root/scripts/boot/check.sh" "$tree/opt/check.sh"
+install -m 644 "$root/scripts/boot/martlet-check.service" "$tree/etc/systemd/system/martlet-check.service"
+ln -s ../martlet-check.service "$tree/etc/systemd/system/multi-user.target.wants/martlet-check.service"
+echo box-1 >"$tree/etc/hostname"
+printf '127.0.0.1 localhost box-1\n' >"$tree/etc/hosts"
+printf '/dev/vda / ext4 rw,noatime 0 1\n' >"$tree/etc/fstab"
+: >"$tree/etc/machine-id"
+kernel=$(find "$tree/boot" -name "vmlinuz-*" | sort | tail -n 1)
+cp "$kernel" "$work/vmlinuz"
+cp "$tree/boot/initrd.img-${kernel##*/vmlinuz-}" "$work/initrd"
+rm -f "$work/image"
+mke2fs -q -t ext4 -E lazy_itable_init=1 -d "$tree" "$work/image" 2500M
+rm -rf "$tree"
+
+# The emulator, or KVM where a kernel comes up under it: in a machine that is virtual itself it often does not.
+machine=(-machine accel=tcg -cpu max)
+patience=3600
+if [ -w /dev/kvm ]; then
+    timeout 30 qemu-system-x86_64 -machine accel=kvm -cpu host -m 512 -nodefaults -display none -no-reboot \
+        -kernel "$work/vmlinuz" -append "console=ttyS0 panic=-1" -serial "file:$work/kvm.console" \
+        </dev/null >"$work/kvm.qemu" 2>&1 || true
+    if grep -a -q 'Kernel panic' "$work/kvm.console" 2>/dev/null; then
+        machine=(-machine accel=kvm -cpu host)
+        patience=900
+    else
+        say "   KVM does not boot a kernel here; the emulator takes longer"
+    fi
+fi
+
+# Boots once; what is said on the console goes to a file: boot NAME
+boot() {
+    say "== boot: $1"
+    timeout "$patience" qemu-system-x86_64 "${machine[@]}" -m 2048 -smp 2 -nodefaults -display none -no-reboot \
+        -kernel "$work/vmlinuz" -initrd "$work/initrd" \
+        -append "root=/dev/vda rw console=ttyS0 quiet systemd.show_status=no martlet.check=$1" \
+        -drive "file=$work/image,if=virtio,format=raw,cache=unsafe" -serial "file:$work/$1.console" \
+        -device virtio-rng-pci </dev/null >"$work/$1.qemu" 2>&1 || { cat "$work/$1.qemu" >&2; die "the machine did not end by itself within $patience s"; }
+    tr -d '\r' <"$work/$1.console" | grep -a -E '^(ok|FAILED|figure|note): ' | sed 's/^/   /' >&2 || true
+    if ! tr -d '\r' <"$work/$1.console" | grep -a -q '^ALL WELL$'; then
+        tail -n 60 "$work/$1.console" >&2
+        die "$1: not all held"
+    fi
+}
+
+boot first
+boot second
+say "systemd for real: all of it holds"

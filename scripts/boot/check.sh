@@ -1,0 +1,191 @@
+#!/bin/bash
+# Runs inside the machine that boot-test.sh boots, as root, with systemd as process 1. Which part: the kernel's command
+# line says (martlet.check=first|second). Lines "ok:", "FAILED:" and "figure:" are the result.
+# shellcheck disable=SC2016,SC2317  # what others expand stands in single quotes; functions are called by name
+set -uo pipefail
+export HOME=/root PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8
+cd /root || exit 1
+failures=0
+ok() { echo "ok: $*"; }
+failed() {
+    echo "FAILED: $*"
+    failures=$((failures + 1))
+}
+expect() {
+    local what=$1
+    shift
+    if "$@" >/root/last 2>&1; then ok "$what"; else
+        failed "$what"
+        tail -n 5 /root/last
+    fi
+}
+refuse() { ! "$@"; }
+within() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@" >/root/last 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || return 1
+        sleep 0.2
+    done
+}
+property() { systemctl show -P "$2" "$1"; }
+is() { [ "$(property "$1" "$2")" = "$3" ]; }
+ask() {
+    curl -sf --max-time 20 -H 'Content-Type: application/json' http://127.0.0.1:8080/v1/chat/completions \
+        -d '{"model":"triage","max_tokens":4,"messages":[{"role":"user","content":"I was charged twice"}]}'
+}
+agent_pid() { property martlet-agent.service MainPID; }
+engine_unit() { systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*' | awk '{ print $1; exit }'; }
+engine_pid() { property "$(engine_unit)" MainPID; }
+finish() {
+    if [ "$failures" -eq 0 ]; then echo "ALL WELL"; else
+        journalctl -b --no-pager -u 'martlet*' -n 80
+        echo "$failures FAILED"
+    fi
+    sync
+    exit 0
+}
+part=$(sed -n 's/.*martlet\.check=\([a-z]*\).*/\1/p' /proc/cmdline)
+
+first() {
+    echo "note: $(systemctl --version | head -n 1), Linux $(uname -r)"
+    expect "systemd-analyze finds no fault in the units" bash -c \
+        '! systemd-analyze verify --man=no /usr/lib/systemd/system/martlet-*.service 2>&1 | grep -i martlet'
+    expect "the agent waits until the box is a device" is martlet-agent.service ConditionResult no
+
+    printf 'MARTLET_REGISTRY_FLAGS="--operator-address 127.0.0.1:8090 --admin-token-file /var/lib/martlet-registry/admin.token"\n' \
+        >/etc/default/martlet-registry
+    # The first start, at boot, took the agent's port and printed the token.
+    systemctl stop martlet-registry
+    rm -rf /var/lib/martlet-registry/*
+    expect "the registry says when it is ready" systemctl start martlet-registry
+    expect "it is of type notify and watched" bash -c \
+        '[ "$(systemctl show -P Type martlet-registry)$(systemctl show -P WatchdogUSec martlet-registry)" = notify2min ]'
+    expect "it tells its state" bash -c 'systemctl show -P StatusText martlet-registry | grep -q Devices:'
+    martlet login http://127.0.0.1:8090 --token-file /var/lib/martlet-registry/admin.token || failed login
+    martlet trust init --namespace clinic --keys /root/keys --no-passphrase || failed "trust init"
+
+    # A device by a credential, without hands.
+    mkdir -p /etc/credstore
+    martlet token join --uses 1 --valid 1h >/etc/credstore/martlet.join || failed "token join"
+    chmod 600 /etc/credstore/martlet.join
+    printf '%s\n' '{"policy": {"slots": {"triage": ["clinic/*"]}}, "engine": {"llamaServer": "/opt/llama/bin/llama-server",' \
+        '"threads": 1, "confine": "available"}}' >/etc/martlet/agent.json
+    echo 'MARTLET_ENROL_FLAGS="--label site=lab"' >>/etc/default/martlet-agent
+    expect "the box enrols by the credential" systemctl start martlet-agent-enrol
+    expect "then its agent starts, and says when it is ready" within 30 systemctl is-active martlet-agent
+    expect "it tells its state" within 10 bash -c 'systemctl show -P StatusText martlet-agent | grep -q gateway'
+    expect "it has a user of its own" test "$(stat -c %U "/proc/$(agent_pid)")" = martlet-agent
+    expect "its control group is delegated" is martlet-agent.service Delegate yes
+
+    martlet fleets set lab --selector site=lab || failed "fleets set"
+    martlet publish /opt/fixtures/tiny-v1.Q4_0.gguf --as clinic/triage:1.0.0 || failed "publish"
+    expect "a rollout reaches the device" martlet rollout start clinic/triage:1.0.0 --fleet lab --slot triage --soak 1s --wait
+    expect "it answers" within 30 ask
+    forked
+    watchdog
+    units
+    # The next boot has no registry.
+    systemctl disable -q martlet-registry
+    systemctl stop martlet-registry
+}
+
+# Engines as children of the agent.
+forked() {
+    local pid group
+    pid=$(pgrep -u martlet-agent -f llama-server | head -n 1)
+    group=$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
+    expect "a forked engine has a control group below the agent's" grep -q 'martlet-agent.service/.*slot-triage' <<<"$group"
+    echo "note: $group"
+    expect "it is confined" grep -q 'Seccomp:.2' "/proc/$pid/status"
+    expect "it has no capabilities" grep -q 'CapEff:.0000000000000000' "/proc/$pid/status"
+}
+
+watchdog() {
+    mkdir -p /run/systemd/system/martlet-agent.service.d
+    printf '[Service]\nWatchdogSec=6\n' >/run/systemd/system/martlet-agent.service.d/short.conf
+    systemctl daemon-reload
+    systemctl restart martlet-agent
+    local before
+    before=$(agent_pid)
+    sleep 9
+    expect "an agent that works is left alone by the watchdog" test "$(agent_pid)" = "$before"
+    kill -STOP "$before"
+    expect "one that hangs is ended and started again" within 40 bash -c \
+        "[ \"\$(systemctl show -P NRestarts martlet-agent)\" -ge 1 ] && systemctl is-active martlet-agent"
+    expect "by the watchdog" bash -c 'journalctl -b -u martlet-agent | grep -qi watchdog'
+    expect "and serves again" within 30 ask
+    rm -r /run/systemd/system/martlet-agent.service.d
+    systemctl daemon-reload
+}
+
+# Engines as units: martlet-runtime@SLOT-GENERATION.service.
+units() {
+    sed -i 's/"threads": 1,/"threads": 1, "launcher": "systemd",/' /etc/martlet/agent.json
+    echo 'MARTLET_AGENT_FLAGS="--config /etc/martlet/agent.json"' >>/etc/default/martlet-agent
+    systemctl restart martlet-agent
+    expect "an engine's unit serves" within 30 ask
+    local unit pid
+    unit=$(engine_unit) pid=$(engine_pid)
+    echo "note: $unit"
+    expect "its unit is a template's instance for slot and generation" grep -Eq '^martlet-runtime@triage-[^.]+\.service$' <<<"$unit"
+    expect "its user comes and goes with it" test "$(stat -c %u "/proc/$pid")" -ge 61184
+    expect "it is confined by seccomp" grep -q 'Seccomp:.2' "/proc/$pid/status"
+    expect "it has no capabilities" grep -q 'CapEff:.0000000000000000' "/proc/$pid/status"
+    expect "it can gain no privileges" grep -q 'NoNewPrivs:.1' "/proc/$pid/status"
+    expect "its network is one of its own" test "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/1/ns/net)"
+    expect "in which nothing is up but nothing" bash -c "! nsenter -t $pid -n cat /proc/net/route | grep -q '[0-9]'"
+    expect "it sees no key of the device" refuse nsenter -t "$pid" -m ls /var/lib/martlet-agent/identity
+    expect "nor the journal" refuse nsenter -t "$pid" -m ls /var/lib/martlet-agent/journal.sqlite
+    expect "nor the rest of /var" refuse nsenter -t "$pid" -m ls /var/lib/martlet-registry
+    expect "it sees its weights" nsenter -t "$pid" -m ls /var/lib/martlet-agent/blobs/sha256
+    expect "and cannot write them" refuse nsenter -t "$pid" -m touch /var/lib/martlet-agent/blobs/sha256/x
+    expect "nor the system" refuse nsenter -t "$pid" -m touch /usr/x
+    expect "nor the configuration" refuse nsenter -t "$pid" -m touch /etc/x
+    expect "its socket answers" nsenter -t "$pid" -m ls "/var/lib/martlet-agent/run/engines/triage"
+    expect "the agent may not start other units" refuse runuser -u martlet-agent -- \
+        systemctl --no-ask-password start martlet-registry.service
+
+    systemctl restart martlet-agent
+    expect "after a restart of the agent it answers" within 30 ask
+    expect "and the same engine was adopted" test "$(engine_pid)" = "$pid"
+    kill -KILL "$(agent_pid)"
+    expect "after the agent was killed it answers" within 30 ask
+    expect "and the same engine was adopted again" test "$(engine_pid)" = "$pid"
+    kill -KILL "$pid"
+    expect "an engine that dies is started again" within 30 ask
+    expect "as another process" test "$(engine_pid)" != "$pid"
+
+    # Limits by control groups.
+    systemctl set-property --runtime "$(engine_unit)" MemoryMax=24M MemorySwapMax=0
+    expect "a limit of memory reaches the kernel" bash -c \
+        "[ \"\$(cat /sys/fs/cgroup\$(systemctl show -P ControlGroup $(engine_unit))/memory.max)\" = $((24 << 20)) ]"
+    systemctl stop martlet-agent
+    expect "where the agent is stopped for good, its engines end" within 20 bash -c \
+        "[ -z \"\$(systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*')\" ]"
+    systemctl start martlet-agent
+    expect "started again, it serves" within 30 ask
+}
+
+# After the power button, without a registry: from disk.
+second() {
+    local answered
+    if within 60 ask; then
+        answered=$(cut -d' ' -f1 /proc/uptime)
+        ok "it serves after a boot without a registry"
+        echo "figure: an answer $answered s after the kernel started"
+        echo "figure: agent ready $(($(property martlet-agent ActiveEnterTimestampMonotonic) / 1000)) ms after it, started at $(($(property martlet-agent ExecMainStartTimestampMonotonic) / 1000)) ms"
+    else
+        failed "it serves after a boot without a registry"
+    fi
+    expect "the registry is not there" refuse systemctl is-active martlet-registry
+    expect "the enrolment is skipped" is martlet-agent-enrol ConditionResult no
+    expect "no unit of Martlet failed" bash -c '[ -z "$(systemctl list-units --failed --plain --no-legend "martlet*")" ]'
+}
+
+case $part in
+first) first ;;
+second) second ;;
+*) failed "no part is named" ;;
+esac
+finish
