@@ -143,8 +143,8 @@ let package = Package(
         .executableTarget(
             name: "martlet",
             dependencies: [
-                "MartletTypes", "TUF", "Trust", "MartletAPI", "RegistryClient", "Publishing", "RolloutPolicyFile",
-                "RolloutView", argumentParser,
+                "MartletTypes", "BundleFormat", "DeviceProfiles", "TUF", "Trust", "MartletAPI", "RegistryClient",
+                "Publishing", "RolloutPolicyFile", "RolloutView", argumentParser,
             ],
             exclude: ["README.md"],
             swiftSettings: strict
@@ -219,7 +219,7 @@ let package = Package(
         tests("RolloutEngine", ["RolloutEngine", "MartletTypes", "TestSupport"]),
         tests("RolloutPolicyFile", ["RolloutPolicyFile", "MartletTypes", "TestSupport"]),
         tests("Trust", ["Trust", "TUF", "MartletTypes", "TestSupport"]),
-        tests("MartletAPI", ["MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes]),
+        tests("MartletAPI", ["MartletAPI", "DeviceProfiles", "Trust", "MartletTypes", "TestSupport", httpTypes]),
         tests(
             "RegistryClient",
             ["RegistryClient", "MartletAPI", "Trust", "MartletTypes", "TestSupport", httpTypes, nioCore, nioPosix]),
@@ -235,8 +235,8 @@ let package = Package(
         tests(
             "ModelRuntime",
             [
-                "ModelRuntime", "BundleFormat", "DeviceProfiles", "Telemetry", "MartletTypes", "TestSupport", nioCore,
-                nioPosix, nioHTTP1,
+                "ModelRuntime", "BundleFormat", "DeviceProfiles", "GGUF", "Telemetry", "MartletTypes", "TestSupport",
+                nioCore, nioPosix, nioHTTP1,
             ]
         ),
         tests(

@@ -56,7 +56,7 @@ package struct AgentApp: Sendable {
         try await tellRecovery(store, clock)
         let engines = await installedEngines()
         var hardware = try DeviceHardware.read(
-            probe: HardwareProbe(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
+            probe: await .ofThisMachine(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
         hardware.traits = { engines.traits($0) }
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
         let launcher = ForkLauncher(
@@ -84,9 +84,9 @@ package struct AgentApp: Sendable {
                 store: store, installer: installer, engines: engineTools(launcher, gateway, store, hardware),
                 clock: clock, logger: logger, changed: changed, surroundings: Surroundings(hardware.probe),
                 device: identity.device.text, started: started))
-        let inventory = InventorySource(store: store, hardware: hardware, problems: problems) {
-            await agent.snapshots()
-        }
+        let inventory = InventorySource(
+            store: store, hardware: hardware, problems: problems,
+            memoryRoom: { [installer] in await installer.memoryRoom($0) }, snapshots: { await agent.snapshots() })
         let status = StatusSource(
             store: store, profile: hardware.profile.id, clock: clock,
             gateway: { address(try await gateway.boundPort) }, problems: problems,

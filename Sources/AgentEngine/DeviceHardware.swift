@@ -59,7 +59,9 @@ package struct DeviceHardware: Sendable {
 
     /// How engines shall load weights here: what the memory estimate counts on.
     package var loading: WeightLoading {
-        WeightLoading(isMapped: profile.engine.loadMode == .mmap, mayRepack: profile.engine.repack)
+        WeightLoading(
+            isMapped: profile.engine.loadMode == .mmap, mayRepack: profile.engine.repack,
+            cacheType: profile.engine.cacheType?.rawValue)
     }
 
     /// The settings that the engine gets: what the assignment leaves open is the profile's.

@@ -95,6 +95,9 @@ package struct SlotInventory: Sendable, Hashable, Codable {
     package var serving: Bool
     /// A local decision that stands against the assignment, e.g. `rolledBack: evaluationFailed`.
     package var override: String?
+    /// What a generation of it may take of memory, and by which settings it is judged; nil from older agents.
+    package var memoryRoom: ByteCount?
+    package var settings: SlotSettings?
 
     package init(
         current: [ReleasePath], previous: [ReleasePath], weights: Digest? = nil, variant: Digest? = nil,
@@ -123,6 +126,9 @@ package struct Inventory: Sendable, Codable {
     package var slots: [SlotName: SlotInventory]
     /// What is wrong with the device as a whole; nil where nothing is.
     package var problems: [DeviceProblem]?
+    /// What a slot more may take of memory, and what may be brought to the disk; nil from older agents.
+    package var memoryRoom: ByteCount?
+    package var diskRoom: ByteCount?
 
     package init(
         agentVersion: String, engines: [String: String], profile: String, facts: HardwareFacts, storeBytes: ByteCount,

@@ -8,6 +8,9 @@ package enum EngineFlag: String, Sendable, CaseIterable {
     case noRepack = "--no-repack"
     /// How much answered prompts may take, since late 2025.
     case cacheRAM = "--cache-ram"
+    /// What keys and values of the context are kept as, since 2024.
+    case cacheTypeK = "--cache-type-k"
+    case cacheTypeV = "--cache-type-v"
 
     /// The flags that the output of `--help` explains. One that is only mentioned in a description does not count.
     static func known(in help: String) -> Set<EngineFlag> {

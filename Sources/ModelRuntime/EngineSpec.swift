@@ -19,8 +19,11 @@ package struct WeightLoading: Sendable, Hashable {
     package var isMapped: Bool?
     /// Whether the engine may rearrange weights for the processor, which takes a second copy of those that are mapped.
     package var mayRepack: Bool
+    /// What keys and values of the context are kept as, e.g. `q8_0`; nil is the engine's choice.
+    package var cacheType: String?
 
-    package init(isMapped: Bool? = nil, mayRepack: Bool = true) {
+    package init(isMapped: Bool? = nil, mayRepack: Bool = true, cacheType: String? = nil) {
+        self.cacheType = cacheType
         self.isMapped = isMapped
         self.mayRepack = mayRepack
     }

@@ -41,6 +41,9 @@ enum LlamaArguments {
             }
         }
         if !loading.mayRepack, known.contains(.noRepack) { arguments.append(EngineFlag.noRepack.rawValue) }
+        if let type = loading.cacheType, known.isSuperset(of: [.cacheTypeK, .cacheTypeV]) {
+            arguments += [EngineFlag.cacheTypeK.rawValue, type, EngineFlag.cacheTypeV.rawValue, type]
+        }
         return arguments
     }
 

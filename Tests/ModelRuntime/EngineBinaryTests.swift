@@ -77,7 +77,7 @@ struct EngineBinaryTests {
         let version = try #require(engine.version)
         #expect(throws: Never.self) { try SemanticVersion(version) }
         if try SemanticVersion(version) >= SemanticVersion("0.5.0") {
-            #expect(engine.flags == [.loadMode, .noRepack, .cacheRAM])
+            #expect(engine.flags == [.loadMode, .noRepack, .cacheRAM, .cacheTypeK, .cacheTypeV])
         }
     }
 
@@ -182,6 +182,10 @@ struct LlamaArgumentsTests {
                 WeightLoading(isMapped: true, mayRepack: false), [.loadMode, .noRepack],
                 ["--load-mode", "mmap", "--no-repack"]
             ),
+            (
+                WeightLoading(cacheType: "q8_0"), [.cacheTypeK, .cacheTypeV],
+                ["--cache-type-k", "q8_0", "--cache-type-v", "q8_0"]
+            ), (WeightLoading(cacheType: "q8_0"), [.cacheTypeK], []),
         ] as [(WeightLoading, Set<EngineFlag>, [String])])
     func loading(loading: WeightLoading, known: Set<EngineFlag>, expected: [String]) throws {
         #expect(try arguments(known) { $0.loading = loading } == expected)

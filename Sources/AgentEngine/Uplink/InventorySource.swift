@@ -1,7 +1,8 @@
 package import AgentStore
 internal import DeviceProfiles
 package import MartletAPI
-internal import MartletTypes
+package import MartletTypes
+internal import Trust
 
 /// What the device is and has at the moment, from its files and its slots.
 package struct InventorySource: Sendable {
@@ -9,13 +10,16 @@ package struct InventorySource: Sendable {
     private let hardware: DeviceHardware
     private let snapshots: @Sendable () async -> [SlotSnapshot]
     private let problems: DeviceProblems?
+    private let memoryRoom: @Sendable (SlotRecord) async -> ByteCount?
 
-    /// `snapshots` are the slots as they are now.
+    /// `snapshots` are the slots as they are now, `memoryRoom` what a generation of a slot may take.
     package init(
         store: AgentStore, hardware: DeviceHardware, problems: DeviceProblems? = nil,
+        memoryRoom: @escaping @Sendable (SlotRecord) async -> ByteCount? = { _ in nil },
         snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
         self.problems = problems
+        self.memoryRoom = memoryRoom
         self.store = store
         self.hardware = hardware
         self.snapshots = snapshots
@@ -24,13 +28,19 @@ package struct InventorySource: Sendable {
     package func inventory() async throws -> Inventory {
         var slots: [SlotName: SlotInventory] = [:]
         for snapshot in await snapshots() {
-            slots[snapshot.record.slot] = SlotInventory(snapshot.record, serving: snapshot.serving)
+            var slot = SlotInventory(snapshot.record, serving: snapshot.serving)
+            slot.memoryRoom = await memoryRoom(snapshot.record)
+            slot.settings = snapshot.record.target?.assignment.settings ?? snapshot.record.current?.settings
+            slots[snapshot.record.slot] = slot
         }
         let problems = await problems?.all() ?? []
-        return Inventory(
+        var inventory = Inventory(
             agentVersion: MartletVersion.text, engines: await hardware.engines(false), profile: hardware.profile.id,
             facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots,
             problems: problems.isEmpty ? nil : problems)
+        inventory.memoryRoom = await memoryRoom(SlotRecord(slot: try SlotName("new")))
+        inventory.diskRoom = try await store.blobs.room()
+        return inventory
     }
 }
 

@@ -117,6 +117,9 @@ int cprocess_landlock_abi(void);
 /// Makes the calling process a confined one, as in a child: irrevocable. Returns the applied bits.
 unsigned cprocess_confine(unsigned wanted, const char *const *readable, const char *const *writable);
 
+/// Whether the kernel takes its clock for right: some service corrected it of late. 1, 0, or -1 where it does not tell.
+int cprocess_clock_is_synchronised(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -10,8 +10,9 @@ struct Devices: AsyncParsableCommand {
               martlet devices approve pi-2
             """,
         subcommands: [
-            DevicesList.self, DevicesShow.self, DevicesHistory.self, DevicesReports.self, DevicesLabel.self,
-            DevicesPin.self, DevicesUnpin.self, DevicesHold.self, DevicesRelease.self, DevicesApprove.self,
+            DevicesList.self, DevicesShow.self, DevicesExplain.self, DevicesHistory.self, DevicesReports.self,
+            DevicesLabel.self, DevicesPin.self, DevicesUnpin.self, DevicesHold.self, DevicesRelease.self,
+            DevicesApprove.self,
             DevicesReject.self, DevicesReplace.self, DevicesRevoke.self, DevicesRemove.self,
         ],
         defaultSubcommand: DevicesList.self)

@@ -23,6 +23,7 @@ struct DevicesShow: AsyncParsableCommand {
             ]
             if let held = info.held { pairs.insert(("why", held), at: 3) }
             if let hold = info.hold { pairs.append(("held out of rollouts", Self.words(hold))) }
+            pairs += info.inventory.map { HardwareLines.pairs($0.facts) } ?? []
             for problem in info.inventory?.problems ?? [] { pairs.append(("problem", problem.text)) }
             for (name, slot) in info.slots.sorted(by: { $0.key < $1.key }) {
                 pairs.append(("\(name): serves", slot.serving ? references(slot.current) : "nothing"))
