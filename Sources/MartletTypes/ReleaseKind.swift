@@ -34,15 +34,18 @@ package struct SlotSettings: Sendable, Hashable, Codable {
     package var adapterScalesPermille: [String: Int]?
     /// How embeddings are made; nil takes what the release says, and none are answered where it says nothing.
     package var pooling: Pooling?
+    /// How the slot lives beside others; nil is as memory allows.
+    package var residency: SlotResidency?
 
     package init(
         contextTokens: Int? = nil, parallelRequests: Int? = nil, threads: Int? = nil,
-        adapterScalesPermille: [String: Int]? = nil, pooling: Pooling? = nil
+        adapterScalesPermille: [String: Int]? = nil, pooling: Pooling? = nil, residency: SlotResidency? = nil
     ) {
         self.contextTokens = contextTokens
         self.parallelRequests = parallelRequests
         self.threads = threads
         self.adapterScalesPermille = adapterScalesPermille
         self.pooling = pooling
+        self.residency = residency
     }
 }

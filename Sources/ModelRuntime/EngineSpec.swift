@@ -53,12 +53,14 @@ package struct EngineSpec: Sendable, Hashable {
     package var logPath: String
     /// The name that the engine reports as `model`: the slot's.
     package var alias: String
+    /// What it may take of the machine.
+    package var limits: EngineLimits
 
     package init(
         slot: SlotName, generation: Int, engine: String = "llama.cpp", modelPaths: [String],
         adapters: [EngineAdapter] = [], settings: SlotSettings = SlotSettings(),
         loading: WeightLoading = WeightLoading(), chatTemplatePath: String? = nil, socketPath: String, logPath: String,
-        alias: String? = nil
+        alias: String? = nil, limits: EngineLimits = EngineLimits()
     ) {
         self.slot = slot
         self.generation = generation
@@ -71,5 +73,6 @@ package struct EngineSpec: Sendable, Hashable {
         self.socketPath = socketPath
         self.logPath = logPath
         self.alias = alias ?? slot.text
+        self.limits = limits
     }
 }

@@ -97,8 +97,12 @@ final class Exchange: EngineConnectionDelegate {
             connection.open(
                 socketPath: target.route.socketPath, silence: core.configuration.engineSilence, loop: loop)
         case .wait:
-            after(deadline - .now()) { $0.refuse("The slot did not become ready in time.") }
+            after(deadline - .now()) { exchange in
+                let notice = exchange.core.notice(of: exchange.request.slot)
+                exchange.refuse(notice?.message ?? "The slot did not become ready in time.", notice)
+            }
         case .queueFull: refuse("Too many requests wait for this slot.")
+        case .refused(let notice): refuse(notice.message, notice)
         case .unknown:
             finish { _ in }
             client?.answer(.unknownSlot(request.slot.text, known: core.slotStates.map(\.slot)))
@@ -113,11 +117,13 @@ final class Exchange: EngineConnectionDelegate {
         timer = loop.assumeIsolated().scheduleTask(in: delay) { action(self) }
     }
 
-    private func refuse(_ message: String) {
+    private func refuse(_ message: String, _ notice: WaitNotice? = nil) {
         target = nil
         finish { $0.refused += 1 }
-        let seconds = Int(core.configuration.maxPark.inSeconds.rounded(.up))
-        client?.answer(.refused(retryAfterSeconds: max(1, seconds), message))
+        let seconds = notice?.retryAfterSeconds ?? Int(core.configuration.maxPark.inSeconds.rounded(.up))
+        client?.answer(
+            .refused(
+                retryAfterSeconds: max(1, seconds), message, code: notice == nil ? "slot_busy" : "slot_not_started"))
     }
 
     /// The engine did not answer, and the client has seen nothing of it: asks again where that can help.

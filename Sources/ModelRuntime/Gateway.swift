@@ -119,6 +119,32 @@ package final class Gateway: Sendable {
         return DrainResult(cutStreams: cut, waited: clock.now - start)
     }
 
+    /// Lets requests of the slot wait, and calls `onDemand` for each, at once where one waits already: the engine was
+    /// ended until it is asked something. Another route, or `unpark`, ends that.
+    package func rest(_ slot: SlotName, onDemand: @escaping @Sendable () -> Void) { core.rest(slot, demand: onDemand) }
+
+    /// Whether any request of any slot runs or waits now.
+    package var isBusy: Bool { core.isBusy }
+
+    /// Whether requests of the slot wait.
+    package func isWaitedFor(_ slot: SlotName) -> Bool { core.isWaitedFor(slot) }
+
+    /// Says why the slot's requests wait, for those that wait too long; forgotten once they need not any more.
+    package func note(_ notice: WaitNotice?, of slot: SlotName) { core.note(notice, of: slot) }
+
+    /// Waits for the answers of a generation and cuts none. Park the slot first. Returns whether all are over.
+    package func settle(_ slot: SlotName, generation: Int, within time: Duration) async -> Bool {
+        let key = RouteTable.Generation(slot: slot, generation: generation)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await self.core.waitUntilEmpty(key, orCancelled: true) }
+            // A cancelled sleep ends the waiting, which is what the caller of a cancelled task wants.
+            group.addTask { try? await Task.sleep(for: time) }
+            await group.next()
+            group.cancelAll()
+        }
+        return core.inFlight(key) == 0
+    }
+
     /// Requests that are with an engine of that generation now.
     package func inFlight(_ slot: SlotName, generation: Int) async -> Int {
         core.inFlight(RouteTable.Generation(slot: slot, generation: generation))

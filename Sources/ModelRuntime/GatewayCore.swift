@@ -21,6 +21,8 @@ final class GatewayCore: Sendable {
         var waiters: [RouteTable.Generation: [UInt64: CheckedContinuation<Void, Never>]] = [:]
         var measurements: GatewayMeasurements
         var taps: [SlotName: ShadowTap] = [:]
+        /// Who starts the engine of a slot that rests, when a request comes.
+        var demands: [SlotName: @Sendable () -> Void] = [:]
         /// When a slot's last request came or ended.
         var activity: [SlotName: ContinuousClock.Instant] = [:]
     }
@@ -46,14 +48,32 @@ final class GatewayCore: Sendable {
 
     func unpark(_ slot: SlotName) { retry { $0.unpark(slot) } }
 
-    func remove(_ slot: SlotName) { retry { $0.remove(slot) } }
+    func remove(_ slot: SlotName) {
+        state.withLock { $0.demands[slot] = nil }
+        retry { $0.remove(slot) }
+    }
+
+    /// Requests of the slot wait, and each calls `demand`; one that waits already does so now.
+    func rest(_ slot: SlotName, demand: @escaping @Sendable () -> Void) {
+        let isWaitedFor = state.withLock { state in
+            state.demands[slot] = demand
+            return state.table.rest(slot)
+        }
+        if isWaitedFor { demand() }
+    }
+
+    func isWaitedFor(_ slot: SlotName) -> Bool { state.withLock { $0.table.isWaitedFor(slot) } }
+
+    func note(_ notice: WaitNotice?, of slot: SlotName) { retry { $0.note(notice, of: slot) } }
+
+    func notice(of slot: SlotName) -> WaitNotice? { state.withLock { $0.table.notice(of: slot) } }
 
     private func retry(_ change: (inout RouteTable) -> [RouteTable.RequestID]) {
         let handles = state.withLock { state in change(&state.table).compactMap { state.handles[$0] } }
         for handle in handles { handle.retry() }
     }
 
-    var slotStates: [(slot: SlotName, isServing: Bool)] { state.withLock { $0.table.slotStates } }
+    var slotStates: [RouteTable.SlotState] { state.withLock { $0.table.slotStates } }
 
     /// Whether a request that failed at `target` would be sent, or parked, differently now.
     func hasChanged(since target: RouteTable.Target) -> Bool {
@@ -73,14 +93,17 @@ final class GatewayCore: Sendable {
     }
 
     func admit(_ request: RouteTable.RequestID, to slot: SlotName, byteCount: Int) -> RouteTable.Admission {
+        var demand: (@Sendable () -> Void)?
         let (admission, tap, inFlight) = state.withLock { state -> (RouteTable.Admission, ShadowTap?, Int) in
             state.activity[slot] = .now
             let admission = state.table.admit(request, to: slot, byteCount: byteCount)
+            if admission == .wait, state.table.isResting(slot) { demand = state.demands[slot] }
             guard let tap = state.taps[slot], case .forward(let target) = admission else { return (admission, nil, 0) }
             let generation = RouteTable.Generation(slot: slot, generation: target.route.generation)
             return (admission, tap, state.table.inFlight(generation))
         }
         tap?.notice(inFlight: inFlight)
+        demand?()
         return admission
     }
 
@@ -126,6 +149,9 @@ final class GatewayCore: Sendable {
             state.handles[request] = nil
         }
     }
+
+    /// Whether any request is with an engine or waits for one.
+    var isBusy: Bool { state.withLock { $0.table.isBusy } }
 
     // MARK: Draining
 

@@ -38,8 +38,8 @@ struct GatewayReply: Equatable {
         GatewayReply(status: status, body: (try? JSONText.encode(value)) ?? Array("{}".utf8))
     }
 
-    static func refused(retryAfterSeconds: Int, _ message: String) -> GatewayReply {
-        var reply = error(503, message, type: "server_error", code: "slot_busy")
+    static func refused(retryAfterSeconds: Int, _ message: String, code: String = "slot_busy") -> GatewayReply {
+        var reply = error(503, message, type: "server_error", code: code)
         reply.headers["retry-after"] = String(retryAfterSeconds)
         return reply
     }
@@ -121,7 +121,7 @@ struct GatewayRequest {
 
     /// What to do with a whole request.
     static func decide(
-        _ head: HTTPRequestHead, body: ByteBuffer, slots: [(slot: SlotName, isServing: Bool)]
+        _ head: HTTPRequestHead, body: ByteBuffer, slots: [RouteTable.SlotState]
     ) -> Decision {
         let path = String(head.uri.prefix { $0 != "?" && $0 != "#" })
         if inferencePaths.contains(path) {
@@ -206,8 +206,11 @@ struct GatewayRequest {
         ])
     }
 
-    private static func health(_ slots: [(slot: SlotName, isServing: Bool)]) -> GatewayReply {
-        let states = slots.map { ($0.slot.text, JSONValue.string($0.isServing ? "serving" : "waiting")) }
+    private static func health(_ slots: [RouteTable.SlotState]) -> GatewayReply {
+        let states = slots.map { slot in
+            let word = slot.isServing ? "serving" : (slot.isResting ? "resting" : "waiting")
+            return (slot.slot.text, JSONValue.string(word))
+        }
         return .json(
             200, .object(["status": .string("ok"), "slots": .object(Dictionary(uniqueKeysWithValues: states))]))
     }

@@ -25,8 +25,19 @@ struct RouteTable {
         case wait
         /// The slot's queue is full.
         case queueFull
+        /// Waiting would help nothing.
+        case refused(WaitNotice)
         /// There is no such slot.
         case unknown
+    }
+
+    /// A slot as clients see it.
+    struct SlotState: Equatable {
+        let slot: SlotName
+        /// Whether requests are sent at once.
+        let isServing: Bool
+        /// Whether its engine was ended and a request starts it.
+        let isResting: Bool
     }
 
     /// One answer that is open.
@@ -40,6 +51,8 @@ struct RouteTable {
         var route: GatewayRoute?
         var epoch = 0
         var isParked = false
+        var isResting = false
+        var notice: WaitNotice?
         var queue: [RequestID] = []
     }
 
@@ -56,8 +69,10 @@ struct RouteTable {
     }
 
     /// The slots, each with whether it serves now.
-    var slotStates: [(slot: SlotName, isServing: Bool)] {
-        slots.sorted { $0.key < $1.key }.map { ($0.key, $0.value.route != nil && !$0.value.isParked) }
+    var slotStates: [SlotState] {
+        slots.sorted { $0.key < $1.key }.map { slot, state in
+            SlotState(slot: slot, isServing: state.route != nil && !state.isParked, isResting: state.isResting)
+        }
     }
 
     func route(of slot: SlotName) -> GatewayRoute? { slots[slot]?.route }
@@ -72,6 +87,7 @@ struct RouteTable {
             open[request] = Open(generation: Generation(slot: slot, generation: route.generation))
             return .forward(Target(route: route, epoch: state.epoch))
         }
+        if let notice = state.notice, notice.isHopeless { return .refused(notice) }
         guard state.queue.count < queueBound, waitingTotal + byteCount <= queueBytes else { return .queueFull }
         state.queue.append(request)
         slots[slot] = state
@@ -100,6 +116,9 @@ struct RouteTable {
     /// Requests that are with an engine of that generation.
     func inFlight(_ generation: Generation) -> Int { open.values.count { $0.generation == generation } }
 
+    /// Whether any request is with an engine or waits for one.
+    var isBusy: Bool { !open.isEmpty || slots.values.contains { !$0.queue.isEmpty } }
+
     /// Whether a request of the slot is with an engine or waits for one.
     func isBusy(_ slot: SlotName) -> Bool {
         slots[slot].map { !$0.queue.isEmpty } ?? false || open.values.contains { $0.generation.slot == slot }
@@ -112,12 +131,40 @@ struct RouteTable {
         return release(route.slot)
     }
 
+    /// The slot's engine was ended until a request comes: requests wait. Returns whether one does already.
+    mutating func rest(_ slot: SlotName) -> Bool {
+        slots[slot, default: Slot()].isParked = true
+        slots[slot]?.isResting = true
+        return isWaitedFor(slot)
+    }
+
+    /// Whether the slot's engine runs only once a request comes.
+    func isResting(_ slot: SlotName) -> Bool { slots[slot]?.isResting ?? false }
+
+    /// Whether requests of the slot wait.
+    func isWaitedFor(_ slot: SlotName) -> Bool { slots[slot].map { !$0.queue.isEmpty } ?? false }
+
+    /// Why requests of the slot wait, until they do not any more. Returns those that are to be told of it at once.
+    mutating func note(_ notice: WaitNotice?, of slot: SlotName) -> [RequestID] {
+        guard var state = slots[slot], state.isParked || state.route == nil else { return [] }
+        state.notice = notice
+        let told = notice?.isHopeless == true ? state.queue : []
+        if !told.isEmpty { state.queue = [] }
+        slots[slot] = state
+        for request in told { forget(request) }
+        return told
+    }
+
+    func notice(of slot: SlotName) -> WaitNotice? { slots[slot]?.notice }
+
     /// The slot's next requests wait.
     mutating func park(_ slot: SlotName) { slots[slot, default: Slot()].isParked = true }
 
     /// Requests of the slot wait no more. Returns those that may be sent now, in the order they came.
     mutating func unpark(_ slot: SlotName) -> [RequestID] {
         slots[slot]?.isParked = false
+        slots[slot]?.isResting = false
+        slots[slot]?.notice = nil
         return release(slot)
     }
 
@@ -139,5 +186,21 @@ struct RouteTable {
 
     private mutating func forget(_ request: RequestID) {
         waitingTotal -= waitingBytes.removeValue(forKey: request) ?? 0
+    }
+}
+
+/// Why a slot's requests wait, and what those are told that wait too long.
+package struct WaitNotice: Sendable, Hashable {
+    /// A sentence for clients.
+    package var message: String
+    /// When to come again; nil is after the longest wait.
+    package var retryAfterSeconds: Int?
+    /// Whether waiting would help nothing: requests are refused at once.
+    package var isHopeless: Bool
+
+    package init(_ message: String, retryAfterSeconds: Int? = nil, isHopeless: Bool = false) {
+        self.message = message
+        self.retryAfterSeconds = retryAfterSeconds
+        self.isHopeless = isHopeless
     }
 }

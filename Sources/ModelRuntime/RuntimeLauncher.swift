@@ -23,6 +23,13 @@ package protocol RuntimeProcess: Sendable {
 
     /// The memory it uses now; nil when it has ended or the kernel does not tell.
     func memory() -> EngineMemory?
+
+    /// How its limits are kept, in words; nil where it has none.
+    var limits: String? { get }
+}
+
+extension RuntimeProcess {
+    package var limits: String? { nil }
 }
 
 /// How an engine ended.
@@ -41,6 +48,16 @@ package struct EngineExit: Sendable, Hashable, CustomStringConvertible {
     package let reason: Reason
     /// The end of its log, at most `RuntimeLimits.logTailBytes`.
     package let logTail: String
+    /// What stands behind it, where more is known than the signal.
+    package var cause: Cause?
+
+    /// What stands behind an end.
+    package enum Cause: Sendable, Hashable {
+        /// The kernel ended it because it took more memory than this limit.
+        case overLimit(ByteCount)
+        /// The kernel ended processes because the machine's memory was short, most likely this one too.
+        case memoryShort
+    }
 
     package init(_ reason: Reason, logTail: String = "") {
         self.reason = reason
@@ -48,7 +65,12 @@ package struct EngineExit: Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String {
-        switch reason {
+        switch cause {
+        case .overLimit(let limit): return "was ended by the kernel: it took more than its limit of \(limit)"
+        case .memoryShort: return "was ended by the kernel, most likely because the machine's memory was short"
+        case nil: break
+        }
+        return switch reason {
         case .exited(let status): "exited with status \(status)"
         case .signalled(let signal): "was ended by signal \(signal)"
         case .unobserved: "was not waited for"

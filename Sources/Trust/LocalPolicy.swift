@@ -24,6 +24,8 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
     package var agentNamespace: String?
     /// Installing from a file without an assignment.
     package var offlineInstall: OfflineInstall
+    /// Whether somebody on the box may send a slot back to what served before.
+    package var allowsLocalRollback = true
     /// Keys by pattern of repositories, of which one must have signed the model: see `modelSignatures(for:)`.
     package var modelSignatures: [String: [ModelSignatureKey]] = [:]
 
@@ -44,7 +46,7 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
 
     private enum CodingKeys: String, CodingKey {
         case slots, otherSlots, maxContextTokens, maxParallelRequests, maxThreads, engineNamespace, agentNamespace
-        case offlineInstall, modelSignatures
+        case offlineInstall, modelSignatures, allowsLocalRollback
     }
 
     /// Absent members take their defaults; a member that is present but wrong is an error.
@@ -61,6 +63,7 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
         agentNamespace = try container.decodeIfPresent(String.self, forKey: .agentNamespace)
         offlineInstall =
             try container.decodeIfPresent(OfflineInstall.self, forKey: .offlineInstall) ?? base.offlineInstall
+        allowsLocalRollback = try container.decodeIfPresent(Bool.self, forKey: .allowsLocalRollback) ?? true
         modelSignatures =
             try container.decodeIfPresent([String: [ModelSignatureKey]].self, forKey: .modelSignatures) ?? [:]
     }
@@ -83,6 +86,9 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
             if let value, value < 1 || value > bound {
                 return "\(name) \(value) is outside 1 to \(bound)"
             }
+        }
+        if let wrong = settings.residency?.violation {
+            return "\(wrong.name) is outside \(wrong.range.lowerBound) to \(wrong.range.upperBound)"
         }
         return nil
     }

@@ -101,6 +101,12 @@ int cprocess_reap(int descriptor, pid_t pid, cprocess_end *end);
 /// Sends a signal by process descriptor: never to another process that got the number. Returns 0, or -1 with errno.
 int cprocess_signal(int descriptor, int signal);
 
+/// Limits the memory that a running child may write to (RLIMIT_DATA). Returns 0, or -1 with errno.
+int cprocess_limit_data(pid_t pid, uint64_t bytes);
+
+/// Whether systemd marked a control group as delegated (its extended attribute `delegate`).
+int cprocess_is_delegated(const char *folder);
+
 /// A process descriptor for a process that is not our child. Returns -1 with errno.
 int cprocess_open(pid_t pid);
 
@@ -116,6 +122,13 @@ int cprocess_landlock_abi(void);
 
 /// Makes the calling process a confined one, as in a child: irrevocable. Returns the applied bits.
 unsigned cprocess_confine(unsigned wanted, const char *const *readable, const char *const *writable);
+
+/// Keeps the heap of a process small that does little on many threads. Before the second thread is started.
+void martlet_limit_heap(void);
+
+/// Makes the calling thread give way to others: its niceness is set to this, and above 0 it comes last of those that want
+/// the disk. For good: an unprivileged thread cannot take it back.
+void martlet_give_way(int niceness);
 
 /// Whether the kernel takes its clock for right: some service corrected it of late. 1, 0, or -1 where it does not tell.
 int cprocess_clock_is_synchronised(void);

@@ -17,6 +17,7 @@ struct RolloutArguments: ParsableArguments {
     @Option(help: "Requests served at once.", transform: Count.positive) var parallel: Int?
     @Option(help: "Threads of the engine.", transform: Count.positive) var threads: Int?
     @Option(help: "How embeddings are made; without it as the release says.") var pooling: Pooling?
+    @OptionGroup(title: "Beside other slots") var residency: ResidencyOptions
 
     func validate() throws {
         guard fleet == nil || selector == nil else {
@@ -50,7 +51,8 @@ struct RolloutArguments: ParsableArguments {
         return RolloutRequest(
             fleet: fleet, selector: selector, slot: slot, releases: paths,
             settings: SlotSettings(
-                contextTokens: contextTokens, parallelRequests: parallel, threads: threads, pooling: pooling),
+                contextTokens: contextTokens, parallelRequests: parallel, threads: threads, pooling: pooling,
+                residency: residency.residency),
             policy: file.policy)
     }
 }
