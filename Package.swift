@@ -18,6 +18,10 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name + "Tests", dependencies: dependencies, path: "Tests/" + name, swiftSettings: strict)
 }
 
+/// Products export no symbols: nobody loads code into them, and the tables of a static standard library's names cost
+/// megabytes of file and memory.
+let lean: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "--no-export-dynamic"], .when(configuration: .release))]
+
 func system(_ name: String, pkgConfig: String, apt: String) -> Target {
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt([apt])])
 }
@@ -147,25 +151,29 @@ let package = Package(
                 "Publishing", "RolloutPolicyFile", "RolloutView", argumentParser,
             ],
             exclude: ["README.md"],
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: lean
         ),
         .executableTarget(
             name: "martlet-registry",
             dependencies: ["MartletTypes", "RegistryServer", "SystemdNotify", argumentParser, logging],
             exclude: ["README.md"],
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: lean
         ),
         .executableTarget(
             name: "martlet-agent",
             dependencies: ["MartletTypes", "AgentEngine", argumentParser, logging],
             exclude: ["README.md"],
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: lean
         ),
         .executableTarget(
             name: "martlet-fleetsim",
             dependencies: ["MartletTypes", "Trust", "FleetSimulation", argumentParser, unixSignals, yams],
             exclude: ["README.md"],
-            swiftSettings: strict
+            swiftSettings: strict,
+            linkerSettings: lean
         ),
 
         // The client contract of the public TUF conformance suite; not a product.

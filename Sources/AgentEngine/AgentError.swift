@@ -28,6 +28,8 @@ package struct AgentError: MartletError, Equatable {
         case bundleExpired
         /// A bundle holds assignments of other devices.
         case bundleForOthers
+        /// Going back on this box, which its owner's policy forbids, or to what must not run any more.
+        case localRollbackRefused
         /// A bundle without an assignment, which this device's owner or its user's rights forbid.
         case offlineInstallRefused
     }

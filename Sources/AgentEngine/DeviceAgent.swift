@@ -1,6 +1,6 @@
 package import AgentStore
 internal import Logging
-internal import MartletTypes
+package import MartletTypes
 internal import ServiceLifecycle
 package import Trust
 
@@ -75,6 +75,31 @@ package actor DeviceAgent: Service {
         guard isOpen else { return }
         (drivers[slot] ?? add(SlotRecord(slot: slot)))?.send(.installed(target))
     }
+
+    /// Sends a slot back to what served before. Throws `unknownSlot` and `localRollbackRefused`.
+    package func sendBack(_ slot: SlotName, by who: String) async throws -> RollbackAnswer.Done {
+        guard let driver = drivers[slot] else {
+            throw AgentError(
+                .unknownSlot, "This device has no slot \(slot).", remedy: "`martlet-agent status` lists them.")
+        }
+        let record = await driver.record
+        guard let back = SlotMachine.wayBack(of: record) else {
+            throw AgentError(
+                .localRollbackRefused, "Slot \(slot) has nothing to go back to.",
+                remedy: "Assign another release, or bring one with `martlet-agent install`.")
+        }
+        if let refusal = tools.store.takenBack.current.refusal(of: back.releases), refusal.isFinal {
+            throw AgentError(
+                .localRollbackRefused, "Slot \(slot) would go back to what must not run: \(refusal.message)",
+                remedy: "Assign another release.")
+        }
+        logger.notice("slot sent back on this device", metadata: ["slot": "\(slot)", "by": "\(who)"])
+        driver.send(.sentBack(by: who))
+        let from = record.phase.isUnderWay ? record.target?.paths : record.current?.paths
+        return RollbackAnswer.Done(slot: slot, to: back.paths, from: from ?? [])
+    }
+
+    var allDrivers: [SlotDriver] { Array(drivers.values) }
 
     /// All slots, by name.
     package func snapshots() async -> [SlotSnapshot] {

@@ -52,9 +52,14 @@ package struct DeviceHardware: Sendable {
     /// zone above the profile's limit for background work.
     package var allowsShadow: Bool {
         guard profile.memoryRoom(probe.memory()) > .zero else { return false }
+        return !isHot
+    }
+
+    /// Whether the board is too warm for work that nobody waits for.
+    var isHot: Bool {
         let zones = probe.thermalZones()
-        guard profile.thermal == nil else { return profile.thermalState(zones) == .cool }
-        return !zones.contains { $0.milliCelsius > AgentLimits.shadowCelsius * 1000 }
+        guard profile.thermal == nil else { return profile.thermalState(zones) != .cool }
+        return zones.contains { $0.milliCelsius > AgentLimits.shadowCelsius * 1000 }
     }
 
     /// How engines shall load weights here: what the memory estimate counts on.

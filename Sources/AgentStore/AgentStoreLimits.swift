@@ -21,7 +21,7 @@ package enum AgentStoreLimits {
     /// Floors and withdrawn releases in mind: only what a publisher signed and this device had to do with counts.
     package static let takenBack = 4_096
     /// What a disk must still take at the start to be written to: the journal's index needs half of it.
-    static let probeBytes = 64 * 1024
+    package static let probeBytes = 64 * 1024
     /// Damaged journals and blobs that are kept aside.
     package static let keptAside = 3
 }

@@ -42,6 +42,7 @@ extension Journal {
     @discardableResult
     package func spool(_ body: [UInt8], budget: ByteCount) throws(AgentStoreError) -> Int {
         try database.transaction { () throws(AgentStoreError) in
+            try forgetSentMeasurements()
             try database.execute(
                 "INSERT INTO telemetry (size, body) VALUES (?, ?)", [.integer(Int64(body.count)), .blob(body)])
             var excess = try database.rows("SELECT coalesce(sum(size), 0) FROM telemetry") { $0.integer(0) }.first ?? 0
@@ -62,13 +63,20 @@ extension Journal {
 
     /// The oldest measurements that were not sent; nil where all were.
     package func oldestMeasurements() throws(AgentStoreError) -> Queued? {
-        try database.rows("SELECT sequence, body FROM telemetry ORDER BY sequence LIMIT 1") {
+        try database.rows(
+            "SELECT sequence, body FROM telemetry WHERE sequence > ? ORDER BY sequence LIMIT 1",
+            [.integer(sentMeasurements)]
+        ) {
             Queued(sequence: $0.integer(0), body: $0.blob(1))
         }.first
     }
 
-    /// Drops measurements that were sent.
-    package func dropMeasurements(_ sequence: Int64) throws(AgentStoreError) {
-        try database.execute("DELETE FROM telemetry WHERE sequence = ?", [.integer(sequence)])
+    /// Drops measurements that were sent, with all before them: from the disk only with the next that are kept, so that
+    /// an idle device writes once for each. A crash in between sends them again; the registry knows them by their number.
+    package func dropMeasurements(_ sequence: Int64) { sentMeasurements = max(sentMeasurements, sequence) }
+
+    func forgetSentMeasurements() throws(AgentStoreError) {
+        guard sentMeasurements > 0, !database.isReadOnly else { return }
+        try database.execute("DELETE FROM telemetry WHERE sequence <= ?", [.integer(sentMeasurements)])
     }
 }

@@ -10,6 +10,8 @@ package actor Journal {
     /// Random at the journal's creation.
     package nonisolated let identity: JournalID
     private(set) var database: SQLiteDatabase
+    /// Measurements up to this one were sent; they leave the disk with the next write of measurements.
+    var sentMeasurements: Int64 = 0
     private let thread: StorageThread
     private let health: StoreHealth?
 
@@ -61,7 +63,14 @@ package actor Journal {
     }
 
     /// Ends the use of the file. Nothing else may be called after it.
-    package func close() { database.close() }
+    package func close() {
+        do {
+            try forgetSentMeasurements()
+        } catch {
+            // They are sent again, and the registry knows them by their number.
+        }
+        database.close()
+    }
 
     private static func identity(
         in database: SQLiteDatabase, random: () -> [UInt8]

@@ -40,7 +40,7 @@ package struct StoreLayout: Sendable, Hashable {
     func relativeBlob(_ digest: Digest) -> String { "../../../blobs/\(digest.algorithm.rawValue)/\(digest.hex)" }
 
     /// Every folder, parents first, with its permission bits.
-    var folders: [(path: String, mode: UInt32)] {
+    package var folders: [(path: String, mode: UInt32)] {
         [
             (root, 0o755), (root + "/blobs", 0o755), (root + "/blobs/sha256", 0o755), (root + "/blobs/sha512", 0o755),
             (partial, 0o700), (quarantine, 0o700), (generations, 0o755), (metadata, 0o755), (identity, 0o700),

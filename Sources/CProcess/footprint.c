@@ -40,6 +40,14 @@ static int release_object(struct dl_phdr_info *object, size_t size, void *contex
     return 0;
 }
 
+void martlet_limit_heap(void) {
+    // Each further arena keeps what its thread let go of; a process that idles has no contention to avoid.
+    mallopt(M_ARENA_MAX, 2);
+    // Set, they stay: else a large buffer, once let go of, has later ones come from the heap, where they leave holes.
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+    mallopt(M_TRIM_THRESHOLD, 128 * 1024);
+}
+
 int martlet_release_memory(void) {
     int state[2] = {0, 0};
     malloc_trim(0);

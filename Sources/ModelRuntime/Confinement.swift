@@ -25,6 +25,9 @@ package struct Confinement: Sendable, Hashable {
         self.writable = writable
     }
 
+    /// Whether the running kernel can confine an engine whole.
+    package static var isAvailable: Bool { cprocess_landlock_abi() > 0 }
+
     /// Libraries, their loader's cache, what the kernel tells about the machine. Not all of `/etc`, where keys live.
     static let systemReadable = [
         "/usr", "/lib", "/lib64", "/bin", "/proc", "/sys", "/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives",

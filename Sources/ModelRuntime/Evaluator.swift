@@ -12,7 +12,10 @@ package struct Evaluator: Sendable {
         package let correct: Int
     }
 
-    package init() {}
+    private let before: @Sendable () async -> Void
+
+    /// `before` is awaited before each row: the device may have better to do.
+    package init(before: @escaping @Sendable () async -> Void = {}) { self.before = before }
 
     /// Asks all rows, `concurrency` at a time. Rows without an answer count as wrong and as failed. Where the task is
     /// cancelled, rows not yet asked count as failed: the caller throws such a result away.
@@ -26,11 +29,11 @@ package struct Evaluator: Sendable {
         await withTaskGroup(of: Outcome.self) { group in
             var waiting = rows.makeIterator()
             for _ in 0..<atOnce {
-                if let row = waiting.next() { group.addTask { await Self.ask(row, client) } }
+                if let row = waiting.next() { group.addTask { await ask(row, client) } }
             }
             while let outcome = await group.next() {
                 outcomes.append(outcome)
-                if let row = waiting.next() { group.addTask { await Self.ask(row, client) } }
+                if let row = waiting.next() { group.addTask { await ask(row, client) } }
                 correct += outcome.isRight ? 1 : 0
                 progress?(Progress(done: outcomes.count, total: rows.count, correct: correct))
             }
@@ -64,9 +67,10 @@ package struct Evaluator: Sendable {
         }
     }
 
-    private static func ask(_ row: EvaluationRow, _ client: EngineClient) async -> Outcome {
+    private func ask(_ row: EvaluationRow, _ client: EngineClient) async -> Outcome {
+        await before()
         do throws(RuntimeError) {
-            return Outcome(row, try await answer(row, client))
+            return Outcome(row, try await Self.answer(row, client))
         } catch {
             return Outcome(row, nil)
         }

@@ -20,7 +20,7 @@ package final class HTTPClient: Sendable {
         }
         self.origin = origin
         self.configuration = configuration
-        loop = try TransferLoop(origin: origin)
+        loop = try TransferLoop(origin: origin, threadStart: configuration.threadStart)
     }
 
     /// Sends a call and returns its answer, whatever its status, with a body of at most `limit` bytes.

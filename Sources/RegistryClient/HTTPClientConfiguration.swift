@@ -21,6 +21,8 @@ package struct HTTPClientConfiguration: Sendable {
     package var userAgent: String
     /// Whether `https_proxy` and its kin are followed; never for a loopback origin.
     package var followsEnvironmentProxy: Bool
+    /// Called first on the thread that does the transfers, e.g. to give way to others.
+    package var threadStart: @Sendable () -> Void = {}
 
     package init(
         authorityPEM: [UInt8]? = nil, identity: ClientIdentity? = nil, bearerToken: String? = nil,

@@ -26,11 +26,13 @@ final class TransferLoop: @unchecked Sendable {
     /// Guards everything that callers and the thread share.
     private let inbox = Mutex(Inbox())
     private let multi: UnsafeMutableRawPointer
+    private let threadStart: @Sendable () -> Void
     private var active: [UnsafeMutableRawPointer: Active] = [:]
 
     private static let isInitialized = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
-    init(origin: Origin) throws(ClientError) {
+    init(origin: Origin, threadStart: @escaping @Sendable () -> Void) throws(ClientError) {
+        self.threadStart = threadStart
         guard Self.isInitialized, let multi = curl_multi_init() else {
             throw ClientError(.clientFailed, origin.text, "libcurl did not start")
         }
@@ -90,6 +92,7 @@ final class TransferLoop: @unchecked Sendable {
     }
 
     private func run() {
+        threadStart()
         while true {
             let (commands, isClosed) = inbox.withLock { inbox in
                 defer { inbox.commands = [] }

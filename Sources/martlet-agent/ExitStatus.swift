@@ -33,7 +33,7 @@ enum ExitStatus {
             unavailable
         case "alreadyEnrolled", "deviceNameTaken", "diskFull", "readOnly": cannotCreate
         case "joinTokenRefused", "untrusted", "heldDevice", "renewalRefused", "bundleRefused", "bundleExpired",
-            "bundleForOthers", "offlineInstallRefused":
+            "bundleForOthers", "offlineInstallRefused", "localRollbackRefused":
             denied
         default:
             switch error.fault {

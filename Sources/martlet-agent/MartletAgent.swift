@@ -16,7 +16,10 @@ struct MartletAgent: AsyncParsableCommand {
             create, 74 files, 76 the registry is not the one to trust, 77 refused, 78 wrong configuration.
             """,
         version: MartletVersion.text,
-        subcommands: [Enrol.self, Run.self, Install.self, Status.self, Explain.self, Version.self])
+        subcommands: [
+            Enrol.self, Run.self, Install.self, Rollback.self, Status.self, Explain.self, Logs.self, Doctor.self,
+            Version.self,
+        ])
 }
 
 /// `martlet-agent version`.

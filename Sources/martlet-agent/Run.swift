@@ -36,6 +36,7 @@ struct Run: AsyncParsableCommand {
     func run() async throws {
         // A reader of our output or a client that goes away must not end the device's service.
         signal(SIGPIPE, SIG_IGN)
+        AgentApp.prepareProcess()
         var flags: [AgentOptions.Name: String] = [:]
         flags[.data] = place.data
         flags[.config] = config
@@ -48,14 +49,16 @@ struct Run: AsyncParsableCommand {
         try await ExitStatus.reporting {
             let data = place.path(options)
             let configuration = try AgentConfiguration.load(data: data, options: options)
+            let log = LogRing()
             try await AgentApp(
-                configuration: configuration, data: data, environment: environment, logger: try Self.logger(options)
+                configuration: configuration, data: data, environment: environment,
+                logger: try Self.logger(options, log), log: log
             ).run()
         }
     }
 
-    private static func logger(_ options: AgentOptions) throws -> Logger {
-        var logger = Logger(label: "martlet-agent") { StreamLogHandler.standardError(label: $0) }
+    private static func logger(_ options: AgentOptions, _ log: LogRing) throws -> Logger {
+        var logger = Logger(label: "martlet-agent") { log.handler(StreamLogHandler.standardError(label: $0)) }
         let level = try options.choice(.logLevel, kind: "log level", of: Logger.Level.self)
         if let level { logger.logLevel = level }
         return logger

@@ -19,7 +19,7 @@ struct DataOption: ParsableArguments {
 
     /// The folder as an absolute path, so that engines that run elsewhere find it.
     func path(_ options: AgentOptions) -> String {
-        AbsolutePath.of(options[.data]?.value ?? "/var/lib/martlet-agent")
+        AbsolutePath.of(options[.data]?.value ?? AgentOption.defaultData)
     }
 }
 

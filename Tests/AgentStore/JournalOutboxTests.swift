@@ -80,8 +80,25 @@ struct JournalOutboxTests {
             let queued = try #require(try await journal.oldestMeasurements())
             #expect(queued.body == [number])
             #expect(try await journal.oldestMeasurements() == queued)
-            try await journal.dropMeasurements(queued.sequence)
+            await journal.dropMeasurements(queued.sequence)
         }
+        #expect(try await journal.oldestMeasurements() == nil)
+    }
+
+    @Test("measurements that were sent leave the disk with the next that come, or at the end, and count for no budget")
+    func lazyDrop() async throws {
+        try await journal.spool([UInt8](repeating: 1, count: 60), budget: ByteCount(100))
+        let sent = try #require(try await journal.oldestMeasurements())
+        await journal.dropMeasurements(sent.sequence)
+        #expect(try await journal.count("telemetry") == 1)
+        #expect(try await journal.oldestMeasurements() == nil)
+        #expect(try await journal.spool([UInt8](repeating: 2, count: 60), budget: ByteCount(100)) == 0)
+        #expect(try await journal.count("telemetry") == 1)
+        let next = try #require(try await journal.oldestMeasurements())
+        #expect(next.sequence > sent.sequence)
+        await journal.dropMeasurements(next.sequence)
+        // A number that was passed already takes nothing back.
+        await journal.dropMeasurements(sent.sequence)
         #expect(try await journal.oldestMeasurements() == nil)
     }
 

@@ -52,12 +52,14 @@ enum Started {
     static func endAll() { lock.withLock { for pid in pids { kill(pid, SIGTERM) } } }
 }
 
-/// Waits until something holds, looking every 20 ms.
-func wait(for what: String, within seconds: Double = 60, until holds: () throws -> Bool) throws {
+/// Waits until something holds, looking every 20 ms where nothing else is said.
+func wait(
+    for what: String, within seconds: Double = 60, every interval: useconds_t = 20_000, until holds: () throws -> Bool
+) throws {
     let end = Date() + seconds
     while try !holds() {
         guard Date() < end else { throw BenchError("never within \(seconds) s: \(what)") }
-        usleep(20000)
+        usleep(interval)
     }
 }
 

@@ -72,15 +72,21 @@ final class Site {
             workbench.program("martlet-agent"), "enrol", "--join-file", join.path, "--name", name, "--label",
             "group=" + group, "--data", data.path, "--config", configuration.path,
         ])
+        let agent = try start(name)
+        let gateway = try Self.addresses(data, of: agent)["gateway"] ?? ""
+        return Device(name: name, data: data, agent: agent, gateway: "http://" + gateway)
+    }
+
+    /// Starts the agent of an enrolled device.
+    func start(_ name: String) throws -> Background {
         let agent = try Background(
             workbench.program("martlet-agent"),
             [
-                "run", "--data", data.path, "--gateway", "127.0.0.1:0", "--config", configuration.path,
-                "--llama-server", workbench.llamaServer,
+                "run", "--data", folder.appendingPathComponent(name).path, "--gateway", "127.0.0.1:0", "--config",
+                folder.appendingPathComponent(name + ".json").path, "--llama-server", workbench.llamaServer,
             ], name: name, in: folder)
         agents.append(agent)
-        let gateway = try Self.addresses(data, of: agent)["gateway"] ?? ""
-        return Device(name: name, data: data, agent: agent, gateway: "http://" + gateway)
+        return agent
     }
 
     /// Publishes a file; as an adapter where `base` is given.
@@ -90,10 +96,10 @@ final class Site {
         _ = try workbench.run([workbench.program("martlet")] + arguments, environment: environment)
     }
 
-    /// Rolls a release out to a group's slot `triage` and waits until it is done.
-    func rollOut(_ reference: String, to group: String) throws {
+    /// Rolls a release out to a group's slot and waits until it is done.
+    func rollOut(_ reference: String, to group: String, slot: String = "triage") throws {
         try martlet(
-            "rollout", "start", reference, "--fleet", group, "--slot", "triage", "--soak", "1s", "--wait")
+            "rollout", "start", reference, "--fleet", group, "--slot", slot, "--soak", "1s", "--wait")
     }
 
     /// Waits until a device's slot `triage` has proven a release and keeps it.

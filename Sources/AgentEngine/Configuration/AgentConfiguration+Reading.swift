@@ -5,8 +5,9 @@ package import Trust
 
 extension AgentConfiguration {
     private static let members = [
-        "policy", "engine", "engines", "gateway", "telemetrySeconds", "telemetryBudgetBytes", "diskBudgetBytes",
-        "diskReserveBytes", "bandwidthBytesPerSecond", "deviceKey", "labels",
+        "policy", "engine", "engines", "slots", "gateway", "telemetrySeconds", "telemetryBudgetBytes",
+        "diskBudgetBytes", "diskReserveBytes", "bandwidthBytesPerSecond", "deviceKey", "labels", "control",
+        "background",
     ]
 
     /// Reads a configuration file. Throws `invalidConfiguration` that names the place in the file.
@@ -46,6 +47,12 @@ extension AgentConfiguration {
             deviceKey = try DeviceKeySettings(key)
         }
         labels = try Self.labels(file)
+        if let control = try file.object("control", knowing: ControlAccess.members) {
+            self.control = try ControlAccess(control)
+        }
+        if let background = try file.object("background", knowing: BackgroundRule.members) {
+            self.background = try BackgroundRule(background)
+        }
     }
 
     private static func labels(_ file: ConfigurationObject) throws(AgentError) -> Labels {
@@ -125,7 +132,7 @@ extension GatewayConfiguration {
 extension LocalPolicy {
     fileprivate static let members = [
         "slots", "otherSlots", "maxContextTokens", "maxParallelRequests", "maxThreads", "engineNamespace",
-        "agentNamespace", "offlineInstall", "requireModelSignature",
+        "agentNamespace", "offlineInstall", "localRollback", "requireModelSignature",
     ]
 
     fileprivate init(_ object: ConfigurationObject) throws(AgentError) {
@@ -147,6 +154,7 @@ extension LocalPolicy {
         engineNamespace = try object.namespace("engineNamespace")
         agentNamespace = try object.namespace("agentNamespace")
         offlineInstall = try object.choice("offlineInstall", of: OfflineWord.self).map(\.value) ?? .refused
+        allowsLocalRollback = try object.choice("localRollback", of: OfflineWord.self) != .refused
         if let demands = try object.object("requireModelSignature", knowing: nil) {
             modelSignatures = try demands.signatureDemands()
         }

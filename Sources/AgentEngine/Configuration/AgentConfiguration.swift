@@ -46,6 +46,10 @@ package struct AgentConfiguration: Sendable {
     package var deviceKey: DeviceKeySettings
     /// Labels that are proposed at enrolment.
     package var labels: Labels
+    /// Who may ask the agent on the box itself.
+    package var control = ControlAccess()
+    /// How work that nobody waits for gives way.
+    package var background = BackgroundRule()
 
     package init(
         policy: LocalPolicy = LocalPolicy(), engine: EngineSettings = EngineSettings(),

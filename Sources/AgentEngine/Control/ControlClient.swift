@@ -27,6 +27,47 @@ package struct ControlClient: Sendable {
             line: try ask(JSONText.encode(question), patienceSeconds: AgentLimits.explainPatienceSeconds))
     }
 
+    /// The process that answers; nil where none does.
+    func peer() -> LocalSocket.Peer? {
+        do {
+            let socket = try connect()
+            defer { close(socket) }
+            return LocalSocket.peer(socket)
+        } catch {
+            return nil
+        }
+    }
+
+    /// Takes a slot back to what served before it. Throws what `status` throws, `unknownSlot` and
+    /// `localRollbackRefused`.
+    package func rollback(_ slot: String) throws -> RollbackAnswer.Done {
+        let question = ControlQuestion(command: ControlQuestion.rollback, slot: slot)
+        return try RollbackAnswer.done(in: try ask(JSONText.encode(question)))
+    }
+
+    /// Calls `take` with the last lines of the agent's and its engines' logs and, where it follows, with each that
+    /// comes, until the agent ends or `take` returns false.
+    package func logs(_ request: LogRequest, take: (LogLine) -> Bool) throws {
+        let socket = try connect()
+        defer { close(socket) }
+        // Whoever follows may wait for hours.
+        LocalSocket.setPatience(socket, seconds: request.follows ? 0 : 10)
+        let question = ControlQuestion(
+            command: ControlQuestion.logs, slot: request.slot?.text, lines: request.lines, follow: request.follows)
+        guard LocalSocket.write(try JSONText.encode(question) + [UInt8(ascii: "\n")], to: socket) else {
+            throw LocalSocket.notRunning("its control socket")
+        }
+        var reader = LocalSocket.LineReader(socket: socket)
+        while let bytes = reader.next(limit: AgentLimits.controlAnswerBytes) {
+            let answer = try JSONText.decode(LogAnswer.self, from: bytes)
+            if let error = answer.error {
+                throw ReportedFailure(code: error.code, message: error.message, remedy: error.remedy)
+            }
+            if answer.end == true { return }
+            if let line = answer.line, !take(line) { return }
+        }
+    }
+
     /// Sends a line and returns all that comes back.
     func ask(_ line: [UInt8], patienceSeconds: Int = 10) throws(AgentError) -> [UInt8] {
         let socket = try connect()

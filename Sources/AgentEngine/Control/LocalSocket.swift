@@ -3,16 +3,19 @@ internal import MartletTypes
 
 /// A UNIX socket in a folder, however long the folder's path is: the address goes through the folder's descriptor.
 enum LocalSocket {
-    /// Listens on a socket that its owner alone may use. What an earlier agent left there is removed.
-    static func listen(folder: String, name: String) throws(AgentError) -> Int32 {
+    /// Listens on a socket that its owner alone may use; `isOpen` lets others connect too, for who listens to judge.
+    /// What an earlier agent left there is removed.
+    static func listen(folder: String, name: String, isOpen: Bool = false) throws(AgentError) -> Int32 {
         let socket = try make(folder)
-        // On Linux the mode of a socket before `bind` is that of its file; changing it afterwards would leave a gap.
-        guard fchmod(socket, 0o600) == 0 else { throw failed("protect", folder, name, socket) }
+        // On Linux the mode of a socket before `bind` is that of its file, less the mask; changing it afterwards would
+        // leave a gap, which only matters where it shall be closed.
+        guard fchmod(socket, isOpen ? 0o666 : 0o600) == 0 else { throw failed("protect", folder, name, socket) }
         let result = try atAddress(folder, name, socket) { address, length in
             unlink("\(folder)/\(name)")
             return bind(socket, address, length)
         }
         guard result == 0 else { throw failed("listen on", folder, name, socket) }
+        if isOpen, chmod("\(folder)/\(name)", 0o666) != 0 { throw failed("open", folder, name, socket) }
         guard Glibc.listen(socket, AgentLimits.controlConnections) == 0 else {
             throw failed("listen on", folder, name, socket)
         }
@@ -36,19 +39,30 @@ enum LocalSocket {
         return socket
     }
 
-    /// Whether the other end is of the same user, or root.
-    static func isOwn(_ socket: Int32) -> Bool {
-        guard let user = peer(socket) else { return false }
-        return user == geteuid() || user == 0
+    /// Who is at the other end of a connection, as the kernel says.
+    struct Peer: Sendable, Hashable {
+        /// Its process; 0 where that is not visible here.
+        var process: Int32
+        var user: uid_t
+        /// Its own group and the further ones.
+        var groups: Set<gid_t>
     }
 
-    /// The user at the other end; nil where the kernel does not tell.
-    static func peer(_ socket: Int32) -> uid_t? {
+    /// The process at the other end; nil where the kernel does not tell.
+    static func peer(_ socket: Int32) -> Peer? {
         // `struct ucred`, which Glibc hides from Swift: process, user and group, 32 bits each.
         var peer: [UInt32] = [0, .max, .max]
         var length = socklen_t(12)
         guard getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0, length == 12 else { return nil }
-        return peer[1]
+        return Peer(process: Int32(bitPattern: peer[0]), user: peer[1], groups: furtherGroups(socket).union([peer[2]]))
+    }
+
+    /// `SO_PEERGROUPS` of Linux 4.13, which Glibc's headers lack; none on an older kernel.
+    private static func furtherGroups(_ socket: Int32) -> Set<gid_t> {
+        var groups = [gid_t](repeating: 0, count: AgentLimits.peerGroups)
+        var length = socklen_t(groups.count * MemoryLayout<gid_t>.size)
+        guard getsockopt(socket, SOL_SOCKET, 59, &groups, &length) == 0 else { return [] }
+        return Set(groups.prefix(Int(length) / MemoryLayout<gid_t>.size))
     }
 
     /// How long a read or write may take.
@@ -86,6 +100,32 @@ enum LocalSocket {
             bytes += piece[..<count]
             guard bytes.count <= limit else { return nil }
             if throughLine, let end = bytes.firstIndex(of: UInt8(ascii: "\n")) { return Array(bytes[..<end]) }
+        }
+    }
+
+    /// Reads a connection line by line.
+    struct LineReader {
+        let socket: Int32
+        private var rest: [UInt8] = []
+
+        init(socket: Int32) { self.socket = socket }
+
+        /// The next line without its end; nil at the end, after a silence, or where it is longer than `limit`.
+        mutating func next(limit: Int) -> [UInt8]? {
+            var piece = [UInt8](repeating: 0, count: 16 * 1024)
+            var searched = 0
+            while true {
+                if let end = rest[searched...].firstIndex(of: UInt8(ascii: "\n")) {
+                    let line = Array(rest[..<end])
+                    rest.removeSubrange(...end)
+                    return line
+                }
+                searched = rest.count
+                let count = recv(socket, &piece, piece.count, 0)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0, rest.count + count <= limit else { return nil }
+                rest += piece[..<count]
+            }
         }
     }
 
@@ -135,4 +175,9 @@ enum LocalSocket {
             .notRunning, "Could not \(what) \(folder)/\(name): \(detail).",
             remedy: "Check that the agent's user may write the data folder.", fault: .environment)
     }
+}
+
+extension AgentLimits {
+    /// Groups of one process; the kernel's own bound is 65,536, and nobody has a thousand.
+    static let peerGroups = 1024
 }

@@ -30,6 +30,7 @@ enum Remedy {
         "evaluationFailed": "Publish a better release; this one is not tried again until the assignment changes.",
         "expired": "The owner of the role signs it again: `martlet trust renew`. Check this device's clock too.",
         "indexNotReadable": "Assign it; a device may read only what is assigned to it.",
+        "localRollback": "Assign another release: people on the box sent this one back.",
         "malformedWeights": "Publish it again from a sound file.",
         "noVariantFits": "Publish a variant that fits; the table says what each lacks.",
         "notPublished": "Publish it, or assign what is published; it is looked for again by itself.",

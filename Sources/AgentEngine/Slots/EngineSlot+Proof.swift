@@ -29,13 +29,23 @@ extension EngineSlot {
         else {
             throw SlotFailure(.retry, code: "missingFile", message: "The evaluation set is not in the store any more.")
         }
-        let result = await Evaluator().run(
+        let gate = tools.gate
+        let result = await Evaluator { await Self.give(way: gate) }.run(
             rows: try Self.rows(bytes).sample(record.threshold?.rows), threshold: record.threshold,
             client: try engine(record).client, concurrency: record.settings.parallelRequests ?? 1)
         try Task.checkCancellation()
         // An engine that ended in the middle says nothing about its accuracy.
         _ = try engine(record)
         return result
+    }
+
+    /// A row waits for requests and for heat; the evaluation's end is for whoever cancels it.
+    private static func give(way gate: BackgroundGate) async {
+        do {
+            try await gate.pass(longest: AgentLimits.longestRowYield)
+        } catch {
+            return
+        }
     }
 
     private static func probes(_ bytes: [UInt8]) throws -> [ProbeCheck] {

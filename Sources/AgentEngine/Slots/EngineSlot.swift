@@ -40,6 +40,8 @@ package struct EngineTools: Sendable {
     package var complete: @Sendable (GenerationRecord) -> SlotSettings
     /// Whether memory and heat allow a candidate to be asked beside what serves, now.
     package var mayShadow: @Sendable () -> Bool
+    /// What each row of an evaluation passes.
+    package var gate = BackgroundGate()
     /// What must be known of an engine by its name.
     package var traits: @Sendable (String) -> EngineTraits = { _ in .llama }
 

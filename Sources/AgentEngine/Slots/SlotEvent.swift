@@ -44,6 +44,8 @@ package enum SlotEvent: Sendable, Hashable {
     case unassigned
     /// The owner brought something on this box itself, without an assignment.
     case installed(SlotTarget)
+    /// Somebody on this box wants what served before.
+    case sentBack(by: String)
     /// The plan stands. `installed` where a generation on disk already has this content, checked and run before.
     case planned(blobs: [Digest], missing: ByteCount, installed: Bool)
     /// Assignments are counted anew, because the owner named another director: what was decided against one of the
@@ -101,6 +103,7 @@ package enum SlotEvent: Sendable, Hashable {
         case .assigned: "assigned"
         case .unassigned: "no longer assigned"
         case .installed: "brought to this device"
+        case .sentBack: "sent back on this device"
         case .planned(_, _, let installed): installed ? "planned: on disk" : "planned"
         case .renumbered: "assignments counted anew"
         case .tookBack: "taken back"

@@ -46,6 +46,7 @@ package struct SlotMachine: Sendable, Hashable {
         case .assigned(let target): assign(target, now, &step)
         case .unassigned: unassign(&step)
         case .installed(let target): install(target, now, &step)
+        case .sentBack(let who): sendBack(who, now, random, &step)
         case .renumbered: record.override?.generation = 0
         case .tookBack(let refusals): tookBack(refusals, now, random, &step)
         case .woke: wake(now, &step)

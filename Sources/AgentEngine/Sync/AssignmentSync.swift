@@ -23,6 +23,8 @@ package struct AssignmentSync: Service {
     private let changed: @Sendable () -> Void
     /// Called when a refresh brought new metadata.
     private let refreshed: @Sendable () -> Void
+    /// Called when the parked call came back, whatever it said.
+    package var polled: @Sendable () -> Void = {}
     private let problems: DeviceProblems?
 
     package init(
@@ -64,6 +66,7 @@ package struct AssignmentSync: Service {
             let start = ContinuousClock.now
             do {
                 try await poll(&heard)
+                polled()
                 try await RegistryRefusal.keep(nil, in: store.journal)
                 if backoff.failures > 0 { reached() }
                 backoff.reset()

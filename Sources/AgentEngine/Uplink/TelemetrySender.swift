@@ -31,11 +31,15 @@ package struct TelemetrySender: Service {
     private let budget: ByteCount
     private let random: @Sendable () -> Double
     private let logger: Logger
+    private let delivered: @Sendable () -> Void
 
+    /// `delivered` is called when measurements were taken and as many sent as could be.
     package init(
         source: Source, journal: Journal, peer: any UplinkPeer, interval: Duration, budget: ByteCount,
-        random: @escaping @Sendable () -> Double = { .random(in: 0...1) }, logger: Logger
+        random: @escaping @Sendable () -> Double = { .random(in: 0...1) }, logger: Logger,
+        delivered: @escaping @Sendable () -> Void = {}
     ) {
+        self.delivered = delivered
         self.source = source
         self.journal = journal
         self.peer = peer
@@ -61,6 +65,7 @@ package struct TelemetrySender: Service {
         while !Task.isCancelled {
             if let at = nextSend, clock.now >= at {
                 nextSend = await sendAll(&backoff).map { clock.now + $0 }
+                delivered()
             }
             await Pause.take(min(nextMeasure, nextSend ?? nextMeasure) - clock.now)
             if clock.now >= nextMeasure, !Task.isCancelled {
@@ -93,7 +98,7 @@ package struct TelemetrySender: Service {
             do {
                 guard let next = try await journal.oldestMeasurements() else { return nil }
                 if let pause = await send(next, &backoff) { return pause }
-                try await journal.dropMeasurements(next.sequence)
+                await journal.dropMeasurements(next.sequence)
             } catch {
                 logger.error("measurements cannot be taken from the journal", metadata: ["error": "\(error)"])
                 return AgentLimits.longestPause

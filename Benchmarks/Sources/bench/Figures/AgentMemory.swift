@@ -1,11 +1,13 @@
 import Foundation
 
 extension Figures {
-    /// Memory of an idle agent (its own process, without engines), with no slot and with one that serves.
+    /// Memory of an idle agent (its own process, without engines), with no slot, one that serves, and five.
     static var agentMemory: Figure {
         let columns: [Figure.Column] = [
             .init("pss-no-slot", unit: "MB", goal: "<= 13"), .init("rss-no-slot", unit: "MB"),
             .init("pss-one-slot", unit: "MB", goal: "<= 13"), .init("rss-one-slot", unit: "MB"),
+            .init("mean-pss-one-slot", unit: "MB"),
+            .init("pss-five-slots", unit: "MB", goal: "<= 13"), .init("rss-five-slots", unit: "MB"),
         ]
         return Figure("agent-memory", runs: 3, columns) { workbench in
             let site = try Site(workbench)
@@ -20,6 +22,10 @@ extension Figures {
                     var values = try memory(of: device, "no-slot")
                     try site.rollOut("clinic/base:1.0.0", to: "run-\(run)")
                     values.merge(try memory(of: device, "one-slot")) { $1 }
+                    for slot in 2...5 {
+                        try site.rollOut("clinic/base:1.0.0", to: "run-\(run)", slot: "slot-\(slot)")
+                    }
+                    values.merge(try memory(of: device, "five-slots")) { $1 }
                     return values
                 }, end: site.end)
         }
@@ -31,14 +37,19 @@ extension Figures {
         let begin = Date()
         var last = try Usage(device)
         var unmoved = Date()
+        var samples: [Double] = []
         try wait(for: "the memory of \(device.name) to come to rest", within: 300) {
             let now = try Usage(device)
+            samples.append(now.pss)
             if now.pss != last.pss { (last, unmoved) = (now, Date()) }
             let rested = unmoved.timeIntervalSinceNow < -restSeconds
             usleep(500_000)
             return rested && begin.timeIntervalSinceNow < -idleSeconds
         }
-        return ["pss-" + state: last.pss, "rss-" + state: last.rss]
+        // From measurement to measurement it takes more for some seconds: what its work brings in is let go of after it.
+        let lastMinute = samples.suffix(120)
+        let mean = lastMinute.reduce(0, +) / Double(max(lastMinute.count, 1))
+        return ["pss-" + state: last.pss, "rss-" + state: last.rss, "mean-pss-" + state: mean]
     }
 
     /// Longer than the minute between two measurements and the 55 seconds of a parked call: both have happened, and

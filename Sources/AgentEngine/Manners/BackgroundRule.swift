@@ -1,0 +1,32 @@
+package import MartletTypes
+
+/// How work that nobody waits for gives way: fetching, hashing, scrubbing, evaluating.
+package struct BackgroundRule: Sendable, Hashable {
+    /// Niceness of the threads that fetch and hash; the kernel's scheduler of disks follows it.
+    package var niceness: Int32 = 10
+    /// Whether it pauses while requests run.
+    package var pausesWhileBusy = true
+    /// Bytes per second that a download may take at any time; nil is without bound.
+    package var bytesPerSecond: Int64?
+    /// When downloads may take what `bytesPerSecond` allows; empty is always.
+    package var windows: [MaintenanceWindow] = []
+    /// Bytes per second outside of the windows; 0 fetches nothing then.
+    package var outsideBytesPerSecond: Int64 = 0
+
+    package init() {}
+
+    /// Bytes per second that a download may take at a moment, at most; nil is without bound, 0 is not now.
+    func speed(at now: Timestamp, within limit: Int64?, offset: @escaping @Sendable (Timestamp) -> Int64) -> Int64? {
+        let own = [limit, bytesPerSecond].compactMap(\.self).min()
+        let calendar = WindowCalendar(offset: offset)
+        guard !windows.isEmpty, !windows.contains(where: { calendar.isOpen($0, at: now) }) else { return own }
+        return min(outsideBytesPerSecond, own ?? .max)
+    }
+
+    /// When the next window opens; nil where one is open, or none is named.
+    func nextOpening(after now: Timestamp, offset: @escaping @Sendable (Timestamp) -> Int64) -> Timestamp? {
+        let calendar = WindowCalendar(offset: offset)
+        guard !windows.isEmpty, !windows.contains(where: { calendar.isOpen($0, at: now) }) else { return nil }
+        return windows.compactMap { calendar.nextOpening($0, after: now) }.min()
+    }
+}
