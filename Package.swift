@@ -244,6 +244,7 @@ let package = Package(
             "ModelRuntime",
             [
                 "ModelRuntime", "BundleFormat", "DeviceProfiles", "GGUF", "Telemetry", "MartletTypes", "TestSupport",
+                "martlet-agent",
                 nioCore, nioPosix, nioHTTP1,
             ]
         ),

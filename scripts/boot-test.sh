@@ -55,9 +55,9 @@ rm -rf "$tree"
 machine=(-machine accel=tcg -cpu max)
 patience=3600
 if [ -w /dev/kvm ]; then
-    timeout 30 qemu-system-x86_64 -machine accel=kvm -cpu host -m 512 -nodefaults -display none -no-reboot \
+    (timeout 30 qemu-system-x86_64 -machine accel=kvm -cpu host -m 512 -nodefaults -display none -no-reboot \
         -kernel "$work/vmlinuz" -append "console=ttyS0 panic=-1" -serial "file:$work/kvm.console" \
-        </dev/null >"$work/kvm.qemu" 2>&1 || true
+        </dev/null >"$work/kvm.qemu" 2>&1) 2>/dev/null || true
     if grep -a -q 'Kernel panic' "$work/kvm.console" 2>/dev/null; then
         machine=(-machine accel=kvm -cpu host)
         patience=900

@@ -59,10 +59,7 @@ package struct AgentApp: Sendable {
             probe: await .ofThisMachine(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
         hardware.traits = { engines.traits($0) }
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
-        let launcher = ForkLauncher(
-            engines: engines, runFolder: store.layout.run + "/engines", confinement: configuration.engine.confinement,
-            niceness: configuration.engine.niceness)
-        await launcher.sweep()
+        let launcher = try await launcher(engines, store)
 
         let keys = DeviceKeys(store: store.identity, settings: configuration.deviceKey, environment: environment)
         let link = RegistryLink(store: store, keys: keys, bandwidth: configuration.bandwidth)
@@ -138,7 +135,7 @@ package struct AgentApp: Sendable {
                     folder: store.layout.run, logger: logger, intake: intake,
                     explain: { try await explainer.explain($0) }
                 ) { try await status.status() },
-                Liveness(notice: notice) {
+                Liveness(notice: notice, beforeEnd: { await launcher.agentStops() }) {
                     await agent.pulse()
                     await RuntimePulse.take()
                     return true
@@ -182,8 +179,28 @@ package struct AgentApp: Sendable {
         return engines
     }
 
+    /// What starts engines on this device; what an earlier run left and nobody wants is ended.
+    private func launcher(_ engines: InstalledEngines, _ store: AgentStore) async throws -> any RuntimeLauncher {
+        let runFolder = store.layout.run + "/engines"
+        let settings = configuration.engine
+        // The unit knows the usual folder alone: while the disk takes no writes, engines are forked.
+        guard settings.launcher == .systemd, store.layout.run == store.layout.root + "/run" else {
+            let launcher = ForkLauncher(
+                engines: engines, runFolder: runFolder, confinement: settings.confinement, niceness: settings.niceness)
+            await launcher.sweep()
+            return launcher
+        }
+        let launcher = SystemdLauncher(
+            engines: engines, runFolder: runFolder, confinement: settings.confinement, niceness: settings.niceness)
+        let serving = try await store.journal.slots().compactMap { slot in
+            slot.current.map { "\(runFolder)/\(slot.slot)/\($0.id)" }
+        }
+        await launcher.sweep(sparing: Set(serving))
+        return launcher
+    }
+
     private func engineTools(
-        _ launcher: ForkLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware
+        _ launcher: any RuntimeLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware
     ) -> EngineTools {
         let threads = configuration.engine.threads
         var tools = EngineTools(

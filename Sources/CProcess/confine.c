@@ -162,6 +162,8 @@ static int filter_system_calls(void) {
 
 unsigned cprocess_confine(unsigned wanted, const char *const *readable, const char *const *writable) {
     unsigned applied = 0;
+    // Neither can be had by a process that could gain privileges.
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if ((wanted & CPROCESS_LANDLOCK) && landlock(readable, writable) == 0) applied |= CPROCESS_LANDLOCK;
     if ((wanted & CPROCESS_SECCOMP) && filter_system_calls() == 0) applied |= CPROCESS_SECCOMP;
     return applied;

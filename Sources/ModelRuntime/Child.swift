@@ -93,7 +93,7 @@ struct Child: Sendable {
 }
 
 /// Calls `body` with NULL-terminated arrays of C strings, one for each list.
-private func withStrings<Result>(
+func withStrings<Result>(
     _ lists: [[String]], _ body: ([UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>]) -> Result
 ) -> Result {
     var arrays: [UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>] = []

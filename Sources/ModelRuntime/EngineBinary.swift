@@ -83,15 +83,17 @@ enum OutputCollector {
     private struct State {
         var bytes: [UInt8] = []
         var isOver = false
+        var reason = EngineExit.Reason.unobserved
         var continuation: CheckedContinuation<Void, Never>?
     }
 
     private final class Box: Sendable {
         let state = Mutex(State())
 
-        func end() {
+        func end(_ reason: EngineExit.Reason) {
             let continuation = state.withLock { state in
                 state.isOver = true
+                state.reason = reason
                 let continuation = state.continuation
                 state.continuation = nil
                 return continuation
@@ -112,10 +114,17 @@ enum OutputCollector {
 
     /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `probeSeconds`.
     static func run(_ plan: ChildPlan, on thread: ProcessThread) async throws(RuntimeError) -> String {
+        try await collect(plan, on: thread).text
+    }
+
+    /// The same with how it ended.
+    static func collect(
+        _ plan: ChildPlan, on thread: ProcessThread
+    ) async throws(RuntimeError) -> (text: String, end: EngineExit.Reason) {
         let box = Box()
         let started = await thread.run { start(plan, on: thread, into: box) }
         guard case .success(let child) = started else {
-            guard case .failure(let failure) = started else { return "" }
+            guard case .failure(let failure) = started else { return ("", .unobserved) }
             throw RuntimeError(.engineNotStarted, "\(plan.path) could not be run: \(failure.text).")
         }
         let watchdog = Task {
@@ -126,7 +135,7 @@ enum OutputCollector {
         watchdog.cancel()
         _ = await watchdog.result
         close(child.descriptor)
-        return String(decoding: box.state.withLock { $0.bytes }, as: UTF8.self)
+        return box.state.withLock { (String(decoding: $0.bytes, as: UTF8.self), $0.reason) }
     }
 
     private static func start(
@@ -154,10 +163,10 @@ enum OutputCollector {
             }
         }
         thread.watch(child.descriptor) {
-            guard child.reap() != nil else { return .keep }
+            guard let reason = child.reap() else { return .keep }
             _ = drain()
             close(output)
-            box.end()
+            box.end(reason)
             return .stop
         }
         return result

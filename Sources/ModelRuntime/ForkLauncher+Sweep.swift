@@ -17,6 +17,11 @@ extension ForkLauncher {
         }
     }
 
+    /// Removes sockets that nobody serves, and leaves the others.
+    static func removeDeadSockets(in folder: String) {
+        for socket in sockets(in: folder, depth: sweepDepth) where UnixSocket.peer(at: socket) == nil { unlink(socket) }
+    }
+
     private static func sockets(in folder: String, depth: Int) -> [String] {
         guard depth > 0, let directory = opendir(folder) else { return [] }
         defer { closedir(directory) }

@@ -27,7 +27,7 @@ package struct ForkLauncher: RuntimeLauncher {
         guard access(binary.path, X_OK) == 0 else { throw .engineMissing(binary.path, engine: binary.name) }
         let command = try EngineCommand(spec, binary: binary, folder: Self.folder(ofSocket: spec.socketPath))
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
-        let folder = try prepareFolder(of: spec.socketPath)
+        let folder = try Self.prepareFolder(of: spec.socketPath)
         let log = try EngineLog(path: spec.logPath)
         let plan = plan(command, folder: folder)
         let result = await thread.run { Self.start(plan, log: log, on: thread) }
@@ -77,7 +77,8 @@ package struct ForkLauncher: RuntimeLauncher {
     }
 
     /// Makes the socket's folder, and removes a socket of that name that nobody serves any more.
-    private func prepareFolder(of socketPath: String) throws(RuntimeError) -> String {
+    @discardableResult
+    static func prepareFolder(of socketPath: String) throws(RuntimeError) -> String {
         let folder = Self.folder(ofSocket: socketPath)
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST else {
             let reason = String(cString: strerror(errno))

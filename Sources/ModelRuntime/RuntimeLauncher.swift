@@ -7,6 +7,18 @@ package protocol RuntimeLauncher: Sendable {
 
     /// Ends engines that an earlier run of the agent left behind, and removes their sockets.
     func sweep() async
+
+    /// The same, but for engines with these folders, which the agent will want again and this launcher can adopt.
+    func sweep(sparing folders: Set<String>) async
+
+    /// Call before the agent ends and ends its engines.
+    func agentStops() async
+}
+
+extension RuntimeLauncher {
+    package func sweep(sparing folders: Set<String>) async { await sweep() }
+
+    package func agentStops() async {}
 }
 
 /// A running engine.

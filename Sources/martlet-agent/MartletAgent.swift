@@ -18,7 +18,7 @@ struct MartletAgent: AsyncParsableCommand {
         version: MartletVersion.text,
         subcommands: [
             Enrol.self, Run.self, Install.self, Rollback.self, Status.self, Explain.self, Logs.self, Doctor.self,
-            Version.self,
+            RunEngine.self, Version.self,
         ])
 }
 

@@ -8,13 +8,9 @@ import Testing
 /// What every launcher does, run over each of them.
 @Suite("Launchers", .serialized)
 struct LauncherTests {
-    enum Kind: String, CaseIterable, Sendable { case fork }
+    typealias Kind = RuntimeScene.Kind
 
-    private func scene(_ kind: Kind) async throws -> RuntimeScene {
-        switch kind {
-        case .fork: try await RuntimeScene()
-        }
-    }
+    private func scene(_ kind: Kind) async throws -> RuntimeScene { try await RuntimeScene(kind) }
 
     @Test("an engine starts, answers and is ended", arguments: Kind.allCases)
     func lifecycle(kind: Kind) async throws {

@@ -21,16 +21,55 @@ enum TinyModel {
 
 /// A scratch folder with a launcher in it, and what it started.
 final class RuntimeScene: Sendable {
-    let folder: TemporaryFolder
-    let launcher: ForkLauncher
-    let slot: SlotName
+    /// The launchers that there are.
+    enum Kind: String, CaseIterable, Sendable { case fork, systemd }
 
-    init(confinement: Confinement = Confinement()) async throws {
+    let folder: TemporaryFolder
+    let launcher: any RuntimeLauncher
+    let slot: SlotName
+    /// Where engines' folders are.
+    let runFolder: String
+    private let kind: Kind
+    private let confinement: Confinement
+
+    init(_ kind: Kind = .fork, confinement: Confinement = Confinement()) async throws {
         folder = try TemporaryFolder("rt")
         slot = try SlotName("triage")
-        launcher = ForkLauncher(
-            engines: InstalledEngines(try await llamaServer()), runFolder: folder.path, confinement: confinement)
+        self.kind = kind
+        self.confinement = confinement
+        // What %S of the unit stands for is the scratch folder.
+        runFolder = kind == .fork ? folder.path : folder.file("martlet-agent/run/engines")
+        try FileManager.default.createDirectory(atPath: runFolder, withIntermediateDirectories: true)
+        launcher = try await Self.launcher(kind, folder, runFolder, confinement)
     }
+
+    /// A launcher over the same folders, as the next run of the agent has it.
+    func anotherAgent() async throws -> any RuntimeLauncher {
+        try await Self.launcher(kind, folder, runFolder, confinement)
+    }
+
+    private static func launcher(
+        _ kind: Kind, _ folder: TemporaryFolder, _ runFolder: String, _ confinement: Confinement
+    ) async throws -> any RuntimeLauncher {
+        let engines = InstalledEngines(try await llamaServer())
+        switch kind {
+        case .fork: return ForkLauncher(engines: engines, runFolder: runFolder, confinement: confinement)
+        case .systemd:
+            let units = SystemdUnits(
+                command: [
+                    "/usr/bin/python3", Checkout.fixture("systemd/systemctl.py"), "--state", folder.file("units"),
+                    "--unit", Checkout.root + "/systemd/martlet-runtime@.service", "--program",
+                    Checkout.product("martlet-agent"), "--folder", folder.path,
+                ], environment: ["PATH=/usr/bin:/bin"])
+            return SystemdLauncher(engines: engines, runFolder: runFolder, confinement: confinement, units: units)
+        }
+    }
+
+    /// Where the stand-in for systemd keeps what it knows.
+    var state: String { folder.file("units") }
+
+    /// An engine's folder.
+    func folder(of spec: EngineSpec) -> String { runFolder + "/g\(spec.generation)" }
 
     func spec(
         generation: Int = 1, model: String = TinyModel.v1, adapters: [EngineAdapter] = [], parallel: Int = 4
@@ -38,7 +77,7 @@ final class RuntimeScene: Sendable {
         EngineSpec(
             slot: slot, generation: generation, modelPaths: [model], adapters: adapters,
             settings: SlotSettings(contextTokens: 256, parallelRequests: parallel, threads: 1),
-            socketPath: folder.file("g\(generation)/e.sock"), logPath: folder.file("g\(generation).log"))
+            socketPath: runFolder + "/g\(generation)/e.sock", logPath: folder.file("g\(generation).log"))
     }
 
     /// Starts an engine and waits until it is ready.

@@ -83,13 +83,16 @@ enum ConfigurationRange {
 }
 
 extension EngineSettings {
-    fileprivate static let members = ["llamaServer", "threads", "confine", "readable", "writable", "niceness"]
+    fileprivate static let members = [
+        "llamaServer", "threads", "launcher", "confine", "readable", "writable", "niceness",
+    ]
 
     fileprivate init(_ object: ConfigurationObject) throws(AgentError) {
         self.init()
         llamaServer = try object.absolutePath("llamaServer")
         let threads = Int64(RuntimeLimits.threads.lowerBound)...Int64(RuntimeLimits.threads.upperBound)
         self.threads = try object.integer("threads", in: threads).map { Int($0) }
+        launcher = try object.choice("launcher", of: EngineLauncherKind.self) ?? launcher
         confinement.mode = try object.choice("confine", of: Confinement.Mode.self) ?? confinement.mode
         confinement.readable = try object.paths("readable")
         confinement.writable = try object.paths("writable")

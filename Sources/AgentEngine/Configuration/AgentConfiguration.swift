@@ -9,19 +9,31 @@ package struct EngineSettings: Sendable {
     package var llamaServer: String?
     /// Threads of an engine where the assignment does not say; nil leaves it to the engine.
     package var threads: Int?
+    /// Who starts engines.
+    package var launcher: EngineLauncherKind
     /// What engines may touch.
     package var confinement: Confinement
     /// Added to the niceness of engines.
     package var niceness: Int
 
     package init(
-        llamaServer: String? = nil, threads: Int? = nil, confinement: Confinement = Confinement(), niceness: Int = 0
+        llamaServer: String? = nil, threads: Int? = nil, launcher: EngineLauncherKind = .fork,
+        confinement: Confinement = Confinement(), niceness: Int = 0
     ) {
         self.llamaServer = llamaServer
+        self.launcher = launcher
         self.threads = threads
         self.confinement = confinement
         self.niceness = niceness
     }
+}
+
+/// Who starts engines.
+package enum EngineLauncherKind: String, Sendable, CaseIterable {
+    /// The agent: they are its children, and end with it.
+    case fork
+    /// systemd, as units that outlive the agent.
+    case systemd
 }
 
 /// All that the owner of a device decides; `docs/formats/agent-config.md` describes the file.

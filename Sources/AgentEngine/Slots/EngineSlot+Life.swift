@@ -51,8 +51,10 @@ extension EngineSlot {
         guard var engine = engines[id] else { return }
         engine.isEnding = true
         engines[id] = engine
-        _ = await engine.process.terminate(grace: AgentLimits.engineGrace)
+        let exit = await engine.process.terminate(grace: AgentLimits.engineGrace)
         engines[id] = nil
+        // Left to systemd for the agent's next run, which needs its socket.
+        guard exit.reason != .unobserved else { return }
         let folder = tools.folder(of: engine.record)
         do {
             try tools.store.files.removeTree(folder)
