@@ -77,7 +77,7 @@ extension Doctor {
         let documents = [layout.lock, layout.journal, layout.assignment, scene.data + "/agent.json"]
         let identity = names(in: layout.identity).map { "\(layout.identity)/\($0)" }
         let metadata = names(in: layout.metadata).map { "\(layout.metadata)/\($0)" }
-        return folders.dropFirst() + documents + identity + metadata
+        return Array(folders.dropFirst()) + documents + identity + metadata
     }
 
     private func owner(of path: String) -> uid_t {
