@@ -14,8 +14,8 @@ package struct Footprint: Service {
 
     /// `settle` is how long no more work must have come; while `isBusy`, the next work is waited for.
     package init(
-        work: WakeSignal, settle: Duration = .seconds(5), isBusy: @escaping @Sendable () -> Bool = { false },
-        release: @escaping @Sendable () -> Bool = IdleMemory.release
+        work: WakeSignal, settle: Duration = .seconds(5), release: @escaping @Sendable () -> Bool = IdleMemory.release,
+        isBusy: @escaping @Sendable () -> Bool = { false }
     ) {
         self.isBusy = isBusy
         self.work = work

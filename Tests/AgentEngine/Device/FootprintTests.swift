@@ -36,6 +36,30 @@ struct FootprintTests {
         #expect(releases.value == 1)
     }
 
+    @Test("while requests run nothing is let go of, and the next work is waited for")
+    func busy() async throws {
+        let work = WakeSignal()
+        let (looks, releases) = (Counter(), Counter())
+        let footprint = Footprint(
+            work: work, settle: .zero,
+            release: {
+                releases.count()
+                return true
+            },
+            isBusy: {
+                looks.count()
+                return looks.value < 3
+            })
+        let service = Task { try await footprint.run() }
+        try await eventually(within: 30, "requests are over") {
+            work.ring()
+            return releases.value > 0
+        }
+        #expect(looks.value >= 3)
+        service.cancel()
+        try await service.value
+    }
+
     @Test("a program goes on after it let go of its code and constants")
     func release() {
         #expect(IdleMemory.release())
