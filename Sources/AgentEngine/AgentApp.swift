@@ -6,6 +6,7 @@ internal import MartletTypes
 internal import ModelRuntime
 internal import ServiceLifecycle
 internal import SystemdNotify
+internal import Trust
 internal import UnixSignals
 
 /// The agent as a process: all its wiring.
@@ -14,14 +15,23 @@ package struct AgentApp: Sendable {
     private let data: String
     private let environment: [String: String]
     private let logger: Logger
+    private let log: LogRing
 
     /// `data` is the device's data folder, an absolute path; `environment` is where the engine is looked for.
-    package init(configuration: AgentConfiguration, data: String, environment: [String: String], logger: Logger) {
+    /// `log` holds what `logger` wrote last.
+    package init(
+        configuration: AgentConfiguration, data: String, environment: [String: String], logger: Logger,
+        log: LogRing = LogRing()
+    ) {
         self.configuration = configuration
         self.data = data
         self.environment = environment
         self.logger = logger
+        self.log = log
     }
+
+    /// Sets up the process that the agent runs in, before anything else is done.
+    package static func prepareProcess() { IdleMemory.limitHeap() }
 
     /// Serves until SIGTERM or SIGINT; then takes no more requests, lets open answers end, and ends the engines.
     ///
@@ -88,13 +98,16 @@ package struct AgentApp: Sendable {
             store: store, profile: hardware.profile.id, clock: clock,
             gateway: { address(try await gateway.boundPort) }, problems: problems,
             snapshots: { await agent.snapshots() })
-        let sync = AssignmentSync(
+        var following = AssignmentSync(
             store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
             changed: changed,
             refreshed: {
                 heavyWork.ring()
                 renewalWake.ring()
             }, problems: problems)
+        // What the call and its answer needed is let go of again.
+        following.polled = { heavyWork.ring() }
+        let sync = following
         let explainer = Explainer(
             store: store, trust: trust, installer: installer, problems: problems,
             snapshots: { await agent.snapshots() })
@@ -113,7 +126,7 @@ package struct AgentApp: Sendable {
             },
             reports,
             InventorySender(peer: link, wake: inventoryWake, logger: logger) { try await inventory.inventory() },
-            telemetry(identity, gateway, hardware, store, link, clock),
+            telemetry(identity, gateway, hardware, store, link, clock) { heavyWork.ring() },
         ]
         // Ended in reverse order: first what speaks to the registry, then the gateway with its open answers, then the
         // engines.
@@ -132,8 +145,10 @@ package struct AgentApp: Sendable {
                 Footprint(work: heavyWork),
                 BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
                 ControlSocket(
-                    folder: store.layout.run, logger: logger, intake: intake,
-                    explain: { try await explainer.explain($0) }
+                    folder: store.layout.run, access: configuration.control, logger: logger, intake: intake,
+                    explain: { try await explainer.explain($0) },
+                    rollback: { try await sendBack($0, by: $1, agent) },
+                    logs: LogTeller(ring: log, folder: store.layout.logs)
                 ) { try await status.status() },
                 Liveness(notice: notice, beforeEnd: { await launcher.agentStops() }) {
                     await agent.pulse()
@@ -216,9 +231,31 @@ package struct AgentApp: Sendable {
         return tools
     }
 
+    /// What work that nobody waits for passes.
+    private func backgroundGate(
+        _ gateway: Gateway, _ hardware: DeviceHardware, _ clock: AgentClock
+    ) async -> BackgroundGate {
+        var rule = configuration.background
+        rule.bytesPerSecond = configuration.bandwidth?.bytes
+        await BackgroundStorage().giveWay(niceness: rule.niceness)
+        return BackgroundGate(
+            rule: rule, clock: { clock.now }, offset: Surroundings.localOffset, isBusy: { gateway.isBusy },
+            isHot: { hardware.isHot })
+    }
+
+    /// A way back that somebody on the box wants, as far as its owner allows it.
+    private func sendBack(_ slot: SlotName, by who: String, _ agent: DeviceAgent) async throws -> RollbackAnswer.Done {
+        guard configuration.policy.allowsLocalRollback else {
+            throw AgentError(
+                .localRollbackRefused, "This device's owner does not let slots go back on the box.",
+                remedy: "Ask the registry's operators: martlet rollback.")
+        }
+        return try await agent.sendBack(slot, by: who)
+    }
+
     private func telemetry(
         _ identity: DeviceIdentity, _ gateway: Gateway, _ hardware: DeviceHardware, _ store: AgentStore,
-        _ link: RegistryLink, _ clock: AgentClock
+        _ link: RegistryLink, _ clock: AgentClock, delivered: @escaping @Sendable () -> Void
     ) -> TelemetrySender {
         let sampler = SystemSampler(store: data, clock: { clock.now })
         return TelemetrySender(
@@ -226,7 +263,7 @@ package struct AgentApp: Sendable {
                 device: identity.device, profile: hardware.profile.id,
                 intervals: { await gateway.takeMeasurements() }, sample: { await sampler.sample() }),
             journal: store.journal, peer: link, interval: configuration.telemetryInterval,
-            budget: configuration.telemetryBudget, logger: logger)
+            budget: configuration.telemetryBudget, logger: logger, delivered: delivered)
     }
 
     /// Tells where the gateway listens, for those that let it take a free port.
