@@ -112,7 +112,8 @@ forked() {
     local pid group
     pid=$(forked_pid)
     group=$(sed -n 's/^0:://p' "/proc/$pid/cgroup")
-    expect "a forked engine is in the agent's control group" grep -q martlet-agent.service <<<"$group"
+    expect "a forked engine has a control group of its own below the agent's" \
+        grep -q '/martlet-agent.service/slot-triage/generation-' <<<"$group"
     echo "note: $group"
     expect "it is confined" grep -q 'Seccomp:.2' "/proc/$pid/status"
     expect "it has no capabilities" grep -q 'CapEff:.0000000000000000' "/proc/$pid/status"
