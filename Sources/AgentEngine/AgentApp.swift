@@ -68,14 +68,18 @@ package struct AgentApp: Sendable {
         var hardware = try DeviceHardware.read(
             probe: await .ofThisMachine(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
         hardware.traits = { engines.traits($0) }
+        hardware.memoryLimit = configuration.slots.memoryBudget
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
-        let launcher = try await launcher(engines, store)
+        let (launcher, limits) = try await launcher(engines, store)
+        let room = EngineRoom(budget: hardware.modelBudget, minResidence: configuration.slots.minResidence) { slot in
+            RoomLedger.Usage(idle: gateway.idleTime(slot))
+        }
 
         let keys = DeviceKeys(store: store.identity, settings: configuration.deviceKey, environment: environment)
-        let link = RegistryLink(store: store, keys: keys, bandwidth: configuration.bandwidth)
+        let link = RegistryLink(
+            store: store, keys: keys, bandwidth: configuration.bandwidth, clock: clock,
+            niceness: configuration.background.niceness)
         let trust = try TrustKeeper(store: store, link: link, clock: clock)
-        let installer = ReleaseInstaller(
-            store: store, link: link, trust: trust, clock: clock, policy: configuration.policy, hardware: hardware)
         let reports = ReportSender(journal: store.journal, peer: link, logger: logger)
         let inventoryWake = WakeSignal()
         let heavyWork = WakeSignal()
@@ -86,17 +90,34 @@ package struct AgentApp: Sendable {
             heavyWork.ring()
         }
         let problems = DeviceProblems(journal: store.journal, clock: clock, logger: logger, changed: changed)
+        let starts = await StartWatch(journal: store.journal, problems: problems, logger: logger)
+        var installer = ReleaseInstaller(
+            store: store, link: link, trust: trust, clock: clock, policy: configuration.policy, hardware: hardware,
+            caution: { starts.caution })
+        installer.reclaimable = { await room.reclaimable(besides: $0) }
+        let gate = await backgroundGate(gateway, hardware, clock)
+        installer.gate = gate
+        let repairs = RepairOrders()
+        let scrub = BlobScrub(
+            store: store, installer: installer, clock: clock, orders: repairs, logger: logger, changed: changed)
         let agent = DeviceAgent(
             tools: SlotTools(
-                store: store, installer: installer, engines: engineTools(launcher, gateway, store, hardware),
+                store: store, installer: installer,
+                engines: engineTools(launcher, gateway, store, hardware, room, gate),
                 clock: clock, logger: logger, changed: changed, surroundings: Surroundings(hardware.probe),
-                device: identity.device.text, started: started))
+                device: identity.device.text, caution: { starts.caution },
+                suspect: { repairs.suspect($0) }, started: started))
+        repairs.onMended { await agent.renew($0) }
         let inventory = InventorySource(
             store: store, hardware: hardware, problems: problems,
             memoryRoom: { [installer] in await installer.memoryRoom($0) }, snapshots: { await agent.snapshots() })
         let status = StatusSource(
             store: store, profile: hardware.profile.id, clock: clock,
             gateway: { address(try await gateway.boundPort) }, problems: problems,
+            memory: {
+                let account = await room.account
+                return AgentStatus.Memory(budget: account.budget, taken: account.taken, limits: limits)
+            },
             snapshots: { await agent.snapshots() })
         var following = AssignmentSync(
             store: store, link: link, trust: trust, clock: clock, agent: agent, logger: logger, reached: changed,
@@ -142,8 +163,8 @@ package struct AgentApp: Sendable {
             + (identity.isAirGapped ? [] : uplink)
             + [
                 StoreWatch(store: store, problems: problems, logger: logger) { sync.lookAgain() },
-                Footprint(work: heavyWork),
-                BlobScrub(store: store, installer: installer, clock: clock, logger: logger, changed: changed),
+                Footprint(work: heavyWork, isBusy: { gateway.isBusy }),
+                scrub, starts, ClockWatch(clock: clock, problems: problems),
                 ControlSocket(
                     folder: store.layout.run, access: configuration.control, logger: logger, intake: intake,
                     explain: { try await explainer.explain($0) },
@@ -194,8 +215,11 @@ package struct AgentApp: Sendable {
         return engines
     }
 
-    /// What starts engines on this device; what an earlier run left and nobody wants is ended.
-    private func launcher(_ engines: InstalledEngines, _ store: AgentStore) async throws -> any RuntimeLauncher {
+    /// What starts engines on this device, and how it keeps their limits, in words. What an earlier run left and nobody
+    /// wants is ended.
+    private func launcher(
+        _ engines: InstalledEngines, _ store: AgentStore
+    ) async throws -> (launcher: any RuntimeLauncher, limits: String) {
         let runFolder = store.layout.run + "/engines"
         let settings = configuration.engine
         // The unit knows the usual folder alone: while the disk takes no writes, engines are forked.
@@ -203,7 +227,9 @@ package struct AgentApp: Sendable {
             let launcher = ForkLauncher(
                 engines: engines, runFolder: runFolder, confinement: settings.confinement, niceness: settings.niceness)
             await launcher.sweep()
-            return launcher
+            let limited = LimitedLauncher(
+                launcher, groups: Result { () throws(ControlGroups.Missing) in try ControlGroups.open() })
+            return (limited, limited.method)
         }
         let launcher = SystemdLauncher(
             engines: engines, runFolder: runFolder, confinement: settings.confinement, niceness: settings.niceness)
@@ -211,23 +237,28 @@ package struct AgentApp: Sendable {
             slot.current.map { "\(runFolder)/\(slot.slot)/\($0.id)" }
         }
         await launcher.sweep(sparing: Set(serving))
-        return launcher
+        return (launcher, "the units of engines")
     }
 
     private func engineTools(
-        _ launcher: any RuntimeLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware
+        _ launcher: any RuntimeLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware,
+        _ room: EngineRoom, _ gate: BackgroundGate
     ) -> EngineTools {
         let threads = configuration.engine.threads
         var tools = EngineTools(
             launcher: launcher, gateway: gateway, store: store,
-            settings: SwapSettings(drainDeadline: configuration.gateway.drainDeadline),
-            loading: hardware.loading, needsPlace: { hardware.lacksRoom(for: $0) },
+            settings: SwapSettings(
+                drainDeadline: configuration.gateway.drainDeadline, idleTime: configuration.slots.idleTime,
+                wakeDeadline: configuration.gateway.maxPark),
+            loading: hardware.loading, room: room, need: { hardware.need(of: $0) },
+            needsPlace: { hardware.lacksRoom(for: $0) },
             complete: { record in
                 var settings = record.settings
                 settings.threads = settings.threads ?? threads
                 return hardware.completed(settings, shape: record.shape)
             }, mayShadow: { hardware.allowsShadow })
         tools.traits = hardware.traits
+        tools.gate = gate
         return tools
     }
 

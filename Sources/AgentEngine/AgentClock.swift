@@ -2,9 +2,13 @@ internal import Glibc
 package import MartletTypes
 internal import Synchronization
 
-/// The time on a box whose clock may be wrong: the latest of system clock, newest signed time, and build time.
+/// The time on a box whose clock may be wrong, missing or jumping.
 ///
-/// Never falls while the process lives, and runs on with the monotonic clock where the system clock is set back.
+/// What is known for certain is a lower bound: when this version was made, and the newest time that a verified signature
+/// vouches for. A system clock behind it, or absurdly far ahead of it, counts as none: then the time is the last good
+/// one, or the bound, run on with the monotonic clock, and `distrust` says so. A system clock within the bounds is
+/// followed forward at once; backward only by more than `AgentLimits.clockSetback`, as one that is set right after a
+/// time in the future is, so that small corrections never let the time fall.
 package final class AgentClock: Sendable {
     /// When this version was made; no box can be earlier.
     package static let buildTime = Timestamp(seconds: 1_795_000_000)
@@ -24,21 +28,24 @@ package final class AgentClock: Sendable {
     ) {
         self.system = system
         self.build = build
-        let start = max(system(), signed, build)
-        state = Mutex(State(base: start, baseInstant: .now, signed: signed))
+        // A signed time from a damaged journal must not carry the clock away.
+        let bound = signed < build + AgentLimits.clockHorizon ? max(signed, build) : build
+        let now = system()
+        let start = Self.isAbsurd(now, bound) ? bound : max(now, bound)
+        state = Mutex(State(base: start, baseInstant: .now, signed: bound))
     }
 
     /// The time to judge expiry by.
     package var now: Timestamp {
         let system = system()
         return state.withLock { state in
-            let elapsed = state.base + (ContinuousClock.now - state.baseInstant)
-            let now = max(elapsed, state.signed, system)
-            if now > elapsed {
-                state.base = now
-                state.baseInstant = .now
-            }
-            return now
+            let elapsed = max(state.base + (ContinuousClock.now - state.baseInstant), state.signed)
+            let isUsable = system >= state.signed && !Self.isAbsurd(system, state.signed)
+            let isSetBack = system < elapsed - AgentLimits.clockSetback
+            guard isUsable, system > elapsed || isSetBack else { return elapsed }
+            state.base = system
+            state.baseInstant = .now
+            return system
         }
     }
 
@@ -50,9 +57,17 @@ package final class AgentClock: Sendable {
     /// Why nothing may be installed by this clock; nil where the system clock agrees with what is known.
     package var distrust: String? {
         let system = system()
-        let known = max(build, state.withLock { $0.signed })
-        guard system < known - AgentLimits.clockTolerance else { return nil }
-        return "The system clock says \(system), but it is at least \(known)."
+        let known = state.withLock { $0.signed }
+        if system < known - AgentLimits.clockTolerance {
+            return "The system clock says \(system), but it is at least \(known)."
+        }
+        guard Self.isAbsurd(system, known) else { return nil }
+        return "The system clock says \(system), which cannot be right: the newest that this device knows of is of "
+            + "\(known)."
+    }
+
+    private static func isAbsurd(_ system: Timestamp, _ known: Timestamp) -> Bool {
+        system > known + AgentLimits.clockHorizon
     }
 
     /// The kernel's clock.

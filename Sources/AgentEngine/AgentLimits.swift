@@ -23,6 +23,24 @@ enum AgentLimits {
     static let inventoryInterval = Duration.seconds(3600)
     /// How far the system clock may be behind what signatures vouch for.
     static let clockTolerance = Duration.seconds(300)
+    /// How far the system clock may be ahead of what is known: no agent runs for longer without hearing of anything
+    /// signed, and a clock chip whose battery is empty shows times far beyond.
+    static let clockHorizon = Duration.seconds(8 * 366 * 86_400)
+    /// A system clock that falls by more than this was set right, and is followed.
+    static let clockSetback = Duration.seconds(3600)
+    /// Time between two looks at the system clock.
+    package static let clockInterval = Duration.seconds(60)
+    /// Starts in a row of which none lasted for `calm` that make a boot loop.
+    static let startsInLoop = 5
+    /// How long an agent must run for its start to count as good, and in a boot loop before candidates are tried again.
+    package static let calm = Duration.seconds(300)
+    /// What a try of a blob must bring for the count of failed tries to begin anew: a peer that sends a byte and closes
+    /// is not a bad link.
+    static let blobProgress: Int64 = 1024 * 1024
+    /// Requests for one blob within one fetch, whatever they bring.
+    static let blobRequests = 1_000
+    /// How long a registry may ask a device to stay away.
+    static let longestAsked = Duration.seconds(86_400)
     /// Crashes of a serving engine within `crashWindow` that make a crash loop.
     static let crashesInLoop = 5
     /// See `crashesInLoop`.
@@ -31,6 +49,8 @@ enum AgentLimits {
     static let firstRestart = Duration.milliseconds(100)
     /// Longest pause before an engine is started again.
     static let longestRestart = Duration.seconds(30)
+    /// Questions about health in a row that a busy engine may leave open before it is ended.
+    static let healthSilences = 3
     /// Grace between SIGTERM and SIGKILL for an engine whose requests are over.
     static let engineGrace = Duration.seconds(3)
     /// How long open answers may go on when the agent stops: under the 90 s after which systemd kills.
@@ -51,4 +71,10 @@ enum AgentLimits {
     static let modelSignatures = 16
     /// Model signatures of one bundle that are remembered: some thousands.
     static let bundledSignatureBytes = 4 * 1024 * 1024
+    /// Between two looks whether memory has become free for a request that waits.
+    static let roomInterval = Duration.milliseconds(50)
+    /// How much longer an engine waits for room that another has which is only being started.
+    static let briefRoomWait = Duration.seconds(60)
+    /// For how long requests of a slot that has no room are refused without a look.
+    static let hopelessInterval = Duration.seconds(5)
 }

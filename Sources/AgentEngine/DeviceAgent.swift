@@ -7,8 +7,10 @@ package import Trust
 /// A slot as inventory and status show it.
 package struct SlotSnapshot: Sendable {
     package let record: SlotRecord
-    /// What answers requests now; nil where nothing does.
+    /// What answers requests, at once or as soon as one has started it; nil where nothing does.
     package let serving: GenerationID?
+    /// What its engines do now.
+    package var activity = SlotActivity()
 }
 
 /// All slots of the device: one driver for each, fed by accepted assignments.
@@ -105,7 +107,10 @@ package actor DeviceAgent: Service {
     package func snapshots() async -> [SlotSnapshot] {
         var snapshots: [SlotSnapshot] = []
         for driver in drivers.values.sorted(by: { $0.slot < $1.slot }) {
-            snapshots.append(SlotSnapshot(record: await driver.record, serving: await driver.runtime.serving()))
+            snapshots.append(
+                SlotSnapshot(
+                    record: await driver.record, serving: await driver.runtime.serving(),
+                    activity: await driver.runtime.activity()))
         }
         return snapshots
     }

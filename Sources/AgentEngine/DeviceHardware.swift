@@ -13,6 +13,8 @@ package struct DeviceHardware: Sendable {
     package let engines: @Sendable (_ anew: Bool) async -> [String: String]
     /// What must be known of an engine by its name.
     package var traits: @Sendable (String) -> EngineTraits = { _ in .llama }
+    /// What the owner allows all engines together, where that is less than the profile does.
+    package var memoryLimit: ByteCount?
 
     package init(
         probe: HardwareProbe, facts: HardwareFacts, profile: DeviceProfile,

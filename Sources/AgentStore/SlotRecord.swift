@@ -115,6 +115,8 @@ package struct SlotRecord: Sendable, Hashable, Codable {
     /// Failed tries of this target in a row.
     package var attempts: Int
     package var retryAt: Timestamp?
+    /// How long the pause until then was meant to be, for a clock that is set back meanwhile.
+    package var pauseMilliseconds: Int64?
     /// How often the agent was stopped while the candidate was at work.
     package var interruptions: Int
     /// Whether the agent was asked to stop while an installation was at work: no fault of the candidate's.
@@ -134,6 +136,10 @@ package struct SlotRecord: Sendable, Hashable, Codable {
     package var waitsFor: String?
     /// Whether the candidate's content ran here before: what is gone back to is not proven once more.
     package var isReturn: Bool?
+    /// How often the registry refused something of this target, or had something else than was promised.
+    package var refusals: Int?
+    /// Phases that the try at work has passed through.
+    package var moves: Int?
 
     /// A slot about which nothing is known.
     package init(slot: SlotName) {

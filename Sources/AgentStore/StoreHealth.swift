@@ -41,7 +41,7 @@ package final class StoreHealth: Sendable {
 
     /// A write failed; what is wrong with its content is no trouble of the disk.
     func failed(_ error: AgentStoreError) {
-        guard [.readOnly, .diskFull, .storageFailed].contains(error.reason) else { return }
+        guard [.readOnly, .diskFull, .storageFailed, .journalUnusable].contains(error.reason) else { return }
         change { $0.trouble = error }
     }
 

@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <stddef.h>
+#include <time.h>
 
 static inline CURLcode martlet_curl_set_long(CURL *easy, CURLoption option, long value) {
     return curl_easy_setopt(easy, option, value);
@@ -78,6 +79,11 @@ typedef CURLcode (*martlet_curl_tls)(CURL *easy, void *tls, void *context);
 static inline CURLcode martlet_curl_on_tls(CURL *easy, martlet_curl_tls callback, void *context) {
     CURLcode code = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, callback);
     return code == CURLE_OK ? curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, context) : code;
+}
+
+/// Lets an SSL_CTX judge certificates by another time than the system's, in seconds since 1970.
+static inline void martlet_tls_judge_at(void *tls, long long seconds) {
+    X509_VERIFY_PARAM_set_time(SSL_CTX_get0_param((SSL_CTX *)tls), (time_t)seconds);
 }
 
 /// Gives an SSL_CTX the certificates (PEM, leaf first) and the leaf's private key; 1 where they are a pair.

@@ -1,3 +1,4 @@
+package import MartletTypes
 package import Trust
 
 /// How a client connects. Everything that came from outside is bounded by `ClientLimits`.
@@ -19,6 +20,8 @@ package struct HTTPClientConfiguration: Sendable {
     package var maxReceiveSpeed: Int64?
     /// `User-Agent`.
     package var userAgent: String
+    /// The time by which the peer's certificate is judged; nil takes the system's clock.
+    package var judgedAt: Clock?
     /// Whether `https_proxy` and its kin are followed; never for a loopback origin.
     package var followsEnvironmentProxy: Bool
     /// Called first on the thread that does the transfers, e.g. to give way to others.

@@ -1,5 +1,6 @@
 internal import CCurl
 internal import HTTPTypes
+internal import MartletTypes
 internal import Trust
 
 extension Transfer {
@@ -75,7 +76,7 @@ extension Transfer {
             options.set(CURLOPT_CAINFO, text: nil)
             options.set(CURLOPT_CAINFO_BLOB, blob: authority)
         }
-        if configuration.identity != nil {
+        if configuration.identity != nil || configuration.judgedAt != nil {
             let context = Unmanaged.passUnretained(self).toOpaque()
             options.check(martlet_curl_on_tls(options.easy, Self.onTLS, context))
         }
@@ -99,9 +100,10 @@ extension Transfer {
     }
 
     private static let onTLS: martlet_curl_tls = { _, tls, context in
-        guard let context, let tls, let identity = transfer(context).configuration.identity else {
-            return CURLE_SSL_CERTPROBLEM
-        }
+        guard let context, let tls else { return CURLE_SSL_CERTPROBLEM }
+        let configuration = transfer(context).configuration
+        if let time = configuration.judgedAt?() { martlet_tls_judge_at(tls, time.seconds) }
+        guard let identity = configuration.identity else { return CURLE_OK }
         let isTaken = identity.key.withEVP { key in
             identity.certificatePEM.withUnsafeBytes { martlet_tls_present(tls, $0.baseAddress, $0.count, key) }
         }

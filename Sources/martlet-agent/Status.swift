@@ -53,6 +53,10 @@ enum StatusTable {
             waiting      \(agent.waitingReports) reports
 
             """
+        if let memory = agent.memory {
+            text += "memory       \(memory.taken) of \(memory.budget?.description ?? "an unknown budget") for engines\n"
+            text += "limits       \(memory.limits)\n"
+        }
         if let refusal = agent.refusal { text += "refused      \(refusal)\n" }
         if let distrust = agent.clockDistrust { text += "clock        not trusted: \(distrust)\n" }
         for problem in agent.problems { text += "problem      \(problem.text)\n" }
@@ -67,6 +71,10 @@ enum StatusTable {
         text += "\n" + aligned([heads] + rows)
         for slot in status.slots {
             if let override = slot.override { text += "\(slot.slot): \(override)\n" }
+            if let engine = slot.engine, slot.serving, engine != "running" {
+                text += "\(slot.slot): \(engine)\n"
+            }
+            if let limits = slot.limits { text += "\(slot.slot): limited to \(limits)\n" }
             if let retryAt = slot.retryAt { text += "\(slot.slot): tried again at \(retryAt)\n" }
         }
         return text

@@ -29,6 +29,7 @@ extension AgentConfiguration {
             self.engine = try EngineSettings(engine)
         }
         if let engines = try file.object("engines", knowing: nil) { declared = try ProcessEngine.declared(engines) }
+        if let slots = try file.object("slots", knowing: SlotSharing.members) { self.slots = try SlotSharing(slots) }
         if let gateway = try file.object("gateway", knowing: GatewayConfiguration.members) {
             try self.gateway.read(gateway)
         }

@@ -28,6 +28,18 @@ package struct EngineSettings: Sendable {
     }
 }
 
+/// How slots share the box, where their assignments leave it open.
+package struct SlotSharing: Sendable, Hashable {
+    /// What all engines together may take of memory; nil is the profile's share.
+    package var memoryBudget: ByteCount?
+    /// Time without a request after which an engine is ended until the next; nil keeps it.
+    package var idleTime: Duration?
+    /// How long an engine runs at least before it makes room for another slot.
+    package var minResidence: Duration = .seconds(10)
+
+    package init() {}
+}
+
 /// Who starts engines.
 package enum EngineLauncherKind: String, Sendable, CaseIterable {
     /// The agent: they are its children, and end with it.
@@ -44,6 +56,8 @@ package struct AgentConfiguration: Sendable {
     package var engine: EngineSettings
     /// Engines beside llama.cpp that the owner declared.
     package var declared: [ProcessEngine] = []
+    /// How slots share the box.
+    package var slots = SlotSharing()
     /// The local OpenAI-compatible port.
     package var gateway: GatewayConfiguration
     /// Time between two measurements that are sent.

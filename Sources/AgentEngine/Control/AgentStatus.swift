@@ -25,6 +25,18 @@ package struct AgentStatus: Sendable, Hashable, Codable {
         package var refusal: String?
         /// What is wrong with the device as a whole, e.g. that its disk takes no writes.
         package var problems: [DeviceProblem] = []
+        /// The memory that all slots share.
+        package var memory: Memory?
+    }
+
+    /// The memory that all slots share.
+    package struct Memory: Sendable, Hashable, Codable {
+        /// What engines may take together; nil where the box does not tell its memory.
+        package var budget: ByteCount?
+        /// What those that run take by the estimate, files that several map counted once.
+        package var taken: ByteCount
+        /// How limits of single engines are kept.
+        package var limits: String
     }
 
     /// One slot.
@@ -42,6 +54,12 @@ package struct AgentStatus: Sendable, Hashable, Codable {
         package var override: String?
         /// When what is assigned is tried again.
         package var retryAt: Timestamp?
+        /// Whether its engine runs, and why not, for people.
+        package var engine: String?
+        /// What its engine takes by the estimate; nil where none runs.
+        package var memory: ByteCount?
+        /// How the limits of its assignment are kept; nil where it has none.
+        package var limits: String?
         /// The last steps, newest first.
         package var history: [Step]
     }

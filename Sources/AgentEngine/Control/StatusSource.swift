@@ -10,13 +10,16 @@ package struct StatusSource: Sendable {
     private let started: Timestamp
     private let snapshots: @Sendable () async -> [SlotSnapshot]
     private let problems: DeviceProblems
+    private let memory: @Sendable () async -> AgentStatus.Memory?
 
     /// Made when the agent starts. `gateway` tells where it listens; `snapshots` are the slots as they are now.
     package init(
         store: AgentStore, profile: String, clock: AgentClock, gateway: @escaping @Sendable () async throws -> String,
-        problems: DeviceProblems, snapshots: @escaping @Sendable () async -> [SlotSnapshot]
+        problems: DeviceProblems, memory: @escaping @Sendable () async -> AgentStatus.Memory? = { nil },
+        snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
         self.problems = problems
+        self.memory = memory
         self.store = store
         self.profile = profile
         self.gateway = gateway
@@ -32,7 +35,11 @@ package struct StatusSource: Sendable {
         for snapshot in await snapshots() {
             let record = snapshot.record
             let history = try await journal.history(of: record.slot, limit: AgentLimits.statusHistory)
-            slots.append(AgentStatus.Slot(record, serving: snapshot.serving, history: history))
+            var slot = AgentStatus.Slot(record, serving: snapshot.serving, history: history)
+            slot.engine = snapshot.activity.words
+            slot.memory = snapshot.activity.need?.total
+            slot.limits = snapshot.activity.limits
+            slots.append(slot)
         }
         return AgentStatus(
             agent: AgentStatus.Agent(
@@ -42,7 +49,7 @@ package struct StatusSource: Sendable {
                 gateway: try await gateway(), profile: profile, storeBytes: try await store.blobs.usage(),
                 waitingReports: try await journal.reports(limit: AgentLimits.reportsPerCall).count,
                 clockDistrust: clock.distrust, refusal: try await RegistryRefusal.kept(in: journal),
-                problems: await problems.all()),
+                problems: await problems.all(), memory: await memory()),
             slots: slots)
     }
 }

@@ -1,11 +1,13 @@
 package import AgentStore
 package import Logging
 internal import MartletAPI
-internal import MartletTypes
+package import MartletTypes
 internal import ServiceLifecycle
+internal import Synchronization
 internal import Trust
 
-/// Hashes what generations need again, one blob after the other and slowly, and fetches anew what has rotted.
+/// Hashes what generations need again, one blob after the other and slowly, and fetches anew what has rotted; what
+/// cannot serve is looked at first.
 package struct BlobScrub: Service {
     private let store: AgentStore
     private let installer: ReleaseInstaller
@@ -13,12 +15,14 @@ package struct BlobScrub: Service {
     private let interval: Duration
     private let logger: Logger
     private let changed: @Sendable () -> Void
+    private let orders: RepairOrders
 
     /// `interval` passes between two blobs.
     package init(
         store: AgentStore, installer: ReleaseInstaller, clock: AgentClock, interval: Duration = .seconds(600),
-        logger: Logger, changed: @escaping @Sendable () -> Void = {}
+        orders: RepairOrders = RepairOrders(), logger: Logger, changed: @escaping @Sendable () -> Void = {}
     ) {
+        self.orders = orders
         self.store = store
         self.installer = installer
         self.clock = clock
@@ -29,25 +33,45 @@ package struct BlobScrub: Service {
 
     package func run() async throws {
         await cancelWhenGracefulShutdown {
+            var turn: [File] = []
+            var debts = MendDebts()
             while !Task.isCancelled {
-                do {
-                    for file in try await files() {
-                        await Pause.take(interval)
-                        if Task.isCancelled { return }
-                        try await look(at: file)
-                    }
-                } catch {
-                    logger.warning("blobs not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
+                let wait = debts.wait(upTo: interval, now: .now)
+                await orders.wake.wait(for: wait)
+                if Task.isCancelled { return }
+                for record in orders.take() {
+                    for file in record.files { await look(at: File(record: record, file: file), &debts) }
                 }
-                await Pause.take(interval)
+                if let due = debts.due(.now) {
+                    await mend(due, &debts)
+                } else if wait == interval {
+                    await next(&turn, &debts)
+                }
             }
         }
     }
 
     /// A weight file with the release that it belongs to.
-    struct File: Sendable {
-        let record: GenerationRecord
-        let file: GenerationFile
+    package struct File: Sendable, Hashable {
+        package let record: GenerationRecord
+        package let file: GenerationFile
+
+        package init(record: GenerationRecord, file: GenerationFile) {
+            self.record = record
+            self.file = file
+        }
+    }
+
+    private func next(_ turn: inout [File], _ debts: inout MendDebts) async {
+        do {
+            if turn.isEmpty { turn = try await files() }
+            guard !turn.isEmpty else { return }
+            try await installer.gate.pass()
+            await look(at: turn.removeFirst(), &debts)
+        } catch {
+            if Task.isCancelled { return }
+            logger.warning("blobs not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
+        }
     }
 
     /// Each file that a generation needs, once.
@@ -64,29 +88,125 @@ package struct BlobScrub: Service {
         return files
     }
 
-    /// Hashes one blob; a rotten or missing one is reported and fetched. What serves from it goes on: the engine has
-    /// the old file open.
-    func look(at file: File) async throws {
+    /// Hashes one blob; a rotten or missing one is reported and fetched. What serves from it goes on meanwhile: the
+    /// engine has the old file open.
+    private func look(at file: File, _ debts: inout MendDebts) async {
         let digest = file.file.digest
-        guard try await !store.blobs.scrub(digest) else { return }
-        let names = file.record.paths.map(\.reference).joined(separator: ", ")
-        try await tell(file, "blobRotten", "\(digest) of \(names) is damaged on this device; it is fetched again.")
+        guard !debts.holds(digest) else { return }
         do {
-            try await installer.mend(file.file, of: file.record)
-            try await tell(file, "blobMended", "\(digest) of \(names) is whole again.")
+            guard try await !store.blobs.scrub(digest) else { return }
+            try await tell(file, "blobRotten", "is damaged on this device; it is fetched again.")
         } catch {
+            logger.warning("blob not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
+            return
+        }
+        await mend(file, &debts)
+    }
+
+    private func mend(_ file: File, _ debts: inout MendDebts) async {
+        do {
+            // Nothing is fetched for what was let go meanwhile.
+            guard try await files().contains(where: { $0.file.digest == file.file.digest }) else {
+                return debts.paid(file.file.digest)
+            }
+            try await installer.mend(file.file, of: file.record)
+            debts.paid(file.file.digest)
+            try await tell(file, "blobMended", "is whole again.")
+            await orders.mended(file.file.digest)
+        } catch {
+            debts.owe(file, isOfContent: (error as? SlotFailure)?.isOfContent ?? false, now: .now)
             logger.warning("blob not mended", metadata: ["error": "\(ErrorSummary(error).message)"])
         }
     }
 
-    private func tell(_ file: File, _ code: String, _ message: String) async throws {
+    private func tell(_ file: File, _ code: String, _ what: String) async throws {
+        let names = file.record.paths.map(\.reference).joined(separator: ", ")
         logger.warning("\(code)", metadata: ["blob": "\(file.file.digest)", "slot": "\(file.record.slot)"])
         let report = DeviceReport(
             sequence: 0, time: clock.now, slot: file.record.slot, releases: file.record.paths, code: code,
-            message: message)
+            message: "\(file.file.digest) of \(names) \(what)")
         try await store.journal.report(ReportBody.write(report))
         changed()
     }
+}
+
+/// Between the slots and the scrub: which generations do not serve and are to be looked at first, and whom to tell of
+/// blobs that were put in place anew, because engines still have the damaged file open.
+package final class RepairOrders: Sendable {
+    let wake = WakeSignal()
+    private let state = Mutex(State())
+
+    private struct State {
+        var suspects: [GenerationRecord] = []
+        var observer: (@Sendable (Digest) async -> Void)?
+    }
+
+    package init() {}
+
+    /// Looks at a generation's blobs as soon as possible: it does not serve.
+    package func suspect(_ record: GenerationRecord) {
+        state.withLock { state in
+            if !state.suspects.contains(where: { $0.id == record.id }) { state.suspects.append(record) }
+        }
+        wake.ring()
+    }
+
+    /// Calls `observer` with each blob that was put in place anew; takes the place of an earlier one.
+    package func onMended(_ observer: @escaping @Sendable (Digest) async -> Void) {
+        state.withLock { $0.observer = observer }
+    }
+
+    func take() -> [GenerationRecord] {
+        state.withLock { state in
+            defer { state.suspects = [] }
+            return state.suspects
+        }
+    }
+
+    func mended(_ blob: Digest) async {
+        let observer = state.withLock { $0.observer }
+        await observer?(blob)
+    }
+}
+
+/// Blobs that have to be fetched again and could not be: when each is tried next. No I/O.
+package struct MendDebts {
+    private struct Debt {
+        var file: BlobScrub.File
+        var failures: Int
+        var at: ContinuousClock.Instant
+    }
+
+    private var debts: [Digest: Debt] = [:]
+
+    package init() {}
+
+    /// Whether a blob is owed.
+    package func holds(_ digest: Digest) -> Bool { debts[digest] != nil }
+
+    /// It was brought, or is not needed any more.
+    package mutating func paid(_ digest: Digest) { debts[digest] = nil }
+
+    /// Pauses double; what came wrong costs as much as what comes right, and is tried again once a day at last.
+    package mutating func owe(_ file: BlobScrub.File, isOfContent: Bool, now: ContinuousClock.Instant) {
+        let failures = (debts[file.file.digest]?.failures ?? 0) + 1
+        let isHopeless = isOfContent && failures >= SlotLimits().wrongContents
+        let pause = isHopeless ? .seconds(86_400) : min(Self.first * (1 << min(failures - 1, 20)), .seconds(3600))
+        debts[file.file.digest] = Debt(file: file, failures: failures, at: now + pause)
+    }
+
+    /// What is to be tried now.
+    package func due(_ now: ContinuousClock.Instant) -> BlobScrub.File? {
+        debts.values.filter { $0.at <= now }.min { $0.at < $1.at }?.file
+    }
+
+    /// How long until something is to be done.
+    package func wait(upTo interval: Duration, now: ContinuousClock.Instant) -> Duration {
+        guard let next = debts.values.map(\.at).min() else { return interval }
+        return max(.zero, min(interval, next - now))
+    }
+
+    private static let first = Duration.seconds(5)
 }
 
 extension ReleaseInstaller {
@@ -94,11 +214,12 @@ extension ReleaseInstaller {
     func mend(_ file: GenerationFile, of record: GenerationRecord) async throws {
         var failure: (any Error)?
         for release in record.releases {
+            let item = InstallPlan.Item(
+                digest: file.digest, size: file.size, repository: release.path.repository, source: .full,
+                of: release.path.reference)
             do {
-                _ = try await fetch(
-                    InstallPlan.Item(
-                        digest: file.digest, size: file.size, repository: release.path.repository, source: .full,
-                        of: release.path.reference))
+                try await makeRoom(for: [item])
+                _ = try await fetch(item)
                 return
             } catch {
                 failure = error

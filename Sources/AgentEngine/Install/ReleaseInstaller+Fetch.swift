@@ -7,6 +7,8 @@ internal import Trust
 extension ReleaseInstaller {
     package func fetch(_ plan: InstallPlan) async throws -> ByteCount {
         var fetched: Int64 = 0
+        // What is needed in all, and what others brought since the plan was made, counts before the first byte.
+        try await makeRoom(for: plan.items)
         for item in plan.items where !store.blobs.has(item.digest, size: item.size) {
             fetched += try await fetch(item, maxSpeed: plan.target.assignment.update.conditions?.bytesPerSecond)
         }
@@ -15,20 +17,18 @@ extension ReleaseInstaller {
 
     /// One blob, continued from what is there, tried again where the way failed. `maxSpeed` is bytes per second,
     /// within the device's own limit.
+    ///
+    /// What an earlier run of the agent left is hashed again and continued. A power cut may have left of it what was
+    /// never written; then the whole is wrong, is the disk's fault, and begins anew once.
     func fetch(_ item: InstallPlan.Item, maxSpeed: Int64? = nil) async throws -> Int64 {
         var failures = 0
         var fetched: Int64 = 0
-        while true {
+        var isContinued = store.blobs.partialSize(item.digest) > .zero
+        for request in 1... {
             guard let partial = try await opened(item) else { return fetched }
             let start = partial.offset.bytes
             do {
-                if start < item.size.bytes {
-                    let content = try await link.content()
-                    try await content.download(
-                        item.digest, size: item.size, range: start..<item.size.bytes, from: item.repository,
-                        maxSpeed: maxSpeed
-                    ) { try partial.append($0) }
-                }
+                try await download(item, to: partial, maxSpeed: maxSpeed)
                 fetched += partial.offset.bytes - start
                 try await store.blobs.commit(partial)
                 return fetched
@@ -36,13 +36,46 @@ extension ReleaseInstaller {
                 partial.close()
                 try Task.checkCancellation()
                 fetched += max(0, partial.offset.bytes - start)
-                // Each try that brought bytes starts the count anew: a bad link gets there in the end.
-                failures = partial.offset.bytes > start ? 1 : failures + 1
-                guard TrustKeeper.isTransport(error), failures < AgentLimits.blobAttempts else {
-                    throw Self.failure(error, item)
+                if isContinued, (error as? AgentStoreError)?.reason == .digestMismatch {
+                    isContinued = false
+                    continue
                 }
+                // Each try that brought something starts the count anew: a bad link gets there in the end.
+                let isProgress = partial.offset.bytes - start >= min(AgentLimits.blobProgress, item.size.bytes / 16 + 1)
+                failures = isProgress ? 1 : failures + 1
+                guard TrustKeeper.isTransport(error), !SlotFailure.isRefusal(error),
+                    failures < AgentLimits.blobAttempts, request < AgentLimits.blobRequests
+                else { throw Self.failure(error, item) }
                 try await pause(failures)
             }
+        }
+        return fetched
+    }
+
+    /// Throws where the disk or its budget has no room for what is missing, bytes of unfinished blobs taken off.
+    func makeRoom(for items: [InstallPlan.Item]) async throws {
+        let missing = items.reduce(ByteCount.zero) { sum, item in
+            guard !store.blobs.has(item.digest, size: item.size) else { return sum }
+            return sum + max(.zero, item.size - store.blobs.partialSize(item.digest))
+        }
+        guard missing > .zero else { return }
+        do {
+            try await store.blobs.makeSure(roomFor: missing)
+        } catch {
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
+    }
+
+    /// Brings the rest of a blob piece by piece, each when the device has nothing better to do.
+    private func download(_ item: InstallPlan.Item, to partial: PartialBlob, maxSpeed: Int64?) async throws {
+        while partial.offset < item.size {
+            let speed = try await gate.passDownload(limit: maxSpeed)
+            let start = partial.offset.bytes
+            let end = min(start + gate.piece(at: speed), item.size.bytes)
+            let content = try await link.content()
+            try await content.download(
+                item.digest, size: item.size, range: start..<end, from: item.repository, maxSpeed: speed
+            ) { try partial.append($0) }
         }
     }
 
@@ -60,12 +93,8 @@ extension ReleaseInstaller {
     }
 
     private static func failure(_ error: any Error, _ item: InstallPlan.Item) -> SlotFailure {
-        let summary = ErrorSummary(error)
-        let isTransport = TrustKeeper.isTransport(error)
         let isMissing = (error as? ClientError)?.status == 404
-        return SlotFailure(
-            isTransport ? .transport : .retry, code: isMissing ? "blobMissing" : summary.code,
-            message: "\(item.digest) of \(item.of): \(summary.message)")
+        return SlotFailure.fetching("\(item.digest) of \(item.of)", error, code: isMissing ? "blobMissing" : nil)
     }
 
     /// The release's index: from the store, else from the registry; checked against what publisher and director signed.
@@ -96,10 +125,40 @@ extension ReleaseInstaller {
             return bytes
         } catch {
             try Task.checkCancellation()
-            let summary = ErrorSummary(error)
-            throw SlotFailure(
-                TrustKeeper.isTransport(error) ? .transport : .retry, code: summary.code,
-                message: "\(digest) of \(subject): \(summary.message)")
+            throw SlotFailure.fetching("\(digest) of \(subject)", error)
         }
     }
+}
+
+extension SlotFailure {
+    /// What it means for an installation that something of the registry's did not come.
+    ///
+    /// The way there may mend by itself; that the registry refuses, has not, or has something else is tried a bounded
+    /// number of times; what the device's own disk says waits for room.
+    static func fetching(_ subject: String, _ error: any Error, code: String? = nil) -> SlotFailure {
+        let summary = ErrorSummary(error)
+        let answer = error as? ClientError
+        let store = error as? AgentStoreError
+        let kind: Kind
+        if isRefusal(error) {
+            kind = .refused
+        } else if TrustKeeper.isTransport(error) || (answer.map(RegistryLink.isOfAuthorities) ?? false) {
+            // Whoever stands between may answer in the registry's place; that says nothing about the registry.
+            kind = .transport
+        } else if answer?.reason == .closed || (store.map { $0.fault != .peer } ?? false) {
+            kind = .retry
+        } else {
+            kind = .refused
+        }
+        return SlotFailure(
+            kind, code: code ?? summary.code, message: "\(subject): \(summary.message)",
+            asked: answer?.retryAfterSeconds.map { .seconds(max(0, $0)) })
+    }
+
+    static func isRefusal(_ error: any Error) -> Bool {
+        (error as? ClientError)?.status.map(refusals.contains) ?? false
+    }
+
+    /// Answers that say that there is too much of it, or that this device may not: asking again soon helps nobody.
+    private static let refusals: Set<Int> = [403, 413, 429, 507]
 }

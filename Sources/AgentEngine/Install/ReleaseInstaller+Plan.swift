@@ -27,12 +27,13 @@ extension ReleaseInstaller {
         let plan = InstallPlan(
             slot: record.slot, target: target, variants: variants, items: items, isInstalled: isInstalled,
             signatures: signatures)
-        if plan.missing > .zero { try await makeRoom(for: plan) }
+        try await makeRoom(for: plan.items)
         return plan
     }
 
-    /// The device's own word: its clock, the assignment's end, its owner's policy.
+    /// The device's own word: whether its agent keeps running, its clock, the assignment's end, its owner's policy.
     private func permit(_ target: SlotTarget, in slot: SlotName) throws {
+        if let caution = caution() { throw SlotFailure(.retry, code: SlotFailure.restarts, message: caution) }
         if let distrust = clock.distrust {
             throw SlotFailure(
                 .retry, code: "clockUntrusted", message: "\(distrust) Nothing is installed until the clock is right.")
@@ -153,15 +154,5 @@ extension ReleaseInstaller {
             }
         }
         return items
-    }
-
-    private func makeRoom(for plan: InstallPlan) async throws {
-        do {
-            let partial = plan.items.filter { $0.source == .full }
-                .reduce(ByteCount.zero) { $0 + store.blobs.partialSize($1.digest) }
-            try await store.blobs.makeSure(roomFor: max(.zero, plan.missing - partial))
-        } catch {
-            throw SlotFailure.from(error, otherwise: .retry)
-        }
     }
 }

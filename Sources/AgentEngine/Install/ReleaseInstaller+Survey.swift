@@ -20,29 +20,63 @@ extension ReleaseInstaller {
     func survey(
         _ indexes: [ReleaseIndex], settings: SlotSettings, record: SlotRecord, anew: Bool = true
     ) async throws -> VariantSurvey {
+        let disk = try await store.blobs.room()
+        var candidates: [VariantCandidate] = []
+        for entry in indexes.first?.variants ?? [] {
+            candidates.append(candidate(entry, others: indexes.dropFirst(), missing: try await missing(entry)))
+        }
+        let engines = await hardware.engines(anew)
+        func survey(_ memory: ByteCount) -> VariantSurvey {
+            let choice = VariantChoice.choose(
+                candidates, facts: hardware.facts, profile: hardware.profile, freeMemory: memory, freeDisk: disk,
+                engines: engines, settings: settings)
+            return VariantSurvey(choice: choice, memoryRoom: memory, diskRoom: disk)
+        }
+        let rooms = try await memoryRooms(settings, record)
+        let beside = survey(rooms.beside)
+        guard beside.choice.chosen == nil, rooms.alone > rooms.beside else { return beside }
+        return survey(rooms.alone)
+    }
+
+    /// What a slot may take of memory: beside all others, which is preferred; and alone with those that always run,
+    /// where the others make room while it is asked.
+    private func memoryRooms(
+        _ settings: SlotSettings, _ record: SlotRecord
+    ) async throws -> (beside: ByteCount, alone: ByteCount) {
         // What runs now makes room: in replace mode it goes first.
         let running = record.current.map { hardware.memory(of: $0) } ?? .zero
         let others = try await store.journal.slots().filter { $0.slot != record.slot }.compactMap(\.current)
-        let taken = others.reduce(ByteCount.zero) { $0 + hardware.memory(of: $1) }
-        let memory = hardware.profile.memoryRoom(hardware.probe.memory(), otherSlots: taken) + running
-        let disk = try await store.blobs.room()
-        let candidates = (indexes.first?.variants ?? []).map { entry in
-            candidate(entry, others: indexes.dropFirst())
+        let kept = others.filter { SlotStanding($0.settings.residency).isPinned }
+        let freed = await reclaimable(record.slot)
+        let limit = settings.residency?.memoryMiB.map { ByteCount.mebibytes(Int64($0)) }
+        func room(_ others: [GenerationRecord], freed: ByteCount) -> ByteCount {
+            let taken = EngineNeed.together(others.map { hardware.need(of: $0) })
+            let room = hardware.memoryRoom(beside: taken, freed: freed) + running
+            return [room, hardware.modelBudget, limit].compactMap(\.self).min() ?? room
         }
-        let choice = VariantChoice.choose(
-            candidates, facts: hardware.facts, profile: hardware.profile, freeMemory: memory, freeDisk: disk,
-            engines: await hardware.engines(anew), settings: settings)
-        let budget = hardware.facts.memory.usableTotal.map { hardware.profile.memoryBudget(of: $0) } ?? memory
-        return VariantSurvey(choice: choice, memoryRoom: max(.zero, min(memory, budget)), diskRoom: disk)
+        return (room(others, freed: .zero), room(kept, freed: freed))
     }
 
-    private func candidate(_ entry: VariantEntry, others: ArraySlice<ReleaseIndex>) -> VariantCandidate {
-        let isHere = store.blobs.has(entry.descriptor.digest)
+    /// What a variant's files would still take of the disk: what is there of them, finished or not, is taken already.
+    private func missing(_ entry: VariantEntry) async throws -> ByteCount {
+        guard let bytes = try await store.blobs.document(entry.descriptor.digest, limit: Limits.manifestBytes) else {
+            return entry.fileSize
+        }
+        let manifest = try VariantManifest(parsing: bytes, matching: entry.descriptor)
+        return manifest.weights.map(\.descriptor).reduce(.zero) { sum, file in
+            guard !store.blobs.has(file.digest, size: file.size) else { return sum }
+            return sum + max(.zero, file.size - store.blobs.partialSize(file.digest))
+        }
+    }
+
+    private func candidate(
+        _ entry: VariantEntry, others: ArraySlice<ReleaseIndex>, missing: ByteCount
+    ) -> VariantCandidate {
         // An engine that the owner declared takes what its owner says, beside the files.
         let own = hardware.traits(entry.engine.name).memory.map { $0 + entry.fileSize } ?? .zero
         return VariantCandidate(
             name: entry.descriptor.digest.text, os: entry.platform.os, architecture: entry.platform.architecture,
-            quantization: entry.quantization, fileSize: entry.fileSize, missingBytes: isHere ? .zero : entry.fileSize,
+            quantization: entry.quantization, fileSize: entry.fileSize, missingBytes: missing,
             minMemory: max(entry.minMemory, own), cpuFeatures: entry.cpuFeatures, engine: entry.engine,
             shape: entry.shape,
             adapters: [entry.adapterShape].compactMap(\.self) + others.compactMap { $0.variants.first?.adapterShape })

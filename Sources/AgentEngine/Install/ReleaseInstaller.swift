@@ -28,12 +28,18 @@ package struct ReleaseInstaller: Installer {
     let policy: LocalPolicy
     let hardware: DeviceHardware
     let weightCheck = WeightCheck()
+    /// What each piece of a download passes.
+    package var gate = BackgroundGate()
+    /// What other slots than this give back of memory while it is asked.
+    package var reclaimable: @Sendable (SlotName) async -> ByteCount = { _ in .zero }
+    /// Why no candidate is tried at the moment; nil where one may be.
+    let caution: @Sendable () -> String?
     /// Waits between two tries of one blob, given how many failed.
     let pause: @Sendable (Int) async throws -> Void
 
     package init(
         store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, policy: LocalPolicy,
-        hardware: DeviceHardware,
+        hardware: DeviceHardware, caution: @escaping @Sendable () -> String? = { nil },
         pause: @escaping @Sendable (Int) async throws -> Void = { failures in
             let full = min(AgentLimits.firstPause * (1 << min(failures, 6)), AgentLimits.longestPause)
             try await Task.sleep(for: full * Double.random(in: 0.5...1))
@@ -45,6 +51,7 @@ package struct ReleaseInstaller: Installer {
         self.clock = clock
         self.policy = policy
         self.hardware = hardware
+        self.caution = caution
         self.pause = pause
     }
 

@@ -6,9 +6,18 @@ extension EngineSlot {
     func socket(_ record: GenerationRecord) -> String { tools.folder(of: record) + "/engine.sock" }
 
     /// Starts an engine and waits until it answers. Whatever goes wrong, no engine is left behind.
-    func launch(_ record: GenerationRecord) async throws {
+    func launch(_ record: GenerationRecord, _ urgency: EngineUrgency) async throws {
         let spec = try spec(record)
-        let process = try await tools.launcher.launch(spec)
+        let key = tools.key(of: record)
+        try await takeRoom(record, urgency)
+        let start = ContinuousClock.now
+        let process: any RuntimeProcess
+        do {
+            process = try await tools.launcher.launch(spec)
+        } catch {
+            await tools.room.leave(key)
+            throw error
+        }
         let traits = tools.traits(record.engine.name)
         let client = EngineClient(socketPath: spec.socketPath, readyPath: traits.readyPath)
         engines[record.id] = Engine(record: record, process: process, client: client)
@@ -22,7 +31,26 @@ extension EngineSlot {
         guard engines[record.id] != nil else {
             throw SlotFailure(.final, code: "engineExited", message: "The engine ended as soon as it was ready.")
         }
+        lastStart = ContinuousClock.now - start
+        await tools.room.ready(key)
         spawn { await self.watch(record.id, process) }
+        spawn { await self.watchHealth(record.id, process) }
+    }
+
+    /// Room in memory before anything is started. What serves is brought at once or not at all; what may wait, waits.
+    private func takeRoom(_ record: GenerationRecord, _ urgency: EngineUrgency) async throws {
+        let time: Duration =
+            switch urgency {
+            case .standby: .zero
+            case .demand: tools.settings.wakeDeadline
+            case .candidate: tools.settings.candidateDeadline
+            }
+        do {
+            try await tools.room.take(tools.claim(record, urgency), for: self, within: time)
+        } catch let refusal as RoomRefusal where urgency == .candidate {
+            throw SlotFailure(
+                .retry, code: "noRoom", message: "The candidate cannot be started now: \(refusal.reason).")
+        }
     }
 
     private func spec(_ record: GenerationRecord) throws -> EngineSpec {
@@ -43,7 +71,8 @@ extension EngineSlot {
             },
             settings: tools.complete(record), loading: tools.loading,
             chatTemplatePath: record.chatTemplate.map { store.blobs.path(of: $0) },
-            socketPath: socket(record), logPath: "\(store.layout.logs)/\(record.slot).log")
+            socketPath: socket(record), logPath: "\(store.layout.logs)/\(record.slot).log",
+            limits: EngineLimits(record.settings.residency))
     }
 
     /// Ends an engine, and removes what it left in its folder.
@@ -53,6 +82,7 @@ extension EngineSlot {
         engines[id] = engine
         let exit = await engine.process.terminate(grace: AgentLimits.engineGrace)
         engines[id] = nil
+        await tools.room.leave(tools.key(of: engine.record))
         // Left to systemd for the agent's next run, which needs its socket.
         guard exit.reason != .unobserved else { return }
         let folder = tools.folder(of: engine.record)
@@ -70,8 +100,10 @@ extension EngineSlot {
         guard exit.reason != .unobserved, let engine = engines[id], engine.process.pid == process.pid, !engine.isEnding
         else { return }
         engines[id] = nil
+        await tools.room.leave(tools.key(of: engine.record))
         tools.gateway.countCrash(slot: slot, generation: Int(id.number), release: engine.record.label)
-        let failure = SlotFailure(.final, code: "engineExited", message: "The engine \(exit). \(Self.lastWords(exit))")
+        let code = exit.cause == nil ? "engineExited" : "engineOutOfMemory"
+        let failure = SlotFailure(.final, code: code, message: "The engine \(exit). \(Self.lastWords(exit))")
         guard wanted?.id == id else {
             if routed == id {
                 routed = nil
@@ -93,7 +125,7 @@ extension EngineSlot {
         var last = failure
         var pause = AgentLimits.firstRestart
         var isReported = false
-        while let record = wanted, record.id == id, engines[id] == nil, !Task.isCancelled {
+        while let record = wanted, record.id == id, engines[id] == nil, rest == nil, !Task.isCancelled {
             let window = ContinuousClock.now - AgentLimits.crashWindow
             crashes.removeAll { $0 < window }
             if crashes.count >= AgentLimits.crashesInLoop, let last, !isReported {
@@ -106,14 +138,19 @@ extension EngineSlot {
                 pause = min(pause * 2, AgentLimits.longestRestart)
                 await enter()
                 defer { leave() }
-                guard wanted?.id == id, engines[id] == nil else { return }
+                guard wanted?.id == id, engines[id] == nil, rest == nil else { return }
                 let parked = parkedSince
-                try await bring(record)
+                try await bring(record, urgency(record))
                 let unavailable = parked.map { ContinuousClock.now - $0 } ?? .zero
                 news(.restarted(id, reason: last?.message ?? "It was not running.", unavailable: unavailable))
                 return
             } catch is CancellationError {
                 return
+            } catch let refusal as RoomRefusal {
+                guard SlotStanding(record.settings.residency).isPinned else {
+                    return goToRest(.noRoom(refusal.reason, isFinal: refusal.isFinal))
+                }
+                last = SlotFailure(.retry, code: "noRoom", message: "It has no room: \(refusal.reason).")
             } catch {
                 // A program that is not there says nothing about the generation.
                 if (error as? RuntimeError)?.kind != .engineMissing { crashes.append(.now) }

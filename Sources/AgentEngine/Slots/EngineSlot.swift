@@ -14,15 +14,27 @@ package struct SwapSettings: Sendable, Hashable {
     package var drainDeadline: Duration
     /// How long they may go on where the candidate needs the place: requests wait meanwhile.
     package var replaceDrainDeadline: Duration
+    /// Time without a request after which an engine is ended, where the assignment does not say; nil keeps it.
+    package var idleTime: Duration?
+    /// How long an engine waits for room in memory while requests wait for it.
+    package var wakeDeadline: Duration
+    /// How long a candidate waits for room before its installation is tried another time.
+    package var candidateDeadline: Duration
+    /// Between two questions to an engine that has requests open whether it is still there.
+    package var healthInterval: Duration = .seconds(30)
 
     package init(
         swap: SwapMode? = nil, startTimeout: Duration = .seconds(300), drainDeadline: Duration = .seconds(600),
-        replaceDrainDeadline: Duration = .seconds(20)
+        replaceDrainDeadline: Duration = .seconds(20), idleTime: Duration? = nil, wakeDeadline: Duration = .seconds(30),
+        candidateDeadline: Duration = .seconds(20)
     ) {
         self.swap = swap
         self.startTimeout = startTimeout
         self.drainDeadline = drainDeadline
         self.replaceDrainDeadline = replaceDrainDeadline
+        self.idleTime = idleTime
+        self.wakeDeadline = wakeDeadline
+        self.candidateDeadline = candidateDeadline
     }
 }
 
@@ -34,6 +46,10 @@ package struct EngineTools: Sendable {
     package var settings: SwapSettings
     /// How engines load weights on this device.
     package var loading: WeightLoading
+    /// The memory that all slots' engines share.
+    package var room: EngineRoom
+    /// What an engine of a generation takes of it.
+    package var need: @Sendable (GenerationRecord) -> EngineNeed
     /// Whether the candidate needs the place of what serves, because memory does not hold both.
     package var needsPlace: @Sendable (GenerationRecord) -> Bool
     /// Settings with what the assignment leaves open filled in for this device.
@@ -47,7 +63,8 @@ package struct EngineTools: Sendable {
 
     package init(
         launcher: any RuntimeLauncher, gateway: Gateway, store: AgentStore, settings: SwapSettings = SwapSettings(),
-        loading: WeightLoading = WeightLoading(),
+        loading: WeightLoading = WeightLoading(), room: EngineRoom = EngineRoom(),
+        need: @escaping @Sendable (GenerationRecord) -> EngineNeed = { _ in EngineNeed(own: .zero) },
         needsPlace: @escaping @Sendable (GenerationRecord) -> Bool = { _ in false },
         complete: @escaping @Sendable (GenerationRecord) -> SlotSettings = EngineTools.own,
         mayShadow: @escaping @Sendable () -> Bool = { true }
@@ -60,6 +77,8 @@ package struct EngineTools: Sendable {
         self.needsPlace = needsPlace
         self.complete = complete
         self.mayShadow = mayShadow
+        self.room = room
+        self.need = need
     }
 
     /// The assignment's settings with what the release says of itself.
@@ -69,9 +88,11 @@ package struct EngineTools: Sendable {
         return settings
     }
 
-    /// How a candidate takes over from what serves.
-    func swapMode(_ record: GenerationRecord) -> SwapMode {
-        settings.swap ?? (needsPlace(record) ? .replace : .sideBySide)
+    /// How a candidate takes over from what serves. It takes the place of its own slot's engine before any other's.
+    func swapMode(_ record: GenerationRecord) async -> SwapMode {
+        if let swap = settings.swap { return swap }
+        guard !needsPlace(record) else { return .replace }
+        return await room.fits(need(record)) ? .sideBySide : .replace
     }
 
     /// Whether the engine of a generation makes embeddings.
@@ -106,6 +127,13 @@ package actor EngineSlot: SlotRuntime {
     /// When requests began to wait.
     var parkedSince: ContinuousClock.Instant?
     var crashes: [ContinuousClock.Instant] = []
+    /// Why what is wanted has no engine until a request comes; nil where it has one or gets one.
+    var rest: SlotRest?
+    var isWaking = false
+    /// The engine whose idleness is watched.
+    var idleWatch: GenerationID?
+    /// How long the last start took.
+    var lastStart: Duration?
     private var turn = Turn()
 
     package init(
@@ -118,17 +146,32 @@ package actor EngineSlot: SlotRuntime {
         self.spawn = spawn
     }
 
-    package func serving() -> GenerationID? { routed }
+    /// What answers requests, at once or as soon as one has started it.
+    package func serving() -> GenerationID? {
+        switch rest {
+        case nil, .noRoom(_, isFinal: true): routed
+        default: routed ?? wanted?.id
+        }
+    }
 
     // MARK: Commands
 
-    package func serve(_ record: GenerationRecord) async throws {
+    package func serve(_ record: GenerationRecord, mayRest: Bool) async throws {
         await enter()
         defer { turn.give() }
         if wanted?.id != record.id { crashes = [] }
         wanted = record
+        if mayRest, let reason = standsBy(record) {
+            routed = nil
+            goToRest(reason)
+            return await clear(sparing: nil)
+        }
         do {
-            try await bring(record)
+            try await bring(record, mayRest ? urgency(record) : .demand)
+            await tools.room.change(tools.key(of: record), urgency: .demand)
+            await clear(sparing: nil)
+        } catch let refusal as RoomRefusal where !SlotStanding(record.settings.residency).isPinned {
+            goToRest(.noRoom(refusal.reason, isFinal: refusal.isFinal))
             await clear(sparing: nil)
         } catch {
             // It shall serve, so it is tried again until something else shall.
@@ -144,7 +187,7 @@ package actor EngineSlot: SlotRuntime {
         defer { turn.give() }
         let start = ContinuousClock.now
         let mode = await makePlace(for: record)
-        try await launch(record)
+        try await launch(record, .candidate)
         return (mode, (ContinuousClock.now - start).inMilliseconds)
     }
 
@@ -154,6 +197,7 @@ package actor EngineSlot: SlotRuntime {
         _ = try engine(record)
         let waited = parkedSince.map { ContinuousClock.now - $0 } ?? .zero
         wanted = nil
+        await tools.room.change(tools.key(of: record), urgency: .demand)
         await route(record)
         return waited
     }
@@ -169,14 +213,16 @@ package actor EngineSlot: SlotRuntime {
         defer { turn.give() }
         wanted = nil
         routed = nil
+        rest = nil
         if forget { await tools.gateway.removeRoute(slot) } else { await hold() }
         for id in engines.keys { await end(id) }
+        if forget { await tools.room.forget(slot) }
     }
 
     // MARK: Steps
 
     /// Starts what is not running and leads the gateway to it.
-    func bring(_ record: GenerationRecord) async throws {
+    func bring(_ record: GenerationRecord, _ urgency: EngineUrgency) async throws {
         if let engine = engines[record.id], engine.isEnding {
             // Its last answers are cut short by nothing but this: it is wanted again, and its drain cannot be undone.
             await end(record.id)
@@ -184,15 +230,21 @@ package actor EngineSlot: SlotRuntime {
         if engines[record.id] == nil {
             if routed == nil { await hold() }
             _ = await makePlace(for: record)
-            try await launch(record)
+            try await launch(record, urgency)
         }
         await route(record)
+    }
+
+    /// How much it matters that what shall serve runs now.
+    func urgency(_ record: GenerationRecord) -> EngineUrgency {
+        let isAwaited = SlotStanding(record.settings.residency).isPinned || tools.gateway.isWaitedFor(slot)
+        return isAwaited ? .demand : .standby
     }
 
     /// Lets requests wait, drains and ends what serves, where the device has no room for both.
     private func makePlace(for record: GenerationRecord) async -> SwapMode {
         guard let routed, engines[routed] != nil else { return .sideBySide }
-        let mode = tools.swapMode(record)
+        let mode = await tools.swapMode(record)
         guard mode == .replace else { return mode }
         await hold()
         let deadline = tools.settings.replaceDrainDeadline
@@ -205,11 +257,14 @@ package actor EngineSlot: SlotRuntime {
 
     private func route(_ record: GenerationRecord) async {
         routed = record.id
+        rest = nil
         await tools.gateway.setRoute(
             slot: slot, generation: Int(record.id.number), release: record.label, socketPath: socket(record),
             embeds: tools.embeds(record), speaks: tools.traits(record.engine.name).speaks)
         parkedSince = nil
         await tools.gateway.unpark(slot)
+        changed()
+        if let time = tools.idleTime(record) { spawn { await self.watchIdleness(record.id, time) } }
     }
 
     /// Ends the engines that the gateway does not lead to: at once where they answer nobody, else when they are done.
@@ -250,7 +305,11 @@ package actor EngineSlot: SlotRuntime {
         await withCheckedContinuation { turn.wait($0) }
     }
 
+    func tryEnter() -> Bool { turn.take() }
+
     func leave() { turn.give() }
+
+    func changed() { news(.moved) }
 }
 
 extension GenerationRecord {

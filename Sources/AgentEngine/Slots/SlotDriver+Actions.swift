@@ -27,7 +27,7 @@ extension SlotDriver {
         case .stage:
             return begin {
                 let staged = try await self.tools.installer.stage(try await self.currentPlan())
-                let needsPlace = self.tools.engines.swapMode(staged.record) == .replace
+                let needsPlace = await self.tools.engines.swapMode(staged.record) == .replace
                 return .staged(staged.record, owesEvaluation: staged.owesEvaluation, needsPlace: needsPlace)
             }
         case .startCandidate, .probe, .evaluate, .shadow, .awaitIdle, .switchOver:
@@ -179,13 +179,15 @@ extension SlotDriver {
 
     private func serve(_ record: GenerationRecord) async {
         do {
-            try await runtime.serve(record)
+            // A candidate proves itself by running.
+            try await runtime.serve(record, mayRest: record.id == self.record.current?.id)
             send(.served(record.id))
         } catch is CancellationError {
             return
         } catch {
             let summary = ErrorSummary(error)
             logger.error("slot does not serve", metadata: ["error": "\(summary.message)"])
+            tools.suspect(record)
             // The runtime tries again by itself and tells when that is hopeless.
             send(.serveFailed(record.id, SlotFailure(.retry, code: summary.code, message: summary.message)))
         }

@@ -18,14 +18,22 @@ package struct SlotTools: Sendable {
     package var surroundings: Surroundings
     /// The device's name.
     package var device: String
+    /// Why no candidate is tried, asked at a slot's start; nil where one may be.
+    package var caution: @Sendable () -> String?
+    /// Called with what cannot serve: its blobs are looked at.
+    package var suspect: @Sendable (GenerationRecord) -> Void
     /// When the agent started, to tell for how long its slots were unavailable.
     package var started: ContinuousClock.Instant
 
     package init(
         store: AgentStore, installer: any Installer, engines: EngineTools, clock: AgentClock,
         limits: SlotLimits = SlotLimits(), logger: Logger, changed: @escaping @Sendable () -> Void = {},
-        surroundings: Surroundings = Surroundings(), device: String = "", started: ContinuousClock.Instant = .now
+        surroundings: Surroundings = Surroundings(), device: String = "",
+        caution: @escaping @Sendable () -> String? = { nil },
+        suspect: @escaping @Sendable (GenerationRecord) -> Void = { _ in }, started: ContinuousClock.Instant = .now
     ) {
+        self.caution = caution
+        self.suspect = suspect
         self.store = store
         self.installer = installer
         self.engines = engines
@@ -80,7 +88,8 @@ package actor SlotDriver {
         var logger = tools.logger
         logger[metadataKey: "slot"] = "\(record.slot)"
         self.logger = logger
-        machine = SlotMachine(record: record, limits: tools.limits, device: tools.device)
+        machine = SlotMachine(
+            record: record, limits: tools.limits, device: tools.device, caution: tools.caution())
         hasServed = record.current == nil
         (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()
@@ -88,7 +97,10 @@ package actor SlotDriver {
         self.runtime =
             runtime
             ?? EngineSlot(
-                slot: record.slot, tools: tools.engines, news: { inbox.yield(.event(Self.event($0), nil)) },
+                slot: record.slot, tools: tools.engines, news: { news in
+                    guard let event = Self.event(news) else { return tools.changed() }
+                    inbox.yield(.event(event, nil))
+                },
                 spawn: { inbox.yield(.job($0)) })
     }
 
@@ -129,6 +141,9 @@ package actor SlotDriver {
 
     private func handle(_ event: SlotEvent) async -> [@Sendable () async -> Void] {
         if case .served(let id) = event { await tellServing(id) }
+        if case .engineLost(let id, _) = event, let current = machine.record.current, current.id == id {
+            tools.suspect(current)
+        }
         var next = machine
         let before = machine.record
         let now = tools.clock.now
@@ -191,12 +206,13 @@ package actor SlotDriver {
 
     func tell(_ notice: Notice) async { await notify(notice) }
 
-    private static func event(_ news: RuntimeNews) -> SlotEvent {
+    private static func event(_ news: RuntimeNews) -> SlotEvent? {
         switch news {
         case .lost(let id, let failure): .engineLost(id, failure)
         case .restarted(let id, let reason, let unavailable):
             .engineRestarted(id, reason: reason, unavailableMilliseconds: unavailable.inMilliseconds)
         case .drained(let cut): .drained(cutStreams: cut)
+        case .moved: nil
         }
     }
 }

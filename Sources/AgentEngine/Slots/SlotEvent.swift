@@ -12,6 +12,9 @@ package struct SlotFailure: Sendable, Hashable {
         case skipped
         /// It may succeed later without a new assignment: tried again with growing pauses, reported once.
         case retry
+        /// The registry has something else than was promised, has it not, or refuses to give it: tried again with long
+        /// pauses, and given up after a few tries, so that nothing is fetched in vain for ever.
+        case refused
         /// The way to the registry failed: tried again, not held against the release.
         case transport
     }
@@ -23,12 +26,17 @@ package struct SlotFailure: Sendable, Hashable {
     package var message: String
     /// The evaluation that was below its threshold.
     package var evaluation: EvaluationResult?
+    /// What the registry asked for: no new try before this time has passed.
+    package var asked: Duration?
 
-    package init(_ kind: Kind, code: String, message: String, evaluation: EvaluationResult? = nil) {
+    package init(
+        _ kind: Kind, code: String, message: String, evaluation: EvaluationResult? = nil, asked: Duration? = nil
+    ) {
         self.kind = kind
         self.code = code
         self.message = message
         self.evaluation = evaluation
+        self.asked = asked
     }
 }
 
@@ -169,6 +177,18 @@ package enum SlotAction: Sendable, Hashable {
     case empty
     /// Send `woke` at this time.
     case wake(Timestamp)
+}
+
+extension SlotAction {
+    /// Whether it takes an installation further, so that it is of no use once that is given up.
+    var isOfInstallation: Bool {
+        switch self {
+        case .look, .plan, .fetch, .verify, .check, .stage, .startCandidate, .probe, .evaluate, .shadow, .awaitIdle,
+            .switchOver:
+            true
+        default: false
+        }
+    }
 }
 
 /// One thing to tell the registry; written together with the record that it goes with.

@@ -19,7 +19,14 @@ extension SlotMachine {
             record.override = SlotOverride(
                 generation: target.generation, code: failure.code, message: failure.message, time: now)
             move(to: .failed, [], &step)
-        case .retry, .transport:
+        case .refused where isGivenUp(failure):
+            let message = "Given up after \(record.refusals ?? 0) tries: \(failure.message)"
+            step.reports.append(report(.failed, code: failure.code, message: message))
+            settle()
+            record.override = SlotOverride(
+                generation: target.generation, code: failure.code, message: message, time: now)
+            move(to: .failed, [], &step)
+        case .retry, .refused, .transport:
             retry(failure, now, random, &step)
         }
         if touchedEngines, let current = record.current {
@@ -44,7 +51,10 @@ extension SlotMachine {
         }
         record.failedTry = SlotOverride(
             generation: record.target?.generation ?? 0, code: failure.code, message: failure.message, time: now)
-        let retryAt = now + pause(after: record.attempts, random)
+        let asked = min(failure.asked ?? .zero, AgentLimits.longestAsked)
+        let pause = max(asked, pause(after: record.attempts, random, failure.kind))
+        let retryAt = now + pause
+        record.pauseMilliseconds = pause.inMilliseconds
         record.waitsFor = nil
         record.candidate = nil
         record.swap = nil
@@ -55,10 +65,17 @@ extension SlotMachine {
     }
 
     /// Doubles from try to try up to the longest, spread over its upper half so that a fleet does not come at once.
-    private func pause(after attempts: Int, _ random: Double) -> Duration {
+    private func pause(after attempts: Int, _ random: Double, _ kind: SlotFailure.Kind) -> Duration {
         let doubled = limits.firstRetry * (1 << min(attempts - 1, 20))
-        let full = min(doubled, limits.longestRetry)
+        let full = min(doubled, kind == .refused ? limits.longestRefusal : limits.longestRetry)
         return full / 2 + (full / 2) * min(max(random, 0), 1)
+    }
+
+    /// Counts what the registry refused or gave wrongly; a wrong content costs as much as the right one.
+    private mutating func isGivenUp(_ failure: SlotFailure) -> Bool {
+        let count = (record.refusals ?? 0) + 1
+        record.refusals = count
+        return count >= (failure.isOfContent ? limits.wrongContents : limits.refusals)
     }
 
     /// An engine that served is gone for good.
@@ -132,6 +149,11 @@ extension SlotMachine {
 }
 
 extension SlotFailure {
+    /// Whether bytes came, and were not those that were promised.
+    var isOfContent: Bool { ["digestMismatch", "lengthMismatch", "tooLarge", "malformedReply"].contains(code) }
+
+    /// Code of an agent that ends again and again.
+    static let restarts = "agentRestarts"
     /// Code of a generation whose engine ends again and again.
     static let crashLoop = "crashLoop"
 

@@ -12,6 +12,14 @@ package struct SlotLimits: Sendable, Hashable {
     package var interruptions = 2
     /// Failed ways to the registry in a row before one is reported.
     package var quietTransportFailures = 3
+    /// Longest pause after the registry refused something, or had something else than was promised.
+    package var longestRefusal: Duration = .seconds(3600)
+    /// Refusals of one assignment after which it is given up: about a day.
+    package var refusals = 24
+    /// Wrong contents of one assignment after which it is given up: each costs a whole blob.
+    package var wrongContents = 3
+    /// Phases that one try of an installation may pass through: the longest way has thirteen.
+    package var transitions = 32
 
     package init() {}
 }
@@ -25,10 +33,15 @@ package struct SlotMachine: Sendable, Hashable {
     let limits: SlotLimits
     /// The device's name, by which a fleet's installations are spread.
     let device: String
+    /// Why no candidate is tried after this start of the agent; nil where one may be.
+    let caution: String?
     /// What publishers took back, as known at the event at hand.
     private(set) var takenBack = TakenBack()
 
-    package init(record: SlotRecord, limits: SlotLimits = SlotLimits(), device: String = "") {
+    package init(
+        record: SlotRecord, limits: SlotLimits = SlotLimits(), device: String = "", caution: String? = nil
+    ) {
+        self.caution = caution
         self.record = record
         self.limits = limits
         self.device = device
@@ -39,6 +52,7 @@ package struct SlotMachine: Sendable, Hashable {
         _ event: SlotEvent, now: Timestamp, random: Double = 0.5, takenBack: TakenBack = TakenBack()
     ) -> SlotStep {
         self.takenBack = takenBack
+        let phase = record.phase
         var step = SlotStep()
         switch event {
         case .started: start(now, random, &step)
@@ -62,6 +76,7 @@ package struct SlotMachine: Sendable, Hashable {
             advance(event, now, random, &step)
         case .shadowProgress, .shadowed, .shadowNotPossible: shadowed(event, now, random, &step)
         }
+        bound(from: phase, event, now, random, &step)
         return step
     }
 
@@ -150,7 +165,7 @@ package struct SlotMachine: Sendable, Hashable {
         commitIfProven(now, &step)
     }
 
-    private mutating func commitIfProven(_ now: Timestamp, _ step: inout SlotStep) {
+    mutating func commitIfProven(_ now: Timestamp, _ step: inout SlotStep) {
         guard record.phase == .soaking, !record.owesEvaluation, let ends = record.soakEnds, ends <= now,
             let candidate = record.candidate
         else { return }
@@ -232,10 +247,8 @@ package struct SlotMachine: Sendable, Hashable {
         case .waiting:
             serveCurrent(&step)
             boundTurn(now)
-            // A box without a clock of its own may have started in the past: no pause is longer than the longest.
-            let retryAt = min(record.retryAt ?? now, now + limits.longestRetry)
-            record.retryAt = retryAt
-            step.actions.append(.wake(retryAt))
+            boundRetry(now)
+            step.actions.append(.wake(record.retryAt ?? now))
         case .offered:
             serveCurrent(&step)
             boundTurn(now)
@@ -243,6 +256,7 @@ package struct SlotMachine: Sendable, Hashable {
         case .planning, .fetching, .verifying, .checking:
             serveCurrent(&step)
             record.candidate = nil
+            if isHeldBack(now, random, &step) { return }
             if let target = record.target { move(to: .planning, [.plan(target)], &step) }
         case .staged, .starting, .probing, .evaluating, .shadowing, .idling, .switching, .soaking:
             resumeCandidate(now, random, &step)
@@ -252,6 +266,9 @@ package struct SlotMachine: Sendable, Hashable {
     private mutating func resumeCandidate(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
         if !record.wasStopped { record.interruptions += 1 }
         record.wasStopped = false
+        if record.phase != .soaking, record.interruptions <= limits.interruptions, isHeldBack(now, random, &step) {
+            return
+        }
         guard record.interruptions <= limits.interruptions, let candidate = record.candidate else {
             let message = "The agent was stopped \(record.interruptions) times while the candidate was at work."
             fail(SlotFailure(.final, code: "interrupted", message: message), now, random, &step)
@@ -278,8 +295,9 @@ package struct SlotMachine: Sendable, Hashable {
     }
 
     private mutating func wake(_ now: Timestamp, _ step: inout SlotStep) {
-        if record.phase == .soaking { commitIfProven(now, &step) }
+        if record.phase == .soaking { soaked(now, &step) }
         if record.phase == .waiting, let target = record.target {
+            boundRetry(now)
             guard let retryAt = record.retryAt, retryAt > now else {
                 record.retryAt = nil
                 begin(target, &step)
@@ -287,6 +305,7 @@ package struct SlotMachine: Sendable, Hashable {
             }
             step.actions.append(.wake(retryAt))
         }
+        if let lookAt = record.lookAt { record.lookAt = min(lookAt, now + AgentLimits.longestLook) }
         // A call for an earlier time, e.g. the end of a soak, is none to look.
         if record.phase == .offered, let target = record.target, record.lookAt.map({ $0 <= now }) ?? true {
             begin(target, &step)
@@ -330,6 +349,7 @@ package struct SlotMachine: Sendable, Hashable {
         record.attempts = 0
         record.failedTry = nil
         record.retryAt = nil
+        record.pauseMilliseconds = nil
         record.interruptions = 0
         record.wasStopped = false
         record.planned = []
@@ -337,6 +357,8 @@ package struct SlotMachine: Sendable, Hashable {
         record.lookAt = nil
         record.waitsFor = nil
         record.isReturn = nil
+        record.refusals = nil
+        record.moves = nil
     }
 
     func serveCurrent(_ step: inout SlotStep) {

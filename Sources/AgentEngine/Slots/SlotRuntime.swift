@@ -4,8 +4,8 @@ package import MartletTypes
 /// The engines of one slot, as the slot's driver commands them. Failures are `SlotFailure` or `CancellationError`.
 package protocol SlotRuntime: Sendable {
     /// Makes sure that the generation's engine runs, now and whenever it ends, and that the gateway leads to it; the
-    /// slot's other engines are drained and ended.
-    func serve(_ record: GenerationRecord) async throws
+    /// slot's other engines are drained and ended. `mayRest` where only a request may have to start it.
+    func serve(_ record: GenerationRecord, mayRest: Bool) async throws
     /// Starts the candidate, beside what serves or in its place, and waits for its health.
     func startCandidate(_ record: GenerationRecord) async throws -> (mode: SwapMode, milliseconds: Int64)
     /// Asks the release's probes; `quick` asks only the first.
@@ -24,10 +24,14 @@ package protocol SlotRuntime: Sendable {
     func switchOver(_ record: GenerationRecord) async throws -> Duration
     /// Ends every engine that the gateway does not lead to, but for `sparing`; one that still answers drains first.
     func endOthers(sparing: GenerationID?) async
+    /// Starts the engine of what serves anew, where it is this generation's.
+    func renew(_ id: GenerationID) async throws
     /// Ends all engines; requests wait, or get 404 where the route is forgotten.
     func endAll(forget: Bool) async
-    /// What serves now; nil where nothing does.
+    /// What serves now, at once or as soon as a request has started it; nil where nothing does.
     func serving() async -> GenerationID?
+    /// What its engines do now.
+    func activity() async -> SlotActivity
 }
 
 /// What came of shadowing.
@@ -45,6 +49,8 @@ package enum RuntimeNews: Sendable {
     case restarted(GenerationID, reason: String, unavailable: Duration)
     /// An engine was ended whose requests were not over by the deadline.
     case drained(cutStreams: Int)
+    /// An engine came or went without that anything is to be decided.
+    case moved
 }
 
 extension SlotFailure {

@@ -1,5 +1,6 @@
 package import AgentStore
 package import MartletTypes
+internal import ModelRuntime
 package import RegistryClient
 internal import TUF
 
@@ -8,11 +9,20 @@ package actor RegistryLink {
     private let store: AgentStore
     private let keys: DeviceKeys
     private let bandwidth: ByteCount?
+    private let niceness: Int32
+    private let clock: AgentClock?
     private var client: HTTPClient?
     private var isClosed = false
 
-    /// `bandwidth` is bytes per second that one transfer may take; nil is unlimited.
-    package init(store: AgentStore, keys: DeviceKeys? = nil, bandwidth: ByteCount? = nil) {
+    /// `bandwidth` is bytes per second that one transfer may take; nil is unlimited. Certificates are judged by `clock`
+    /// where it is given: a box whose system clock cannot be right still reaches its registry, and can say so.
+    /// `niceness` is that of the thread that does all transfers: what it fetches it decrypts, hashes and writes.
+    package init(
+        store: AgentStore, keys: DeviceKeys? = nil, bandwidth: ByteCount? = nil, clock: AgentClock? = nil,
+        niceness: Int32 = 0
+    ) {
+        self.niceness = niceness
+        self.clock = clock
         self.store = store
         self.keys = keys ?? DeviceKeys(store: store.identity)
         self.bandwidth = bandwidth
@@ -26,13 +36,15 @@ package actor RegistryLink {
         guard !identity.isAirGapped else {
             throw ClientError(.cannotConnect, "The registry", "this device was enrolled without one")
         }
-        let made = try HTTPClient(
-            origin: Origin(identity.registry),
-            configuration: HTTPClientConfiguration(
-                authorityPEM: Array(identity.authorities.joined(separator: "\n").utf8),
-                identity: ClientIdentity(
-                    certificatePEM: Array(identity.certificate.utf8), key: try keys.current(identity)),
-                maxReceiveSpeed: bandwidth?.bytes, userAgent: "martlet-agent/\(MartletVersion.text)"))
+        var configuration = HTTPClientConfiguration(
+            authorityPEM: Array(identity.authorities.joined(separator: "\n").utf8),
+            identity: ClientIdentity(
+                certificatePEM: Array(identity.certificate.utf8), key: try keys.current(identity)),
+            maxReceiveSpeed: bandwidth?.bytes, userAgent: "martlet-agent/\(MartletVersion.text)")
+        let niceness = niceness
+        configuration.threadStart = { BackgroundThread.giveWay(niceness: niceness) }
+        if let clock { configuration.judgedAt = { clock.now } }
+        let made = try HTTPClient(origin: Origin(identity.registry), configuration: configuration)
         client = made
         return made
     }

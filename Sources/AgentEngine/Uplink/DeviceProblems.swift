@@ -14,6 +14,10 @@ package actor DeviceProblems {
         case metadata
         /// The data folder takes no writes.
         case store
+        /// The system clock cannot be right.
+        case clock
+        /// The agent ends again and again.
+        case starts
     }
 
     private let journal: Journal

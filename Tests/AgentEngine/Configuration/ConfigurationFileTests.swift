@@ -28,6 +28,20 @@ struct ConfigurationFileTests {
         #expect(configuration.engine.confinement.mode == .available)
     }
 
+    @Test("how slots share the box is read, within bounds")
+    func slots() throws {
+        let slots = try parse(
+            #"{"slots": {"memoryBudgetBytes": 1073741824, "idleSeconds": 60, "minResidenceSeconds": 3}}"#
+        ).slots
+        #expect(slots.memoryBudget == .mebibytes(1024))
+        #expect(slots.idleTime == .seconds(60) && slots.minResidence == .seconds(3))
+        #expect(try parse("{}").slots == SlotSharing())
+        #expect(try parse(#"{"slots": {"idleSeconds": 0}}"#).slots.idleTime == nil)
+        for wrong in [#"{"memoryBudgetBytes": 5}"#, #"{"idleSeconds": -1}"#, #"{"sleep": 5}"#] {
+            #expect(throws: AgentError.self) { try parse(#"{"slots": \#(wrong)}"#) }
+        }
+    }
+
     @Test("every member is read")
     func everything() throws {
         let configuration = try parse(
