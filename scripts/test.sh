@@ -24,7 +24,7 @@ groups=(
 # A target that is in no group would never run.
 for folder in Tests/*/; do
     name=$(basename "$folder")
-    case $name in Fixtures | TestSupport) continue ;; esac
+    case $name in Fixtures | Preload | TestSupport) continue ;; esac
     [[ "|$(IFS='|'; echo "${groups[*]}")|" == *"|$name|"* ]] || die "Tests/$name is in no group of $0"
 done
 
@@ -33,15 +33,19 @@ done
 # beside them would change more than the release does.
 lives='AgentEngineTests\.(SlotHistory|SlotMachinePromise)'
 proofs='EndToEndTests\.ProofTests'
+# Kills, power cuts and faults of disk, network and clock: they wait out an agent's pauses, many times over.
+faults='EndToEndTests\.(KillTests|DiskFaultTests|ClockTests|NetworkFaultTests)'
 
 failed=()
 for group in "${groups[@]}"; do
     say "== $group"
-    "${run[@]}" --filter "^($group)Tests\." --skip "$lives" --skip "$proofs" || failed+=("$group")
+    "${run[@]}" --filter "^($group)Tests\." --skip "$lives" --skip "$proofs" --skip "$faults" || failed+=("$group")
 done
 say "== lives of slots"
 "${run[@]}" --filter "$lives" || failed+=("lives of slots")
 say "== proofs of rollouts"
 "${run[@]}" --filter "$proofs" || failed+=("proofs of rollouts")
+say "== kills and faults"
+"${run[@]}" --filter "$faults" || failed+=("kills and faults")
 [ "${#failed[@]}" -eq 0 ] || die "tests failed in: ${failed[*]}"
 say "all groups passed"

@@ -4,7 +4,8 @@ internal import Synchronization
 
 /// The time on a box whose clock may be wrong, missing or jumping.
 ///
-/// What is known for certain is a lower bound: when this version was made, and the newest time that a verified signature
+/// What is known for certain is a lower bound: when this version was made, and the newest time that a verified
+/// signature
 /// vouches for. A system clock behind it, or absurdly far ahead of it, counts as none: then the time is the last good
 /// one, or the bound, run on with the monotonic clock, and `distrust` says so. A system clock within the bounds is
 /// followed forward at once; backward only by more than `AgentLimits.clockSetback`, as one that is set right after a

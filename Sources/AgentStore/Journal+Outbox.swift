@@ -72,7 +72,8 @@ extension Journal {
     }
 
     /// Drops measurements that were sent, with all before them: from the disk only with the next that are kept, so that
-    /// an idle device writes once for each. A crash in between sends them again; the registry knows them by their number.
+    /// an idle device writes once for each. A crash in between sends them again; the registry knows them by their
+    /// number.
     package func dropMeasurements(_ sequence: Int64) { sentMeasurements = max(sentMeasurements, sequence) }
 
     func forgetSentMeasurements() throws(AgentStoreError) {

@@ -27,7 +27,8 @@ package struct ControlGroups: Sendable {
     private let folder: String
 
     /// Takes over the group that this process is in. `root` is where groups are mounted, `membership` the file that
-    /// says in which group a process is; `isDelegated` tells whether a group is the agent's to divide. Throws `Missing`.
+    /// says in which group a process is; `isDelegated` tells whether a group is the agent's to divide. Throws
+    /// `Missing`.
     package static func open(
         root: String = "/sys/fs/cgroup", membership: String = "/proc/self/cgroup", pid: Int32 = getpid(),
         isDelegated: (String) -> Bool = ControlGroups.isMarkedDelegated

@@ -4,6 +4,8 @@ internal import Glibc
 extension ForkLauncher {
     /// How deep below the run folder sockets are looked for: `SLOT/GENERATION/engine.sock`.
     private static let sweepDepth = 3
+    /// How deep what engines left is removed.
+    private static let clearedDepth = 8
 
     /// Removes sockets that nobody serves. A process that still serves one under our run folder was left by an earlier
     /// run (rare, because a killed agent takes its children along): it is ended if its command line names the socket.
@@ -14,6 +16,29 @@ extension ForkLauncher {
                 await Self.end(pid)
             }
             unlink(socket)
+        }
+        Self.clear(runFolder, depth: Self.clearedDepth)
+    }
+
+    /// Removes what engines that were killed left in their folders, and the folders; one with a socket in it stays.
+    private static func clear(_ folder: String, depth: Int) {
+        guard depth > 0, let directory = opendir(folder) else { return }
+        defer { closedir(directory) }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard name != ".", name != ".." else { continue }
+            let path = "\(folder)/\(name)"
+            var info = stat()
+            guard lstat(path, &info) == 0 else { continue }
+            switch info.st_mode & S_IFMT {
+            case S_IFSOCK: continue
+            case S_IFDIR:
+                clear(path, depth: depth - 1)
+                rmdir(path)
+            default: unlink(path)
+            }
         }
     }
 

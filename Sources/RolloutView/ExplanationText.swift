@@ -70,6 +70,7 @@ package struct ExplanationText: Sendable {
     private func line(_ move: DeviceMove) -> String {
         let releases = move.releases.isEmpty ? "nothing" : move.releases.map(\.reference).joined(separator: " + ")
         let by = move.rollout.map { "\(move.actor), rollout \($0)" } ?? move.actor
-        return "  \(Elapsed.clock(move.time, now: now))  \(releases)  by \(by): \(move.reason)"
+        let why = RolloutWords.reason(of: move).map { ": " + $0 } ?? ""
+        return "  \(Elapsed.clock(move.time, now: now))  \(releases)  by \(by)\(why)"
     }
 }

@@ -17,7 +17,8 @@ package struct GateLine: Sendable {
             return line
         }
         line.add(numbers(result), mark.shade)
-        line.add("  " + tail(result), .faint)
+        let rest = tail(result)
+        if !rest.isEmpty { line.add("  " + rest, .faint) }
         return line
     }
 

@@ -16,8 +16,15 @@ package struct PlanText: Sendable {
     private static let named = 10
 
     package var lines: [String] {
-        var lines = plan.waves.enumerated().flatMap { wave($0, $1) }
-        if plan.waves.isEmpty { lines.append("No device would be moved.") }
+        let devices = plan.waves.reduce(0) { $0 + $1.devices.count }
+        var lines = [
+            devices == 0
+                ? "No device would be moved."
+                : "\(RolloutWords.count(devices, "device")) in \(RolloutWords.count(plan.waves.count, "wave")). "
+                    + "Nothing happens before `martlet rollout start` with the same words.", "",
+        ]
+        lines += plan.waves.enumerated().flatMap { wave($0, $1) }
+        if lines.last == "" { lines.removeLast() }
         if !plan.skipped.isEmpty { lines += [""] + skipped }
         lines += section("Gates", policy.gates.map(Self.words) + policy.thresholds.map(Self.words) + maxFailures)
         lines += section("On the devices", conditions)

@@ -49,7 +49,7 @@ package struct RolloutScreen: Sendable {
 
     /// The lines as they are written, each cut at the terminal's width.
     package func text(colours: Bool) -> [String] {
-        lines.map { $0.rendered(width: terminal.columns, colours: colours) }
+        lines.map { $0.rendered(width: terminal.columns, colours: colours, isUnicode: terminal.isUnicode) }
     }
 
     // MARK: - Header
@@ -72,10 +72,17 @@ package struct RolloutScreen: Sendable {
             }
         }
         var lines = [first, StyledLine(facts.joined(separator: ", "), .faint)]
-        if info.state != .running, !info.reason.isEmpty { lines.append(StyledLine(info.reason, stateShade)) }
-        if let next = NextStep.forWaiting(info) { lines.append(StyledLine("Next: \(next)", .warning)) }
-        if let note { lines.append(StyledLine(note, .warning)) }
+        if info.state != .running, !info.reason.isEmpty { lines += sentence(info.reason, stateShade) }
+        if let next = NextStep.forWaiting(info) { lines += sentence("Next: \(next)", .warning) }
+        if let note { lines += sentence(note, .warning) }
         return lines
+    }
+
+    /// Lines of one sentence: why it stands still, and what to do, are told whole where that is not a novel.
+    private static let sentenceLines = 3
+
+    private func sentence(_ text: String, _ shade: Shade) -> [StyledLine] {
+        StyledLine.wrapped(text, shade, width: terminal.columns, most: Self.sentenceLines)
     }
 
     private var stateShade: Shade {

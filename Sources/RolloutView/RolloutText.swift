@@ -29,7 +29,8 @@ package struct RolloutText: Sendable {
             "Rollout \(info.id)  \(RolloutWords.aim(info))",
             "\(RolloutWords.state(info))\(wave): \(StateCounts.text(info.counts))",
         ]
-        if !info.reason.isEmpty { lines.append(info.reason) }
+        // Why it runs is said below, by who started it and when.
+        if !info.reason.isEmpty, info.reason != "started by \(info.createdBy)" { lines.append(info.reason) }
         let pace = RolloutPace(info, now: now)
         if let end = pace.end {
             lines.append("Ends in about \(Elapsed.text(end - now)), at \(Elapsed.clock(end, now: now)).")

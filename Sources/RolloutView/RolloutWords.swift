@@ -55,6 +55,11 @@ package enum RolloutWords {
         }
     }
 
+    /// Why a slot was to run something; nil where that says no more than which rollout it was.
+    package static func reason(of move: DeviceMove) -> String? {
+        move.reason.isEmpty || move.reason == move.rollout.map { "rollout \($0)" } ? nil : move.reason
+    }
+
     /// `evaluationFailed: 0.83 of 0.90`; nil where a device says neither.
     static func why(_ device: RolloutInfo.Device) -> String? {
         let figures = device.evaluation.map { "\($0.correct) of \($0.rows) right" }

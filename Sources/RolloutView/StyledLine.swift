@@ -56,9 +56,22 @@ package struct StyledLine: Sendable, Hashable {
     /// Without any colours.
     package var text: String { pieces.map(\.text).joined() }
 
+    /// A sentence on as many lines as it needs, at most `most`, broken between words.
+    static func wrapped(_ text: String, _ shade: Shade, width: Int, most: Int) -> [StyledLine] {
+        var lines: [String] = []
+        for word in text.split(separator: " ") {
+            if let last = lines.last, lines.count == most || Columns.of(last) + 1 + Columns.of(String(word)) <= width {
+                lines[lines.count - 1] = last + " " + word
+            } else {
+                lines.append(String(word))
+            }
+        }
+        return lines.map { StyledLine($0, shade) }
+    }
+
     /// At most `width` columns, with colours if asked for. A wide character counts as two columns.
-    package func rendered(width: Int, colours: Bool) -> String {
-        let more = text.allSatisfy(\.isASCII) ? ">" : "…"
+    package func rendered(width: Int, colours: Bool, isUnicode: Bool = true) -> String {
+        let more = isUnicode ? "…" : ">"
         var left = width
         var out = ""
         let total = Columns.of(text)

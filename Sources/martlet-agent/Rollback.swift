@@ -7,8 +7,8 @@ struct Rollback: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Take a slot back to what served before, by a decision on this box.",
         discussion: """
-            What served before is on the disk still and needs no network. An installation at work is given up; else the \
-            slot goes back one generation. It stays there until the registry assigns something newer, and the registry \
+            What served before is on the disk still and needs no network. An installation at work is given up; else \
+            the slot goes back one generation. It stays there until the registry assigns something newer, and the registry \
             is told that people here decided it. The device's own policy may forbid it ("localRollback": "refused"), \
             and nothing goes back to what its publisher took back for good.
 
@@ -35,9 +35,9 @@ struct Rollback: AsyncParsableCommand {
             if let wait { try await waitUntilBack(done, client, seconds: wait) }
             switch output {
             case .table:
+                let went = wait == nil ? "goes" : "went"
                 StandardStream.output.write(
-                    "\(done.slot): \(wait == nil ? "goes" : "went") back from \(names(done.from)) to \(names(done.to))\n"
-                )
+                    "\(done.slot): \(went) back from \(names(done.from)) to \(names(done.to))\n")
             case .json:
                 StandardStream.output.write(
                     String(decoding: try JSONText.encode(done, pretty: true), as: UTF8.self) + "\n")

@@ -18,7 +18,38 @@ struct AgentClockTests {
         #expect(clock(system: system, signed: signed).0.now.seconds == expected)
     }
 
-    @Test("It does not fall when the system clock is set back, and follows it forward")
+    @Test("One that jumped into the future is followed back when it is set right, and meanwhile nothing has ended")
+    func jump() {
+        let (clock, system) = clock(system: 2_000_000, signed: 1_900_000)
+        // Not beyond all belief: a year, as after a first look at a time server that lies.
+        system.now = Timestamp(seconds: 33_000_000)
+        #expect(clock.now.seconds == 33_000_000)
+        system.now = Timestamp(seconds: 2_000_100)
+        #expect(clock.now.seconds == 2_000_100)
+        // Small corrections let it stand still rather than fall.
+        system.now = Timestamp(seconds: 2_000_000)
+        #expect(clock.now.seconds >= 2_000_100)
+    }
+
+    @Test("An absurd time counts as none: it goes on from what is known, is not trusted, and mends")
+    func absurd() {
+        let tenYears: Int64 = 3650 * 86_400
+        let (late, system) = clock(system: 2_000_000 + tenYears, signed: 2_000_000)
+        #expect(late.now.seconds == 2_000_000)
+        #expect(late.distrust?.contains("cannot be right") == true)
+        system.now = Timestamp(seconds: 2_000_010)
+        #expect(late.now.seconds == 2_000_010 && late.distrust == nil)
+        system.now = Timestamp(seconds: 2_000_020 + tenYears)
+        #expect((2_000_010...2_000_020).contains(late.now.seconds) && late.distrust != nil)
+    }
+
+    @Test("A signed time beyond all belief, as from a damaged journal, does not carry the clock away")
+    func signedAbsurd() {
+        let (clock, _) = clock(system: 2_000_000, signed: 90_000_000_000)
+        #expect(clock.now.seconds == 2_000_000 && clock.distrust == nil)
+    }
+
+    @Test("It does not fall when the system clock is set back behind what is known, and follows it forward")
     func monotonic() {
         let (clock, system) = clock(system: 2_000_000, signed: 0)
         system.now = Timestamp(seconds: 5)

@@ -55,7 +55,7 @@ struct ExplainTests {
                 return ["release  clinic/base:1.0.0", "in slot t", "VARIANT", "chosen", "* runs on the device now"]
                     .allSatisfy { afar.contains($0) }
             }
-            let lacking = try await site.martlet("devices", "explain", "w2", "clinic/base:2.0.0", "--output", "json")
+            let lacking = try await site.martlet("devices", "explain", "w2", "clinic/base:1.0.0", "--output", "json")
             expect(lacking, "notEnoughDisk", "of disk, may take", "\"slot\"")
             try await site.martlet("devices", "explain", "w9", "clinic/base:1.0.0", expecting: 65)
             // A release that is not assigned: its metadata says that it is there, and no more is shown to the device.

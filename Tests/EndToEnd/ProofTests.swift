@@ -34,10 +34,29 @@ struct ProofTests {
             "publish", model, "--as", "clinic/triage:\(version)", "--eval", Self.seen, "--min-accuracy", accuracy)
     }
 
-    private func policy(_ site: Site, _ text: String) throws -> String {
+    /// The words that start the rollout of 2.0.0 by a policy.
+    private func start(_ site: Site, by policy: String) throws -> [String] {
         let path = site.folder.file("policy-\(UUID().uuidString).yaml")
-        try text.write(toFile: path, atomically: true, encoding: .utf8)
-        return path
+        try policy.write(toFile: path, atomically: true, encoding: .utf8)
+        return [
+            "rollout", "start", "clinic/triage:2.0.0", "--fleet", "wards", "--slot", "triage", "--policy", path,
+        ]
+    }
+
+    /// Starts the rollout of 2.0.0 by a policy and waits until it takes itself back.
+    private func takenBack(_ site: Site, by policy: String) async throws -> (info: RolloutInfo, words: String) {
+        let rollout = try await site.json(RolloutInfo.self, try start(site, by: policy)).id
+        try await eventually(within: 240, "the rollout takes itself back") {
+            try await states(site, rollout).0.state == .rolledBack
+        }
+        return try await states(site, rollout)
+    }
+
+    /// All devices serve 1.0.0, and no request was lost meanwhile.
+    private func expectUnharmed(_ site: Site, _ load: LoadRun) async throws {
+        for name in Self.names { try await site.waitUntilServing(name, "triage", "clinic/triage:1.0.0") }
+        let figures = try await load.stop()
+        #expect(figures.failed == 0, "\(figures.failures)")
     }
 
     private func states(_ site: Site, _ rollout: RolloutID) async throws -> (RolloutInfo, String) {
@@ -64,26 +83,19 @@ struct ProofTests {
                 }
                 return true
             }
-            let file = try policy(
+            let (info, words) = try await takenBack(
                 site,
-                """
-                waves: [1, 100%]
-                soak: 5m
-                gates:
-                  - metric: time_per_output_token.p50
-                    baseline: {tolerance: 50%}
-                    minSamples: 10
-                    interval: 2s
-                    inconclusiveLimit: 10000
-                onFailure: rollbackAll
-                """)
-            let start = try await site.json(
-                RolloutInfo.self, "rollout", "start", "clinic/triage:2.0.0", "--fleet", "wards", "--slot", "triage",
-                "--policy", file)
-            try await eventually(within: 240, "the rollout takes itself back") {
-                try await states(site, start.id).0.state == .rolledBack
-            }
-            let (info, words) = try await states(site, start.id)
+                by: """
+                    waves: [1, 100%]
+                    soak: 5m
+                    gates:
+                      - metric: time_per_output_token.p50
+                        baseline: {tolerance: 50%}
+                        minSamples: 10
+                        interval: 2s
+                        inconclusiveLimit: 10000
+                    onFailure: rollbackAll
+                    """)
             let tried = (info.devices ?? []).filter { $0.state == .rolledBack }
             #expect(tried.count == 1, "\(words)")
             let device = try #require(tried.first?.device.text)
@@ -91,11 +103,9 @@ struct ProofTests {
             let proofs = reports.compactMap { $0.figures?.evaluation }
             let proof = try #require(proofs.first)
             #expect(proof.passed && proof.correct == 26 && proof.macroF1 != nil && proof.p95Milliseconds != nil)
-            let explained = try await site.martlet("rollout", "explain", start.id.text).output
+            let explained = try await site.martlet("rollout", "explain", info.id.text).output
             #expect(explained.contains("time_per_output_token.p50"), "\(explained)")
-            for name in Self.names { try await site.waitUntilServing(name, "triage", "clinic/triage:1.0.0") }
-            let figures = try await load.stop()
-            #expect(figures.failed == 0, "\(figures.failures)")
+            try await expectUnharmed(site, load)
         }
     }
 
@@ -104,27 +114,20 @@ struct ProofTests {
         try await site("twin") { site, devices in
             try await publish(site, Self.v2, "2.0.0", accuracy: "0.5")
             let load = try site.startLoad(devices.map(\.gateway), slot: "triage", eval: Self.seen, workers: 1)
-            let file = try policy(
+            let (info, words) = try await takenBack(
                 site,
-                """
-                waves: [1, 100%]
-                soak: 1s
-                shadow: {share: 100%, comparison: label, samples: 20, maxTime: 10m}
-                gates:
-                  - metric: shadow.agreement
-                    min: 95%
-                    minSamples: 10
-                    interval: 1s
-                    inconclusiveLimit: 10000
-                onFailure: rollbackAll
-                """)
-            let start = try await site.json(
-                RolloutInfo.self, "rollout", "start", "clinic/triage:2.0.0", "--fleet", "wards", "--slot", "triage",
-                "--policy", file)
-            try await eventually(within: 240, "the rollout takes itself back") {
-                try await states(site, start.id).0.state == .rolledBack
-            }
-            let (info, words) = try await states(site, start.id)
+                by: """
+                    waves: [1, 100%]
+                    soak: 1s
+                    shadow: {share: 100%, comparison: label, samples: 20, maxTime: 10m}
+                    gates:
+                      - metric: shadow.agreement
+                        min: 95%
+                        minSamples: 10
+                        interval: 1s
+                        inconclusiveLimit: 10000
+                    onFailure: rollbackAll
+                    """)
             let tried = try #require(
                 (info.devices ?? []).first { $0.state != .pending && $0.state != .skipped }, "\(words)")
             let reports = try await site.json([DeviceReport].self, "devices", "reports", tried.device.text)
@@ -133,9 +136,7 @@ struct ProofTests {
             let result = try #require(last)
             #expect(result.compared >= 10 && result.agreed < result.compared)
             #expect(result.liveMedianMilliseconds > 0 && result.candidateMedianMilliseconds > 0)
-            for name in Self.names { try await site.waitUntilServing(name, "triage", "clinic/triage:1.0.0") }
-            let figures = try await load.stop()
-            #expect(figures.failed == 0, "\(figures.failures)")
+            try await expectUnharmed(site, load)
         }
     }
 
@@ -144,19 +145,15 @@ struct ProofTests {
         try await site("own") { site, devices in
             try await publish(site, Self.v2, "2.0.0", accuracy: "0.5")
             let load = try site.startLoad(devices.map(\.gateway), slot: "triage", eval: Self.seen, workers: 1)
-            let file = try policy(
+            let command = try start(
                 site,
-                """
-                waves: [1, 100%]
-                soak: 1s
-                shadow: {share: 100%, comparison: label, samples: 20, maxTime: 10m, minAgreement: 95%}
-                onFailure: rollbackAll
-                """)
-            let rollout = try await site.martlet(
-                [
-                    "rollout", "start", "clinic/triage:2.0.0", "--fleet", "wards", "--slot", "triage", "--policy", file,
-                    "--wait",
-                ], expecting: 1)
+                by: """
+                    waves: [1, 100%]
+                    soak: 1s
+                    shadow: {share: 100%, comparison: label, samples: 20, maxTime: 10m, minAgreement: 95%}
+                    onFailure: rollbackAll
+                    """)
+            let rollout = try await site.martlet(command + ["--wait"], expecting: 1)
             #expect(
                 (rollout.output + rollout.errors).contains("shadowDisagreed"), "\(rollout.output) \(rollout.errors)")
             for name in Self.names {

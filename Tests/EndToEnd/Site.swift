@@ -100,6 +100,11 @@ final class Site: @unchecked Sendable {
 
     /// Runs `martlet … --output json` and reads what it prints.
     func json<Value: Decodable>(_ type: Value.Type, _ arguments: String...) async throws -> Value {
+        try await json(type, arguments)
+    }
+
+    /// The same with its arguments in an array.
+    func json<Value: Decodable>(_ type: Value.Type, _ arguments: [String]) async throws -> Value {
         let result = try await run(
             Checkout.product("martlet"), arguments + ["--output", "json"], environment: operatorEnvironment)
         guard result.status == 0 else {
@@ -149,7 +154,9 @@ final class Site: @unchecked Sendable {
     }
 
     /// Starts the agent of an enrolled device, on the gateway port that it had before if `gateway` says so.
-    func startAgent(_ name: String, gateway: String? = nil, extra: [String] = []) async throws -> Device {
+    func startAgent(
+        _ name: String, gateway: String? = nil, extra: [String] = [], environment: [String: String] = [:]
+    ) async throws -> Device {
         let number = lock.withLock {
             agentStarts += 1
             return agentStarts
@@ -161,7 +168,7 @@ final class Site: @unchecked Sendable {
         let process = try RunningProcess(
             Checkout.product("martlet-agent"),
             ["run", "--data", data, "--gateway", address, "--config", folder.file(name + ".agent.json")] + extra,
-            log: folder.file("\(name)-\(number).log"))
+            environment: environment, log: folder.file("\(name)-\(number).log"))
         try await eventually(within: 60, "agent \(name) writes its addresses\n\(process.output)") {
             guard process.isRunning else { throw NeverTrue(description: "agent \(name) ended: \(process.output)") }
             return FileManager.default.fileExists(atPath: addresses)

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import MartletAPI
 import MartletTypes
 import TestSupport
@@ -57,4 +58,73 @@ struct WatchTests {
             #expect(!watch.output.contains("stream of events"), "nothing was missed: \(watch.output)")
         }
     }
+
+    @Test("where the registry has no stream left it says so and asks, until there is one again")
+    func withoutStream() async throws {
+        try await site("full") { site, rollout in
+            let token = try String(contentsOfFile: site.folder.file("admin.token"), encoding: .utf8)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+            let streams = try OpenStreams(of: site.operatorAddress, token: token)
+            let watch = try watch(site, rollout)
+            try await eventually(within: 60, "it is told that there is no stream") {
+                watch.output.contains("There is no stream of events (tooManyStreams)")
+            }
+            streams.close()
+            try await eventually(within: 120, "it is told that the stream is back") {
+                watch.output.contains("The stream of events is there again.")
+            }
+            try await site.martlet("rollout", "confirm", rollout.text)
+            #expect(try await watch.exitCode(within: 120) == 0, "\(watch.output)")
+        }
+    }
+}
+
+/// All the streams of events that a registry keeps open, which is 200 at most.
+private struct OpenStreams {
+    private var sockets: [Int32] = []
+
+    init(of address: String, token: String) throws {
+        let port = try #require(address.split(separator: ":").last.flatMap { UInt16($0) })
+        var name = sockaddr_in()
+        name.sin_family = sa_family_t(AF_INET)
+        name.sin_addr.s_addr = inet_addr("127.0.0.1")
+        name.sin_port = port.bigEndian
+        var patience = timeval(tv_sec: 60, tv_usec: 0)
+        let request = Array(
+            """
+            GET /api/v1/events HTTP/1.1\r
+            Host: 127.0.0.1:\(port)\r
+            Authorization: Bearer \(token)\r
+            Accept: text/event-stream\r
+            \r
+
+            """.utf8)
+        for number in 0...200 {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            sockets.append(descriptor)
+            setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
+            let isConnected = withUnsafePointer(to: &name) { pointer in
+                pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                    connect(descriptor, address, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
+                }
+            }
+            var answer = [UInt8](repeating: 0, count: 512)
+            guard isConnected, send(descriptor, request, request.count, 0) == request.count,
+                case let read = recv(descriptor, &answer, answer.count, 0), read > 0
+            else {
+                close()
+                throw NeverTrue(description: "stream \(number) is answered")
+            }
+            let text = String(decoding: answer.prefix(read), as: UTF8.self)
+            if text.hasPrefix("HTTP/1.1 503 "), number > 100 { return }
+            guard text.hasPrefix("HTTP/1.1 200 ") else {
+                close()
+                throw NeverTrue(description: "stream \(number) stands: \(text)")
+            }
+        }
+        close()
+        throw NeverTrue(description: "there is a bound on streams")
+    }
+
+    func close() { for socket in sockets { Glibc.close(socket) } }
 }

@@ -8,6 +8,8 @@ struct CommandTree {
         let path: [String]
         /// Whether it has no subcommands.
         let isLeaf: Bool
+        /// Whether people are not told of it: programs of ours call it.
+        let isHidden: Bool
     }
 
     /// Parents before their subcommands, in the order of the help.
@@ -17,6 +19,7 @@ struct CommandTree {
         struct Node: Decodable {
             let commandName: String
             let subcommands: [Node]?
+            let shouldDisplay: Bool?
         }
         let command: Node
     }
@@ -32,7 +35,8 @@ struct CommandTree {
         var commands: [Command] = []
         func walk(_ node: Dump.Node, _ path: [String]) {
             let children = (node.subcommands ?? []).filter { $0.commandName != "help" }
-            commands.append(Command(path: path, isLeaf: children.isEmpty))
+            commands.append(
+                Command(path: path, isLeaf: children.isEmpty, isHidden: node.shouldDisplay == false))
             for child in children { walk(child, path + [child.commandName]) }
         }
         walk(root, [])

@@ -57,7 +57,7 @@ struct HelpTests {
     func completions(program: String, shell: String) async throws {
         let script = try await run(Checkout.product(program), ["--generate-completion-script", shell])
         #expect(script.status == 0 && script.errors.isEmpty, "\(script.errors)")
-        for command in try await CommandTree.load(program).commands {
+        for command in try await CommandTree.load(program).commands where !command.isHidden {
             if let name = command.path.last { #expect(script.output.contains(name), "\(shell): \(command.path)") }
         }
         let interpreter = ["/bin/", "/usr/bin/"].map { $0 + shell }

@@ -180,7 +180,8 @@ struct EngineLimitTests {
         try await EngineClient(socketPath: spec.socketPath).waitUntilReady(timeout: .seconds(120), process: process)
         #expect(
             process.limits
-                == "memory 512.0 MiB without mapped weights (RLIMIT_DATA), processor time is not limited: no groups here"
+                == "memory 512.0 MiB without mapped weights (RLIMIT_DATA), "
+                + "processor time is not limited: no groups here"
         )
         let limits = try String(contentsOfFile: "/proc/\(process.pid)/limits", encoding: .utf8)
         let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max data size") })

@@ -97,6 +97,19 @@ struct RolloutScreenTests {
         #expect(!coloured.contains("\u{1B}[2J"))
     }
 
+    @Test("why it stands still and what to do is told over several lines, not cut at the first")
+    func sentences() throws {
+        let words = (1...40).map { "word-\($0)" }.joined(separator: " ")
+        let paused = try RolloutScene.rollout([try RolloutScene.device(1, .failed)], state: .paused, reason: words)
+        let lines = screen(paused, columns: 80).text(colours: false)
+        #expect(lines.contains { $0.contains("word-15") } && lines.allSatisfy { $0.count <= 80 })
+        // The third line takes the rest, and says that it is cut.
+        #expect(lines.contains { $0.hasPrefix("word-") && $0.hasSuffix("…") })
+        #expect(lines.joined(separator: " ").contains("`abort` ends it here."))
+        let plain = screen(paused, columns: 80, isUnicode: false).text(colours: false)
+        #expect(plain.contains { $0.hasPrefix("word-") && $0.hasSuffix(">") })
+    }
+
     @Test("a rollout that waits for a person says for what")
     func waiting() throws {
         var info = try RolloutScene.rollout([try RolloutScene.device(1, .succeeded)])

@@ -119,7 +119,8 @@ struct AssignmentTests {
         #expect(try refusal("clinic/triage/1.0.0", SlotSettings(parallelRequests: 0)) != nil)
         let residency = SlotResidency(cpuPercent: 0)
         #expect(
-            try refusal("clinic/triage/1.0.0", SlotSettings(residency: residency)) == "cpuPercent is outside 5 to 51200")
+            try refusal("clinic/triage/1.0.0", SlotSettings(residency: residency)) == "cpuPercent is outside 5 to 51200"
+        )
     }
 
     @Test("the trust document survives its bytes and refuses keys under a wrong name")

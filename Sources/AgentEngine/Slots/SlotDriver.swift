@@ -97,7 +97,8 @@ package actor SlotDriver {
         self.runtime =
             runtime
             ?? EngineSlot(
-                slot: record.slot, tools: tools.engines, news: { news in
+                slot: record.slot, tools: tools.engines,
+                news: { news in
                     guard let event = Self.event(news) else { return tools.changed() }
                     inbox.yield(.event(event, nil))
                 },

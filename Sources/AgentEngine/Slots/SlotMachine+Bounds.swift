@@ -8,9 +8,9 @@ extension SlotMachine {
     mutating func bound(
         from phase: SlotPhase, _ event: SlotEvent, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
     ) {
-        guard record.phase.isUnderWay else { return record.moves = nil }
         // A start of the agent begins the try anew; how often that may be is counted by itself.
-        guard record.phase != phase, event != .started else { return }
+        guard record.phase.isUnderWay, event != .started else { return record.moves = nil }
+        guard record.phase != phase else { return }
         let moves = (record.moves ?? 0) + 1
         record.moves = moves
         guard moves > limits.transitions else { return }

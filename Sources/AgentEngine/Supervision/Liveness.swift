@@ -1,4 +1,4 @@
-package import ServiceLifecycle
+import ServiceLifecycle
 package import SystemdNotify
 
 /// Stays in the favour of the service manager's watchdog for as long as the agent works, and tells it of the end.

@@ -59,16 +59,18 @@ extension RolloutService {
                 "Wave \(min(header.wave + 1, header.waveCount)) of \(header.waveCount): \(words(header.phase)).")
         }
         let waiting = row.run.members.filter(\.isWaiting)
-        if !waiting.isEmpty { sentences.append("\(waiting.count) of its devices wait for their conditions.") }
-        if row.run.inFlight > waiting.count {
-            sentences.append("\(row.run.inFlight - waiting.count) devices are at work.")
+        func tell(_ count: Int, _ one: String, _ several: String) {
+            if count > 0 { sentences.append(count == 1 ? "One device \(one)." : "\(count) devices \(several).") }
         }
-        let held = row.run.members.filter(\.isHeld).count
-        if held > 0 { sentences.append("\(held) devices are held out or pinned.") }
+        tell(waiting.count, "waits for its conditions", "wait for their conditions")
+        tell(row.run.inFlight - waiting.count, "is at work", "are at work")
+        tell(row.run.members.filter(\.isHeld).count, "is held out or pinned", "are held out or pinned")
         for gate in header.gates {
             if let figures = gate.figures, !figures.sentence.isEmpty { sentences.append(figures.sentence) }
         }
-        if let end = row.run.estimatedEnd(now: now) { sentences.append("At this pace it ends at \(end).") }
+        if let end = row.run.estimatedEnd(now: now) {
+            sentences.append("At this pace it ends at \(PageWords.time(end)).")
+        }
         return sentences
     }
 
@@ -98,7 +100,9 @@ extension RolloutService {
         case .pending: sentences.append("Its turn has not come: the limit in flight or the rate holds it back.")
         case .offered where member.isWaiting: sentences.append("It waits for its own conditions.")
         case .offered where !part.online: sentences.append("It was told and has not been heard of since.")
-        default: sentences.append("It is \(PageWords.words(member.state.rawValue)) since \(member.updated).")
+        default:
+            let since = PageWords.time(member.updated)
+            sentences.append("It is \(PageWords.words(member.state.rawValue)) since \(since).")
         }
         if member.state.isInFlight || member.state == .pending, let failure = member.lastFailure {
             sentences.append("Attempt \(member.attempts) failed: \(failure)")

@@ -4,6 +4,8 @@ import Foundation
 import Logging
 import MartletAPI
 import MartletTypes
+import ModelRuntime
+import TestSupport
 import Testing
 
 @Suite("Scrubbing")
@@ -38,5 +40,82 @@ struct BlobScrubTests {
         #expect(try await device.reports().map(\.code) == ["blobRotten", "blobMended"])
         #expect(try await device.store.blobs.scrub(digest))
         await device.close()
+    }
+
+    @Test("A registry whose copy is damaged too is not asked for it again and again", .timeLimit(.minutes(2)))
+    func hopeless() async throws {
+        var debts = MendDebts()
+        let record = try SlotFixtures.generation(1, "1.0.0", 1)
+        let file = GenerationFile(role: .weights, name: "model.gguf", digest: .of([1]), size: ByteCount(1 << 32))
+        for isOfContent in [true, false] {
+            var now = ContinuousClock.now
+            let end = now + .seconds(7 * 86_400)
+            var tries = 0
+            while now < end {
+                debts.owe(BlobScrub.File(record: record, file: file), isOfContent: isOfContent, now: now)
+                tries += 1
+                #expect(debts.due(now) == nil)
+                now = now + debts.wait(upTo: .seconds(365 * 86_400), now: now)
+                #expect(debts.due(now)?.file == file)
+            }
+            // In a week: the damaged copy about once a day, a registry that does not answer about once an hour.
+            #expect(tries <= (isOfContent ? 10 : 7 * 24 + 12), "\(tries)")
+            debts.paid(file.digest)
+        }
+        #expect(!debts.holds(file.digest))
+    }
+
+    @Test("What rots below a serving engine is mended, and the engine starts anew on it, without a request that fails")
+    func renews() async throws {
+        let device = try await DeviceFixture(withEngine: true)
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        let agent = device.agent()
+        let orders = RepairOrders()
+        orders.onMended { await agent.renew($0) }
+        let scrub = BlobScrub(
+            store: device.store, installer: device.installer(), clock: device.clock, interval: .seconds(3600),
+            orders: orders, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let tasks = [
+            Task { try await agent.run() }, Task { try await scrub.run() }, Task { try await device.gateway.run() },
+        ]
+        await agent.apply(device.assignment(number: 1, release))
+        let record = try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
+        let current = try #require(record.current)
+        let port = try await device.gateway.boundPort
+        let before = try EngineProcesses.pids(of: device)
+        let digest = try #require(current.files.first?.digest)
+        let path = device.store.blobs.path(of: digest)
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+        bytes[bytes.count / 2] ^= 1
+        try bytes.write(to: URL(fileURLWithPath: path + ".rotten"))
+        #expect(rename(path + ".rotten", path) == 0)
+        orders.suspect(current)
+        var answers: Set<String> = []
+        let end = ContinuousClock.now + .seconds(60)
+        while try EngineProcesses.pids(of: device) == before, ContinuousClock.now < end {
+            answers.insert(try await Self.ask(port))
+        }
+        for _ in 0..<3 { answers.insert(try await Self.ask(port)) }
+        #expect(answers == ["200"], "requests wait while the engine starts anew")
+        #expect(try await device.reports().map(\.code).contains("blobMended"))
+        #expect(try EngineProcesses.pids(of: device) != before)
+        #expect(try await device.store.blobs.scrub(digest))
+        for task in tasks {
+            task.cancel()
+            _ = await task.result
+        }
+        await device.close()
+    }
+
+    private static func ask(_ port: Int) async throws -> String {
+        try await run(
+            "/usr/bin/curl",
+            [
+                "-s", "-o", "/dev/null", "-w", "%{http_code}", "--max-time", "60", "-H",
+                "Content-Type: application/json", "-d",
+                #"{"model":"triage","max_tokens":4,"messages":[{"role":"user","content":"hello"}]}"#,
+                "http://127.0.0.1:\(port)/v1/chat/completions",
+            ]
+        ).output
     }
 }

@@ -38,13 +38,16 @@ final class DeviceFixture: Sendable {
     let hardware: DeviceHardware
     let gateway: Gateway
     let engines: InstalledEngines
+    /// Whether a script stands in for the engine: it may read what it likes.
+    let isScripted: Bool
 
     static let now = AgentClock.buildTime + .seconds(86_400)
 
     init(
         registry: FakeRegistry? = nil, withEngine: Bool = false, budget: DiskBudget = DiskBudget(reserve: .zero),
-        engineVersion: String = "1.0.0"
+        engineVersion: String = "1.0.0", engineScript: String? = nil
     ) async throws {
+        isScripted = engineScript != nil
         folder = try TemporaryFolder("dev")
         self.registry = try registry ?? FakeRegistry(now: Self.now)
         device = try DeviceID("ward-1")
@@ -64,7 +67,7 @@ final class DeviceFixture: Sendable {
         trust = try TrustKeeper(store: store, link: link, clock: clock)
         let binary =
             withEngine
-            ? try await EngineBinary.probe(path: try #require(Checkout.llamaServer))
+            ? try await EngineBinary.probe(path: try engineScript ?? #require(Checkout.llamaServer))
             : EngineBinary(path: "/nonexistent/llama-server", version: engineVersion)
         engines = InstalledEngines(binary)
         hardware = try DeviceHardware.read(
@@ -100,7 +103,9 @@ final class DeviceFixture: Sendable {
 
     func engineTools(_ settings: SwapSettings = SwapSettings()) -> EngineTools {
         EngineTools(
-            launcher: ForkLauncher(engines: engines, runFolder: folder.path + "/run/engines"), gateway: gateway,
+            launcher: ForkLauncher(
+                engines: engines, runFolder: folder.path + "/run/engines",
+                confinement: Confinement(mode: isScripted ? .off : .available)), gateway: gateway,
             store: store, settings: settings)
     }
 

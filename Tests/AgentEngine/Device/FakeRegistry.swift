@@ -50,6 +50,8 @@ final class FakeRegistry: Sendable {
         var polls = 0
         /// Cuts each answer with a blob after so many bytes.
         var cutBlobsAfter: Int?
+        /// What requests for large blobs get instead of them.
+        var lie: BlobLie?
     }
 
     let owner: KeyPair
@@ -102,6 +104,11 @@ final class FakeRegistry: Sendable {
     var refreshes: Int { seen.count { $0.target.hasSuffix("/timestamp.json") } }
     /// Gives polls these bytes as long as they ask for something above a number below `number`.
     func offer(_ bytes: [UInt8], number: Int64) { state.withLock { $0.assignment = (number, bytes) } }
+
+    /// How this registry answers requests for large blobs; gets the request and the blob.
+    typealias BlobLie = @Sendable (TinyRequest, [UInt8]) -> TinyReply
+
+    func lie(_ lie: BlobLie?) { state.withLock { $0.lie = lie } }
 
     func cutBlobs(after count: Int?) { state.withLock { $0.cutBlobsAfter = count } }
 
@@ -284,6 +291,7 @@ final class FakeRegistry: Sendable {
                 return (try? JSONText.encode(index)).map { TinyReply(body: $0) } ?? .notFound
             }
             guard let bytes = state.blobs[digest] else { return .notFound }
+            if let lie = state.lie, path.contains("/blobs/"), bytes.count > 100_000 { return lie(request, bytes) }
             var reply = TinyReply.content(bytes, request)
             if path.contains("/blobs/") { reply.cutAfter = state.cutBlobsAfter.map { min($0, reply.body.count) } }
             if reply.cutAfter == reply.body.count { reply.cutAfter = nil }

@@ -15,12 +15,12 @@ struct FootprintTests {
             return true
         }
         let service = Task { try await footprint.run() }
-        try await eventually(within: 30, "the start is over") { releases.value == 1 }
+        try await eventually(within: 120, "the start is over") { releases.value == 1 }
         for _ in 0..<5 { work.ring() }
-        try await eventually(within: 30, "the work is over") { releases.value == 2 }
+        try await eventually(within: 120, "the work is over") { releases.value == 2 }
         // Nothing rang since: whatever comes later comes of this ring alone.
         work.ring()
-        try await eventually(within: 30, "the next work is over") { releases.value == 3 }
+        try await eventually(within: 120, "the next work is over") { releases.value == 3 }
         service.cancel()
         try await service.value
         #expect(releases.value == 3)
@@ -51,7 +51,7 @@ struct FootprintTests {
                 return looks.value < 3
             })
         let service = Task { try await footprint.run() }
-        try await eventually(within: 30, "requests are over") {
+        try await eventually(within: 120, "requests are over") {
             work.ring()
             return releases.value > 0
         }

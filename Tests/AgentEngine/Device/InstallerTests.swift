@@ -93,7 +93,7 @@ struct InstallerTests {
         let model = try FakeRegistry.digest(of: "tiny/tiny-v1.Q8_0.gguf")
         device.registry.rot(model)
         let found = await failure { _ = try await install(device, device.target(release)) }
-        #expect(found?.code == "digestMismatch" && found?.kind == .retry)
+        #expect(found?.code == "digestMismatch" && found?.kind == .refused)
         #expect(found?.message.contains(model.text) == true)
         #expect(!device.store.blobs.has(model) && device.store.blobs.partialSize(model) == .zero)
         device.registry.rot(model)
@@ -108,7 +108,7 @@ struct InstallerTests {
         let model = try FakeRegistry.digest(of: "tiny/tiny-v1.Q8_0.gguf")
         _ = device.registry.remove(model)
         let found = await failure { _ = try await install(device, device.target(release)) }
-        #expect(found?.code == "blobMissing" && found?.kind == .retry)
+        #expect(found?.code == "blobMissing" && found?.kind == .refused)
         await device.close()
     }
 
@@ -182,7 +182,10 @@ struct InstallerTests {
         #expect(past?.code == "clockUntrusted" && past?.kind == .retry)
         device.system.now = DeviceFixture.now + .seconds(86_400 * 3650)
         let future = await failure { _ = try await install(device, device.target(release)) }
-        #expect(future?.code == "assignmentExpired")
+        #expect(future?.code == "clockUntrusted" && future?.kind == .retry)
+        device.system.now = DeviceFixture.now + .seconds(86_400 * 365)
+        let nextYear = await failure { _ = try await install(device, device.target(release)) }
+        #expect(nextYear?.code == "assignmentExpired")
         await device.close()
     }
 

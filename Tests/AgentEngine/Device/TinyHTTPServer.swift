@@ -17,6 +17,10 @@ struct TinyReply: Sendable {
     var body: [UInt8] = []
     /// Bytes of the body after which the connection is cut; nil sends all.
     var cutAfter: Int?
+    /// A length that is announced in the body's place; negative announces none.
+    var announced: Int?
+    /// Sends the body again and again until the other side has enough.
+    var isEndless = false
 
     static let notFound = TinyReply(status: 404)
 
@@ -81,10 +85,14 @@ final class TinyHTTPServer: Sendable {
         while let request = next(client, &buffer) {
             record(request)
             let reply = answer(request)
-            var head = "HTTP/1.1 \(reply.status) X\r\nContent-Length: \(reply.body.count)\r\n"
+            var head = "HTTP/1.1 \(reply.status) X\r\n"
+            let announced = reply.announced ?? reply.body.count
+            head += announced < 0 ? "Connection: close\r\n" : "Content-Length: \(announced)\r\n"
             for (name, value) in reply.fields { head += "\(name): \(value)\r\n" }
             let body = request.method == "HEAD" ? [] : reply.body.prefix(reply.cutAfter ?? reply.body.count)
             guard send(Array((head + "\r\n").utf8) + body, client), reply.cutAfter == nil else { return }
+            while reply.isEndless, send(reply.body, client) {}
+            guard !reply.isEndless, announced == reply.body.count else { return }
         }
     }
 

@@ -63,7 +63,8 @@ extension BrokenSetUp {
         },
         BrokenSetUp(.confinementUnavailable) { box in
             try box.configure(
-                #"{"policy": {"otherSlots": ["c/*"]}, "gateway": {"address": "127.0.0.1:0"}, "engine": {"confine": "required"}}"#
+                #"{"policy": {"otherSlots": ["c/*"]}, "#
+                    + #""gateway": {"address": "127.0.0.1:0"}, "engine": {"confine": "required"}}"#
             )
             box.scene.canConfine = false
         },

@@ -46,7 +46,8 @@ struct BrokenSetUp: Sendable, CustomTestStringConvertible {
         BrokenSetUp(.nothingAllowed) { try $0.configure(#"{"gateway": {"address": "127.0.0.1:0"}}"#) },
         BrokenSetUp(.configurationExposed) { box in
             try box.configure(
-                #"{"policy": {"otherSlots": ["c/*"]}, "gateway": {"address": "127.0.0.1:0", "keys": ["0123456789abcdef"]}}"#
+                #"{"policy": {"otherSlots": ["c/*"]}, "#
+                    + #""gateway": {"address": "127.0.0.1:0", "keys": ["0123456789abcdef"]}}"#
             )
             box.mode(0o644, "data/agent.json")
         },

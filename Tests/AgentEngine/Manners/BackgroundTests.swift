@@ -121,7 +121,8 @@ struct BackgroundTests {
         let text = #"""
             {"background": {"niceness": 15, "pauseWhileBusy": "no", "windows": ["01:00-05:00"],
                             "outsideBytesPerSecond": 4096},
-             "control": {"readGroups": ["ops"], "changeGroups": ["adm", "wheel"]}, "policy": {"localRollback": "refused"}}
+             "control": {"readGroups": ["ops"], "changeGroups": ["adm", "wheel"]},
+             "policy": {"localRollback": "refused"}}
             """#
         let read = try AgentConfiguration(parsing: Array(text.utf8))
         #expect(read.background.niceness == 15)

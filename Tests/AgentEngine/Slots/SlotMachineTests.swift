@@ -37,7 +37,7 @@ struct SlotMachineTests {
             ])
         #expect(machine.record.current?.id == GenerationID(1))
         let early = machine.handle(.woke, now: now + .seconds(9))
-        #expect(early.actions.isEmpty && machine.record.phase == .soaking)
+        #expect(early.actions == [.wake(now + .seconds(10))] && machine.record.phase == .soaking)
         let step = machine.handle(.woke, now: now + .seconds(10))
         #expect(machine.record.phase == .committed)
         #expect(machine.record.current == candidate)

@@ -46,7 +46,8 @@ extension Figures {
             usleep(500_000)
             return rested && begin.timeIntervalSinceNow < -idleSeconds
         }
-        // From measurement to measurement it takes more for some seconds: what its work brings in is let go of after it.
+        // From measurement to measurement it takes more for some seconds: what its work brings in is let go of after
+        // it.
         let lastMinute = samples.suffix(120)
         let mean = lastMinute.reduce(0, +) / Double(max(lastMinute.count, 1))
         return ["pss-" + state: last.pss, "rss-" + state: last.rss, "mean-pss-" + state: mean]

@@ -86,7 +86,8 @@ package struct RoomLedger: Sendable {
         joinLine(claim)
         let fixed = residents.values.filter { !isEverEndable($0, for: claim) }
         guard fits(claim.need, beside: fixed.map(\.claim.need)) else { return .wait(noRoomEver(claim, fixed)) }
-        // Nobody waits for it: better that it waits than that it ends the better of two because the lesser still starts.
+        // Nobody waits for it: better that it waits than that it ends the better of two because the lesser still
+        // starts.
         if claim.urgency == .standby, residents.values.contains(where: { isStarting($0, for: claim) }) {
             return .wait(refusal(of: claim, now, usage))
         }

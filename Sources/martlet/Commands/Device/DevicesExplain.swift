@@ -10,8 +10,8 @@ struct DevicesExplain: AsyncParsableCommand {
         commandName: "explain", abstract: "Say which variant of a release a device would run, and why not the others.",
         discussion: """
             By what the device last reported of itself: hardware, engines, room, and what its other slots take. The \
-            choice is the device's own: what fits, then what its profile prefers. Nothing is assigned. What is true now \
-            is told on the device by `martlet-agent explain`.
+            choice is the device's own: what fits, then what its profile prefers. Nothing is assigned. What is true \
+            now is told on the device by `martlet-agent explain`.
 
             Examples:
               martlet devices explain pi-1 clinic/triage:2.0.0

@@ -28,7 +28,8 @@ struct DevicesHistory: AsyncParsableCommand {
             table.rows = moves.map { move in
                 [
                     RolloutWords.moment(move.time), move.slot.text, references(move.releases), move.actor,
-                    move.rollout?.text ?? "-", Self.outcome(move), move.reason,
+                    move.rollout?.text ?? "-", Self.outcome(move),
+                    RolloutWords.reason(of: move) ?? "its turn in the rollout",
                 ]
             }
             table.whenEmpty = "it was never told to run anything"

@@ -1,6 +1,7 @@
 import ArgumentParser
 import MartletAPI
 import MartletTypes
+import RolloutView
 
 struct DevicesShow: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -12,13 +13,17 @@ struct DevicesShow: AsyncParsableCommand {
     func run() async throws {
         let info = try await options.session().get(
             OperatorRoutes.device, ["device": device.text], as: DeviceInfo.self)
+        let now = systemClock()
         try options.printer.show(info) { info in
             var pairs = [
                 ("device", info.device.text), ("labels", DevicesList.text(info.labels)),
                 ("state", info.standing.rawValue), ("online", info.online ? "yes" : "no"),
-                ("enrolled", info.enrolled.description),
-                ("last seen", info.lastSeen?.description ?? "never"),
-                ("certificate until", info.certificateExpires.description), ("profile", info.profile ?? "-"),
+                ("enrolled", RolloutWords.moment(info.enrolled)),
+                (
+                    "last seen",
+                    info.lastSeen.map { "\(RolloutWords.moment($0)), \(Elapsed.text(now - $0)) ago" } ?? "never"
+                ),
+                ("certificate until", RolloutWords.moment(info.certificateExpires)), ("profile", info.profile ?? "-"),
                 ("agent", info.agentVersion ?? "-"), ("assignment", String(info.assignment)),
             ]
             if let held = info.held { pairs.insert(("why", held), at: 3) }

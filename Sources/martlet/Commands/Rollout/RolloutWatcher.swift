@@ -65,13 +65,9 @@ struct RolloutWatcher {
 
     private func finish(_ info: RolloutInfo, _ ending: RolloutEnding) throws {
         if printer.format == .json, tellsItems { printer.line(RolloutNews.end(info)) }
-        if printer.format == .table || !tellsItems {
-            try printer.say(info) {
-                let counts = StateCounts.text($0.counts)
-                return $0.state == .completed
-                    ? "Rollout \($0.id) completed: \(counts). \($0.reason)"
-                    : "Rollout \($0.id) \(RolloutWords.stands($0)): \($0.reason)"
-            }
+        // For people what is no success is the error below.
+        if printer.format == .table ? ending == .completed : !tellsItems {
+            try printer.say(info) { "Rollout \($0.id) completed: \(StateCounts.text($0.counts)). \($0.reason)" }
         }
         switch ending {
         case .completed: return

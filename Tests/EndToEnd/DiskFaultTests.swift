@@ -1,0 +1,92 @@
+import Foundation
+import Glibc
+import MartletTypes
+import TestSupport
+import Testing
+
+/// The real agent on a disk that is full, gives errors, or loses power again and again.
+@Suite("A device with a bad disk", .serialized)
+struct DiskFaultTests {
+    private static let scale = ProcessInfo.processInfo.environment["MARTLET_SCALE"].flatMap(Int.init) ?? 1
+
+    @Test("whose every write may fail for want of room serves what it serves, and installs when there is room again")
+    func full() async throws {
+        #expect(Checkout.llamaServer != nil, "llama-server is missing; `make test` obtains it")
+        let scene = try await KillScene.start("df")
+        let before = scene.disk[.growths]
+        try await scene.assign()
+        try await scene.settle()
+        let growths = scene.disk[.growths] - before
+        // One write, then all from there on for a while, at points spread over an installation.
+        let points = Self.scale > 1 ? growths : 6
+        for (count, errno) in [(Int64(1), ENOSPC), (Int64.max / 4, ENOSPC), (1, EIO)] {
+            for point in 0..<points {
+                let what = "\(count == 1 ? "one" : "all") from write \(point * growths / points) on, \(errno)"
+                scene.disk.fail(errno, after: point * growths / points, count: count)
+                try await scene.assign()
+                let met = scene.disk[.met]
+                // Long enough for the installation to come to where it fails, or past it.
+                try? await eventually(within: 6, "met") { scene.disk[.met] > met }
+                #expect(
+                    try await Chat.ask(scene.device.gateway, model: KillScene.slot, "hello") == 200,
+                    "\(what)\n\(scene.device.process.output.suffix(2000))")
+                #expect(scene.device.process.isRunning, "\(what)")
+                scene.disk.mend()
+                try await scene.settle()
+            }
+        }
+        #expect(scene.disk[.met] > 10, "so many writes failed")
+        print("\(scene.disk[.met]) writes failed at \(points) points of \(growths) each")
+        try await scene.end()
+    }
+
+    @Test("that gives errors on reading serves on, and mends what it finds damaged")
+    func reading() async throws {
+        #expect(Checkout.llamaServer != nil, "llama-server is missing; `make test` obtains it")
+        let scene = try await KillScene.start("dr")
+        let before = scene.disk[.reads]
+        try await scene.assign()
+        try await scene.settle()
+        for point in 0..<(Self.scale > 1 ? 40 : 4) {
+            scene.disk[.badCount] = 3
+            scene.disk[.badFrom] = max(1, scene.disk[.reads] + 1 + Int64(point))
+            try await scene.assign()
+            try await Task.sleep(for: .seconds(2))
+            #expect(scene.device.process.isRunning, "\(scene.device.process.output.suffix(2000))")
+            #expect(try await Chat.ask(scene.device.gateway, model: KillScene.slot, "hello") == 200)
+            scene.disk.mend()
+            try await scene.settle()
+        }
+        #expect(scene.disk[.reads] >= before)
+        try await scene.end()
+    }
+
+    @Test("whose power is cut again and again serves after each start, tries no candidate in the loop, and recovers")
+    func powerCycles() async throws {
+        #expect(Checkout.llamaServer != nil, "llama-server is missing; `make test` obtains it")
+        let scene = try await KillScene.start("dp")
+        let cycles = Self.scale > 1 ? 100 : 8
+        var random = SeededGenerator(seed: 7)
+        let old = scene.serving
+        for number in 1...cycles {
+            // In the middle of the loop something new is assigned: it has to wait.
+            if number == 7 { try await scene.assign() }
+            scene.disk[.keepSome] = Int64(number % 2)
+            scene.disk[.seed] = Int64(number)
+            try await Task.sleep(for: .milliseconds(Int.random(in: 0...400, using: &random)))
+            scene.disk.cut()
+            #expect(try await scene.awaitCut(), "cycle \(number)")
+            try await scene.comeBack("cycle \(number)")
+            if number >= 7 {
+                #expect(try scene.folder.slots().first?.current == KillScene.path(old), "cycle \(number)")
+            }
+        }
+        let status = try await run(Checkout.product("martlet-agent"), ["status", "--data", scene.device.data])
+        #expect(status.output.contains("agentRestarts"), "\(status)")
+        // A stop that somebody asked for ends the loop, as five quiet minutes do.
+        try await scene.restartOrderly()
+        try await scene.settle()
+        try await scene.end()
+        print("\(cycles) power cuts in a row")
+    }
+}
