@@ -90,10 +90,12 @@ struct LocalCommandTests {
             try known.write(toFile: identity, atomically: true, encoding: .utf8)
             chmod(identity, 0o600)
             try await site.startRegistry()
+            let again = try await site.startAgent("w1", gateway: device.gateway)
             try await site.martlet("devices", "revoke", "w1")
             try await eventually(within: 60, "it is refused") {
                 try await doctor(device.data, site).report.ids.contains { $0.hasPrefix("registryRefuses") }
             }
+            #expect(try await again.process.stop() == 0)
         }
     }
 
