@@ -8,9 +8,9 @@ struct Rollback: AsyncParsableCommand {
         abstract: "Take a slot back to what served before, by a decision on this box.",
         discussion: """
             What served before is on the disk still and needs no network. An installation at work is given up; else \
-            the slot goes back one generation. It stays there until the registry assigns something newer, and the registry \
-            is told that people here decided it. The device's own policy may forbid it ("localRollback": "refused"), \
-            and nothing goes back to what its publisher took back for good.
+            the slot goes back one generation. It stays there until the registry assigns something newer, and the \
+            registry is told that people here decided it. The device's own policy may forbid it ("localRollback": \
+            "refused"), and nothing goes back to what its publisher took back for good.
 
             Examples:
               martlet-agent rollback triage
