@@ -38,7 +38,7 @@ unneeded=(--exclude=./usr/share --exclude='*/lib/swift/embedded' --exclude='*/sw
 [ "$(dpkg --print-architecture)" = amd64 ] || die "cross-building is for amd64; on arm64 use make release"
 [ -r "$keyring" ] || need_packages debian-archive-keyring
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '/\/debian\/?$/ && !u { u = $0 } END { print u }')
-mirror=${mirror:-http://deb.debian.org/debian}
+[ -n "$mirror" ] || die "apt knows no Debian mirror; add one to its sources"
 mkdir -p "$tools"
 tools=$(realpath "$tools")
 

@@ -64,7 +64,7 @@ script() {
 
 service() {
     local name=$1 short=${1#martlet-} unit
-    for unit in "$root"/systemd/"$name"*.service "$root"/systemd/"$name"*.timer; do
+    for unit in "$root"/systemd/"$name"*.service; do
         [ ! -e "$unit" ] || install -D -m 644 "$unit" "$tree/usr/lib/systemd/system/${unit##*/}"
     done
     install -D -m 644 "$root/systemd/$name.sysusers.conf" "$tree/usr/lib/sysusers.d/$name.conf"

@@ -20,7 +20,7 @@ if [ ! -s "$goal" ]; then
     scratch_folder
     say "making a Debian root of $suite with $*"
     tree=$scratch/root
-    debootstrap --variant=minbase "$suite" "$tree" "${mirror:-http://deb.debian.org/debian}" >"$scratch/log" 2>&1 ||
+    debootstrap --variant=minbase "$suite" "$tree" ${mirror:+"$mirror"} >"$scratch/log" 2>&1 ||
         { tail "$scratch/log" >&2; die "debootstrap failed"; }
     if [ "$#" -gt 0 ]; then
         # What a package starts when it is installed shall not start here.
