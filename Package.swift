@@ -163,7 +163,7 @@ let package = Package(
         ),
         .executableTarget(
             name: "martlet-agent",
-            dependencies: ["MartletTypes", "AgentEngine", argumentParser, logging],
+            dependencies: ["MartletTypes", "MartletAPI", "AgentEngine", argumentParser, logging],
             exclude: ["README.md"],
             swiftSettings: strict,
             linkerSettings: lean

@@ -5,26 +5,6 @@ package import MartletTypes
 ///
 /// Made from values alone: the CLI and the registry come to the choice that the device would make.
 package struct DeviceExplanation: Sendable, Hashable, Codable {
-    /// What became of one variant.
-    package struct Variant: Sendable, Hashable, Codable {
-        /// Its manifest.
-        package var digest: String
-        package var quantization: String
-        /// `chosen`, `fits`, or the code of the first requirement that is not met.
-        package var verdict: String
-        /// Whether a slot of the device runs it now.
-        package var runs: Bool
-        /// The estimate, or the publisher's figure where that is higher.
-        package var memory: ByteCount
-        package var fileSize: ByteCount
-        /// Its place in the profile's order, from 1 on; nil where that does not name it.
-        package var preference: Int?
-        /// Why, with the numbers.
-        package var reason: String
-        /// Every requirement that is not met.
-        package var refusals: [VariantRefusal]
-    }
-
     package var device: DeviceID
     package var release: ReleasePath
     /// The profile that the device goes by.
@@ -38,12 +18,12 @@ package struct DeviceExplanation: Sendable, Hashable, Codable {
     package var diskRoom: ByteCount
     /// When the device was heard last: what it reported may be as old.
     package var lastSeen: Timestamp?
-    package var variants: [Variant]
+    package var variants: [VariantStanding]
     /// How many variants the release has besides those that are listed.
     package var omitted: Int
 
     /// The variant that would be installed; nil where none fits.
-    package var chosen: Variant? { variants.first { $0.verdict == "chosen" } }
+    package var chosen: VariantStanding? { variants.first { $0.verdict == "chosen" } }
 }
 
 extension DeviceExplanation {
@@ -70,12 +50,9 @@ extension DeviceExplanation {
             known, facts: inventory.facts, profile: profile, freeMemory: max(.zero, memory),
             freeDisk: max(.zero, disk), engines: inventory.engines,
             settings: slotInventory?.settings ?? SlotSettings())
-        let variants = zip(known, choice.verdicts).prefix(Self.variantsShown).map { candidate, verdict in
-            Variant(
-                digest: verdict.variant, quantization: verdict.quantization, verdict: verdict.code,
-                runs: running.contains(candidate.name), memory: verdict.memory, fileSize: candidate.fileSize,
-                preference: profile.rank(of: verdict.quantization).map { $0 + 1 }, reason: verdict.reason,
-                refusals: verdict.refusals)
+        let variants = zip(known, choice.verdicts).prefix(VariantStanding.mostShown).map { candidate, verdict in
+            VariantStanding(
+                verdict, fileSize: candidate.fileSize, runs: running.contains(candidate.name), profile: profile)
         }
         self.init(
             device: device, release: release, profile: profile.id,
@@ -83,9 +60,6 @@ extension DeviceExplanation {
             memoryRoom: max(.zero, memory), diskRoom: max(.zero, disk), lastSeen: lastSeen, variants: variants,
             omitted: known.count - variants.count)
     }
-
-    /// A release has a handful.
-    private static let variantsShown = 64
 }
 
 extension DeviceInfo {

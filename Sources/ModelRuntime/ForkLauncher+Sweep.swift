@@ -22,18 +22,10 @@ extension ForkLauncher {
 
     /// Removes what engines that were killed left in their folders, and the folders; one with a socket in it stays.
     private static func clear(_ folder: String, depth: Int) {
-        guard depth > 0, let directory = opendir(folder) else { return }
-        defer { closedir(directory) }
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            guard name != ".", name != ".." else { continue }
-            let path = "\(folder)/\(name)"
-            var info = stat()
-            guard lstat(path, &info) == 0 else { continue }
-            switch info.st_mode & S_IFMT {
-            case S_IFSOCK: continue
+        guard depth > 0 else { return }
+        visit(folder) { path, kind in
+            switch kind {
+            case S_IFSOCK: return
             case S_IFDIR:
                 clear(path, depth: depth - 1)
                 rmdir(path)
@@ -48,9 +40,22 @@ extension ForkLauncher {
     }
 
     private static func sockets(in folder: String, depth: Int) -> [String] {
-        guard depth > 0, let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
+        guard depth > 0 else { return [] }
         var found: [String] = []
+        visit(folder) { path, kind in
+            switch kind {
+            case S_IFSOCK where path.hasSuffix(".sock"): found.append(path)
+            case S_IFDIR: found += sockets(in: path, depth: depth - 1)
+            default: return
+            }
+        }
+        return found
+    }
+
+    /// Every entry of a folder with its kind (`S_IFMT` of its mode); links are not followed.
+    private static func visit(_ folder: String, _ body: (_ path: String, _ kind: mode_t) -> Void) {
+        guard let directory = opendir(folder) else { return }
+        defer { closedir(directory) }
         while let entry = readdir(directory) {
             let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
                 String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
@@ -58,14 +63,8 @@ extension ForkLauncher {
             guard name != ".", name != ".." else { continue }
             let path = "\(folder)/\(name)"
             var info = stat()
-            guard lstat(path, &info) == 0 else { continue }
-            switch info.st_mode & S_IFMT {
-            case S_IFSOCK where name.hasSuffix(".sock"): found.append(path)
-            case S_IFDIR: found += sockets(in: path, depth: depth - 1)
-            default: break
-            }
+            if lstat(path, &info) == 0 { body(path, info.st_mode & S_IFMT) }
         }
-        return found
     }
 
     private static func isServing(_ pid: Int32, _ socket: String) -> Bool {

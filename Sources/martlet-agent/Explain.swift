@@ -1,5 +1,6 @@
 import AgentEngine
 import ArgumentParser
+import MartletAPI
 import MartletTypes
 
 /// `martlet-agent explain`.

@@ -1,6 +1,7 @@
 package import AgentStore
 internal import BundleFormat
 internal import DeviceProfiles
+internal import MartletAPI
 internal import MartletTypes
 internal import RegistryClient
 internal import TUF
@@ -157,13 +158,11 @@ package struct Explainer: Sendable {
             .first { $0.id == home?.serving }
         release.memoryRoom = survey.memoryRoom
         release.diskRoom = survey.diskRoom
-        release.variants = zip(index.variants, survey.choice.verdicts).prefix(AgentLimits.explainedVariants)
+        release.variants = zip(index.variants, survey.choice.verdicts).prefix(VariantStanding.mostShown)
             .map { entry, verdict in
-                Explanation.Variant(
-                    digest: verdict.variant, quantization: verdict.quantization, verdict: verdict.code,
-                    runs: shown?.variants.contains(entry.descriptor.digest) ?? false, memory: verdict.memory,
-                    fileSize: entry.fileSize, preference: profile.rank(of: verdict.quantization).map { $0 + 1 },
-                    reason: verdict.reason, refusals: verdict.refusals)
+                VariantStanding(
+                    verdict, fileSize: entry.fileSize,
+                    runs: shown?.variants.contains(entry.descriptor.digest) ?? false, profile: profile)
             }
         release.omitted = index.variants.count - release.variants.count
         if survey.choice.chosen == nil {

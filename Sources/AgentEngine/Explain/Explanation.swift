@@ -1,4 +1,4 @@
-package import DeviceProfiles
+package import MartletAPI
 package import MartletTypes
 
 /// Why this device runs what it runs, and not something else: for people on the box, over the control socket.
@@ -47,28 +47,9 @@ package struct Explanation: Sendable, Hashable, Codable {
         /// What a variant may take of memory and of disk now.
         package var memoryRoom: ByteCount?
         package var diskRoom: ByteCount?
-        package var variants: [Variant]
+        package var variants: [VariantStanding]
         /// How many variants the release has besides those that are listed.
         package var omitted: Int
-    }
-
-    /// What became of one variant.
-    package struct Variant: Sendable, Hashable, Codable {
-        package var digest: String
-        package var quantization: String
-        /// `chosen`, `fits`, or the code of the first requirement that is not met.
-        package var verdict: String
-        /// Whether it is what serves now.
-        package var runs: Bool
-        /// The estimate, or the publisher's figure where that is higher.
-        package var memory: ByteCount
-        package var fileSize: ByteCount
-        /// Its place in the profile's order, from 1 on; nil where that does not name it.
-        package var preference: Int?
-        /// Why, with the numbers.
-        package var reason: String
-        /// Every requirement that is not met.
-        package var refusals: [VariantRefusal]
     }
 
     package var device: DeviceID
@@ -104,8 +85,6 @@ extension Explanation {
 }
 
 extension AgentLimits {
-    /// Variants of one release in an explanation: a release has a handful.
-    static let explainedVariants = 64
     /// Seconds that whoever asks for an explanation waits: the registry may have to be asked, over a slow line.
     static let explainPatienceSeconds = 60
 }

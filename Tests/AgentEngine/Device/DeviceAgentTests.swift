@@ -14,20 +14,6 @@ struct DeviceAgentTests {
     private let seen = Array(
         (try? Data(contentsOf: URL(fileURLWithPath: Checkout.fixture("eval/tiny-eval-seen-42.jsonl")))) ?? Data())
 
-    /// Runs the device's slots while `body` does.
-    private func running(_ agent: DeviceAgent, _ body: () async throws -> Void) async throws {
-        let task = Task { try await agent.run() }
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await body())
-        } catch {
-            result = .failure(error)
-        }
-        task.cancel()
-        _ = await task.result
-        try result.get()
-    }
-
     private func states(_ reports: [DeviceReport], of generation: Int64) -> [DeviceRolloutState] {
         reports.filter { $0.generation == generation }.compactMap(\.state)
     }

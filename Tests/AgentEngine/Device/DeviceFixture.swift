@@ -160,3 +160,17 @@ final class DeviceFixture: Sendable {
         var description: String { "It never happened that \(what); last: \(last)" }
     }
 }
+
+/// Runs a device's slots while `body` does.
+func running(_ agent: DeviceAgent, _ body: () async throws -> Void) async throws {
+    let task = Task { try await agent.run() }
+    let result: Result<Void, any Error>
+    do {
+        result = .success(try await body())
+    } catch {
+        result = .failure(error)
+    }
+    task.cancel()
+    _ = await task.result
+    try result.get()
+}

@@ -101,19 +101,6 @@ private struct FaultyEngine {
 /// A candidate, or what serves, with an engine that is broken in one of the ways there are.
 @Suite("An engine that misbehaves", .serialized)
 struct EngineFaultTests {
-    private func running(_ agent: DeviceAgent, _ body: () async throws -> Void) async throws {
-        let task = Task { try await agent.run() }
-        let result: Result<Void, any Error>
-        do {
-            result = .success(try await body())
-        } catch {
-            result = .failure(error)
-        }
-        task.cancel()
-        _ = await task.result
-        try result.get()
-    }
-
     private func device(_ engine: FaultyEngine) async throws -> DeviceFixture {
         try await DeviceFixture(withEngine: true, engineScript: engine.path)
     }

@@ -2,6 +2,7 @@ import AgentStore
 import DeviceProfiles
 import Foundation
 import Logging
+import MartletAPI
 import MartletTypes
 import TestSupport
 import Testing
