@@ -36,16 +36,23 @@ proofs='EndToEndTests\.ProofTests'
 # Kills, power cuts and faults of disk, network and clock: they wait out an agent's pauses, many times over.
 faults='EndToEndTests\.(KillTests|DiskFaultTests|ClockTests|NetworkFaultTests)'
 
+# What failed is said once more at the end: with thousands of tests nobody finds it above.
+log=.build/tests.log
+: >"$log"
 failed=()
+# part NAME ARGUMENT...: runs what the arguments of `swift test` choose.
+part() {
+    say "== $1"
+    "${run[@]}" "${@:2}" 2>&1 | tee -a "$log" || failed+=("$1")
+}
 for group in "${groups[@]}"; do
-    say "== $group"
-    "${run[@]}" --filter "^($group)Tests\." --skip "$lives" --skip "$proofs" --skip "$faults" || failed+=("$group")
+    part "$group" --filter "^($group)Tests\." --skip "$lives" --skip "$proofs" --skip "$faults"
 done
-say "== lives of slots"
-"${run[@]}" --filter "$lives" || failed+=("lives of slots")
-say "== proofs of rollouts"
-"${run[@]}" --filter "$proofs" || failed+=("proofs of rollouts")
-say "== kills and faults"
-"${run[@]}" --filter "$faults" || failed+=("kills and faults")
-[ "${#failed[@]}" -eq 0 ] || die "tests failed in: ${failed[*]}"
+part "lives of slots" --filter "$lives"
+part "proofs of rollouts" --filter "$proofs"
+part "kills and faults" --filter "$faults"
+if [ "${#failed[@]}" -gt 0 ]; then
+    grep -E '^(✘|error:|.*Fatal error)' "$log" | cut -c 1-600 | tail -n 40 >&2 || true
+    die "tests failed in: ${failed[*]}"
+fi
 say "all groups passed"

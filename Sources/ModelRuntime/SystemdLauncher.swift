@@ -4,8 +4,7 @@ internal import MartletTypes
 internal import Synchronization
 
 /// Starts engines as units of systemd's, `martlet-runtime@SLOT-GENERATION.service`: they outlive the agent, and one
-/// that
-/// runs what is ordered is adopted again by slot, generation and process.
+/// that runs what is ordered is adopted again by slot, generation and process.
 package final class SystemdLauncher: RuntimeLauncher {
     private let engines: InstalledEngines
     /// The folder of all engines' folders; units' names are paths below it.
@@ -45,21 +44,14 @@ package final class SystemdLauncher: RuntimeLauncher {
         let log = try EngineLog(path: spec.logPath)
         guard held.withLock({ $0.units.insert(unit).inserted }) else { throw Self.inUse(spec.socketPath) }
         do throws(RuntimeError) {
-            let start = try await running(unit, order, folder, spec)
-            guard let process = await process(unit, start, spec.limits, log: log) else {
-                throw RuntimeError(
-                    .engineNotStarted, "\(unit) ended as soon as it was started.",
-                    remedy: "See `journalctl -u '\(unit)'`.")
-            }
-            return process
+            return try process(unit, await running(unit, order, folder, spec), spec.limits, log: log)
         } catch {
             held.withLock { _ = $0.units.remove(unit) }
             throw error
         }
     }
 
-    /// Ends the engines of units that nobody wants any more, and removes sockets that nobody serves. Those with a
-    /// folder
+    /// Ends the engines of units that nobody wants any more, and removes sockets that nobody serves. Those with a folder
     /// of `sparing` go on: the agent will want them, and adopts them then.
     package func sweep(sparing folders: Set<String>) async {
         do throws(RuntimeError) {
@@ -106,8 +98,7 @@ package final class SystemdLauncher: RuntimeLauncher {
     }
 
     /// An engine that an earlier run of the agent left: the same order for the same slot and generation, and the
-    /// process
-    /// that answers on the socket is the unit's. Any other is ended.
+    /// process that answers on the socket is the unit's. Any other is ended.
     private func adopted(
         _ unit: String, _ order: EngineOrder, _ spec: EngineSpec
     ) async throws(RuntimeError) -> Start? {
@@ -141,17 +132,21 @@ package final class SystemdLauncher: RuntimeLauncher {
         }
     }
 
-    /// Nil where it has ended already.
+    /// One that has ended already is told with its end and its last words, as any other.
     private func process(
         _ unit: String, _ start: Start, _ limits: EngineLimits, log: EngineLog
-    ) async -> SystemdProcess? {
+    ) throws(RuntimeError) -> SystemdProcess {
+        guard let thread = ProcessThread.shared else {
+            if start.output >= 0 { close(start.output) }
+            throw EngineBinary.noThread
+        }
         let descriptor = start.state.pid > 0 ? cprocess_open(start.state.pid) : -1
-        guard descriptor >= 0, let thread = ProcessThread.shared else {
-            if start.output >= 0 {
-                _ = log.take(from: start.output)
-                close(start.output)
-            }
-            return nil
+        let failure = errno
+        if start.state.pid > 0, descriptor < 0, failure != ESRCH {
+            if start.output >= 0 { close(start.output) }
+            throw RuntimeError(
+                .engineNotStarted, "\(unit) runs but cannot be watched: \(String(cString: strerror(failure))).",
+                remedy: "Raise the agent's limit of open files.")
         }
         return SystemdProcess(
             unit: unit, state: start.state, limits: limits, descriptor: descriptor, output: start.output, log: log,

@@ -4,6 +4,7 @@ internal import MartletTypes
 
 /// An engine that runs as a unit of systemd's. It outlives the agent.
 package final class SystemdProcess: RuntimeProcess {
+    /// 0 where it ended before anyone could ask for it.
     package let pid: Int32
     /// The unit's name.
     package let unit: String
@@ -18,8 +19,8 @@ package final class SystemdProcess: RuntimeProcess {
     private let verdict: Verdict
     private let hasOutput = ExitLatch<Bool>()
 
-    /// `descriptor` is the process's, `output` the readable end of what it prints, or -1; both are taken over. `isLeft`
-    /// says whether engines are left running, `ended` is called when this one has ended.
+    /// `descriptor` is the process's, -1 where it has ended already; `output` the readable end of what it prints, or -1;
+    /// both are taken over. `isLeft` says whether engines are left running, `ended` is called when this one has ended.
     init(
         unit: String, state: SystemdUnits.State, limits: EngineLimits, descriptor: Int32, output: Int32,
         log: EngineLog, units: SystemdUnits, thread: ProcessThread, isLeft: @escaping @Sendable () -> Bool,
@@ -34,6 +35,15 @@ package final class SystemdProcess: RuntimeProcess {
         self.units = units
         self.isLeft = isLeft
         verdict = Verdict(unit: unit, pid: state.pid, units: units)
+        guard descriptor >= 0 else {
+            if output >= 0 {
+                _ = log.take(from: output)
+                close(output)
+            }
+            ended()
+            gone.open(true)
+            return
+        }
         if output >= 0 {
             thread.watch(output) {
                 guard !log.take(from: output) else { return .keep }
@@ -138,7 +148,7 @@ private actor Verdict {
         for _ in 0..<RuntimeLimits.verdictAttempts {
             do throws(RuntimeError) {
                 let state = try await units.state(unit)
-                if state.pid != pid {
+                if state.pid != pid || state.pid == 0 {
                     // systemd forgets a unit that ended well at once.
                     return End(reason: state.end ?? .exited(0), isOutOfMemory: state.isOutOfMemory)
                 }

@@ -49,6 +49,22 @@ struct SystemdLauncherTests {
         await (try await scene.anotherAgent()).sweep()
     }
 
+    @Test("an engine that ended before systemd said that it started is reported with its end and its last words")
+    func endedAtOnce() async throws {
+        let scene = try await RuntimeScene(.systemd)
+        try FileManager.default.createDirectory(atPath: scene.state, withIntermediateDirectories: true)
+        try Data().write(to: URL(fileURLWithPath: scene.state + "/late"))
+        let spec = scene.spec(adapters: [EngineAdapter(path: TinyModel.crashingAdapter)])
+        for _ in 0..<2 {
+            let process = try await scene.launcher.launch(spec)
+            let exit = await process.waitForExit()
+            #expect(exit.reason == .signalled(SIGABRT))
+            #expect(!exit.logTail.isEmpty)
+            #expect(process.memory() == nil)
+            #expect(await process.terminate(grace: .seconds(1)).reason == exit.reason)
+        }
+    }
+
     @Test("a service manager that refuses is an error with a remedy, and nothing is held afterwards")
     func refused() async throws {
         let scene = try await RuntimeScene(.systemd)
