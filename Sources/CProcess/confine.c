@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
@@ -107,12 +108,17 @@ static int landlock(const char *const *readable, const char *const *writable) {
 #define NATIVE_ARCHITECTURE AUDIT_ARCH_AARCH64
 #endif
 
+// The part of socket()'s second argument that is no flag.
+#define SOCKET_TYPE 0xfu
+
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
 #define RETURN(value) BPF_STMT(BPF_RET | BPF_K, (value))
 #define REFUSE(number, error) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (number), 0, 1), RETURN(SECCOMP_RET_ERRNO | (error))
 
 // Sockets of the UNIX family only, and none of the ways around that: no second system call table, no io_uring (which
-// opens sockets without the socket call), no other process's memory.
+// opens sockets without the socket call), no other process's memory. An engine listens and connects nowhere: Landlock
+// does not guard the sockets of others, such as the agent's own, another slot's engine or the system's bus, on which
+// root may have anything done. For the same reason there are none that send without connecting.
 static int filter_system_calls(void) {
 #ifndef NATIVE_ARCHITECTURE
     return -1;
@@ -146,18 +152,40 @@ static int filter_system_calls(void) {
         REFUSE(SYS_keyctl, EPERM),
         REFUSE(SYS_add_key, EPERM),
         REFUSE(SYS_request_key, EPERM),
-        // socket and socketpair: the family is the first argument, an int in the low half on little-endian machines.
+        REFUSE(SYS_connect, EACCES),
+        // socket and socketpair: family and type are the first arguments, ints in the low half on little-endian
+        // machines. The kernel makes a raw UNIX socket one of datagrams, so what is allowed is named.
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 2, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 1, 0),
         RETURN(SECCOMP_RET_ALLOW),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 1),
-        RETURN(SECCOMP_RET_ALLOW),
+        LOAD(args[0]),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 1, 0),
         RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+        LOAD(args[1]),
+        BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCKET_TYPE),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_SEQPACKET, 0, 1),
+        RETURN(SECCOMP_RET_ALLOW),
+        RETURN(SECCOMP_RET_ERRNO | ESOCKTNOSUPPORT),
     };
     struct sock_fprog filter = {sizeof program / sizeof program[0], program};
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0);
 #endif
+}
+
+// An engine of root's keeps none of root's powers, some of which reach around Landlock: by CAP_PERFMON another process's
+// environment is read. That of opening files whatever their modes stays, since Landlock says which; without it an agent
+// that root started could not serve what another user keeps.
+static void drop_capabilities(void) {
+    struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+    if (syscall(SYS_capget, &header, data) != 0) return;
+    for (int index = 0; index < _LINUX_CAPABILITY_U32S_3; index++) {
+        data[index].permitted &= index == 0 ? 1u << CAP_DAC_OVERRIDE : 0;
+        data[index].effective &= data[index].permitted;
+        data[index].inheritable = 0;
+    }
+    syscall(SYS_capset, &header, data);
 }
 
 unsigned cprocess_confine(unsigned wanted, const char *const *readable, const char *const *writable) {
@@ -166,5 +194,7 @@ unsigned cprocess_confine(unsigned wanted, const char *const *readable, const ch
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if ((wanted & CPROCESS_LANDLOCK) && landlock(readable, writable) == 0) applied |= CPROCESS_LANDLOCK;
     if ((wanted & CPROCESS_SECCOMP) && filter_system_calls() == 0) applied |= CPROCESS_SECCOMP;
+    // Without privileges to gain, the program that follows has no more than what is left.
+    if (wanted != 0) drop_capabilities();
     return applied;
 }

@@ -7,26 +7,6 @@ import Testing
 /// Devices' and operators' identities with the real programs: who gets in, who stays, and how that ends.
 @Suite("Identity", .timeLimit(.minutes(10)))
 struct IdentityTests {
-    /// Makes a join token and writes it to a file.
-    private func joinFile(_ site: Site, _ arguments: String...) async throws -> String {
-        let token = try await site.martlet(["token", "join"] + arguments, expecting: 0).output
-        let file = site.folder.file("join-\(UInt32.random(in: 0...UInt32.max))")
-        try token.write(toFile: file, atomically: true, encoding: .utf8)
-        return file
-    }
-
-    private func enrol(_ site: Site, _ name: String, join: String, data: String? = nil) async throws -> Finished {
-        let configuration = site.folder.file(name + ".agent.json")
-        try #"{"policy": {"otherSlots": ["clinic/*"]}, "telemetrySeconds": 2}"#.write(
-            toFile: configuration, atomically: true, encoding: .utf8)
-        return try await run(
-            Checkout.product("martlet-agent"),
-            [
-                "enrol", "--join-file", join, "--name", name, "--data", data ?? site.folder.file("devices/" + name),
-                "--config", configuration, "--label", "site=berlin",
-            ])
-    }
-
     @Test("A registry with its own certificate is known by its fingerprint, and by no other")
     func login() async throws {
         let site = try Site("login")
@@ -75,7 +55,7 @@ struct IdentityTests {
         let site = try Site("approval")
         try await site.startRegistry(["--require-approval"])
         try await site.initializeTrust()
-        let enrolled = try await enrol(site, "ward-1", join: try await joinFile(site))
+        let enrolled = try await site.enrol("ward-1", join: try await site.joinFile())
         #expect(enrolled.status == 0 && enrolled.output.contains("martlet devices approve ward-1"), "\(enrolled)")
         let agent = try await site.startAgent("ward-1")
         try await eventually(within: 60, "the agent says that it waits\n\(agent.process.output)") {
@@ -91,7 +71,7 @@ struct IdentityTests {
             let info = try await site.device("ward-1")
             return info.standing == .active && info.online && info.profile != nil
         }
-        let second = try await enrol(site, "ward-2", join: try await joinFile(site, "--approval"))
+        let second = try await site.enrol("ward-2", join: try await site.joinFile("--approval"))
         #expect(second.status == 0)
         try await site.martlet("devices", "reject", "ward-2", "--reason", "not ours")
         let rejected = try await site.startAgent("ward-2")
@@ -108,7 +88,7 @@ struct IdentityTests {
         let site = try Site("renewal")
         try await site.startRegistry(["--device-certificate-life", "20s"])
         try await site.initializeTrust()
-        #expect(try await enrol(site, "ward-1", join: try await joinFile(site)).status == 0)
+        #expect(try await site.enrol("ward-1", join: try await site.joinFile()).status == 0)
         let first = try await site.device("ward-1").certificateExpires
         let agent = try await site.startAgent("ward-1")
         try await eventually(within: 120, "it has renewed three times\n\(agent.process.output)") {
@@ -128,8 +108,8 @@ struct IdentityTests {
         let site = try Site("replacement")
         try await site.startRegistry(["--log-level", "trace"])
         try await site.initializeTrust()
-        let join = try await joinFile(site, "--label", "tier=lab")
-        #expect(try await enrol(site, "ward-1", join: join).status == 0)
+        let join = try await site.joinFile("--label", "tier=lab")
+        #expect(try await site.enrol("ward-1", join: join).status == 0)
         let former = try await site.startAgent("ward-1", extra: ["--log-level", "trace"])
         try await eventually(within: 60, "it is there") { try await site.device("ward-1").online }
         try await site.martlet("devices", "revoke", "ward-1", "--reason", "stolen on 3 May")
@@ -137,13 +117,13 @@ struct IdentityTests {
             former.process.output.contains("stolen on 3 May")
         }
         #expect(
-            try await enrol(site, "ward-1", join: try await joinFile(site), data: site.folder.file("x")).status != 0)
+            try await site.enrol("ward-1", join: try await site.joinFile(), data: site.folder.file("x")).status != 0)
         let token = try await site.martlet("devices", "replace", "ward-1").output
         let replace = site.folder.file("replace.join")
         try token.write(toFile: replace, atomically: true, encoding: .utf8)
         try FileManager.default.moveItem(
             atPath: site.folder.file("devices/ward-1"), toPath: site.folder.file("devices/stolen"))
-        let taken = try await enrol(site, "ward-1", join: replace)
+        let taken = try await site.enrol("ward-1", join: replace)
         #expect(taken.status == 0, "\(taken.errors)")
         let next = try await site.startAgent("ward-1", extra: ["--log-level", "trace"])
         try await eventually(within: 60, "the new box is there\n\(next.process.output)") {

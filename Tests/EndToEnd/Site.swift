@@ -81,6 +81,9 @@ final class Site: @unchecked Sendable {
     }
 
     var registryLog: String { lock.withLock { registryProcess?.output ?? "" } }
+    /// The process id of the registry that was started last, and whether it runs.
+    var registryPID: Int32 { lock.withLock { registryProcess?.pid ?? -1 } }
+    var registryIsRunning: Bool { lock.withLock { registryProcess?.isRunning ?? false } }
 
     /// Runs `martlet`; fails the test where the exit code is another than `expected`.
     @discardableResult
@@ -131,10 +134,11 @@ final class Site: @unchecked Sendable {
 
     /// Enrols a device and starts its agent.
     ///
-    /// `settings` are further members of its configuration file, `allowed` the repositories that its policy permits.
+    /// `settings` are further members of its configuration file, `engine` of the member of that name, `allowed` the
+    /// repositories that its policy permits.
     func startDevice(
-        _ name: String, labels: [String] = ["site=berlin"], settings: String = "", allowed: [String] = ["clinic/*"],
-        policy further: String = "", extra: [String] = []
+        _ name: String, labels: [String] = ["site=berlin"], settings: String = "", engine: String = "",
+        allowed: [String] = ["clinic/*"], policy further: String = "", extra: [String] = []
     ) async throws -> Device {
         let data = folder.file("devices/" + name)
         let token = try await martlet("token", "join", "--uses", "1", "--valid", "1h").output
@@ -143,7 +147,7 @@ final class Site: @unchecked Sendable {
         let policy = folder.file(name + ".agent.json")
         let patterns = allowed.map { "\"\($0)\"" }.joined(separator: ", ")
         let configuration =
-            #"{"policy": {"otherSlots": [\#(patterns)]\#(further)}, "engine": {"threads": 1}, "#
+            #"{"policy": {"otherSlots": [\#(patterns)]\#(further)}, "engine": {"threads": 1\#(engine)}, "#
             + #""telemetrySeconds": 2\#(settings)}"#
         try configuration.write(toFile: policy, atomically: true, encoding: .utf8)
         var arguments = ["enrol", "--join-file", tokenFile, "--name", name, "--data", data, "--config", policy]

@@ -62,6 +62,45 @@ struct ConfinementTests {
         #endif
     }
 
+    @Test("nobody's socket can be spoken to, by connecting or without")
+    func othersSockets() async throws {
+        let folder = try TemporaryFolder()
+        let heard = try NotifyListener(folder.file("datagrams"))
+        let script = """
+            import os, socket
+            def tried(what):
+                try: what(); return 'done'
+                except OSError as error: return os.strerror(error.errno)
+            here = os.path.dirname(__file__)
+            own = socket.socket(socket.AF_UNIX)
+            own.bind(here + '/own.sock')
+            own.listen()
+            print(tried(lambda: socket.socket(socket.AF_UNIX).connect(here + '/own.sock')))
+            print(tried(lambda: socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(here + '/own.sock')))
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_RAW, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC):
+                print(tried(lambda: socket.socket(socket.AF_UNIX, kind).sendto(b'x', here + '/datagrams')))
+                print(tried(lambda: socket.socketpair(socket.AF_UNIX, kind)[0].sendto(b'x', here + '/datagrams')))
+            """
+        try script.write(toFile: folder.file("s.py"), atomically: true, encoding: .utf8)
+        let line = "python3 \(folder.file("s.py"))"
+        let text = try await confined(line, readable: [folder.path], writable: [folder.path])
+        #expect(
+            text == String(repeating: "Permission denied\n", count: 2)
+                + String(repeating: "Socket type not supported\n", count: 6))
+        #expect(heard.next() == nil)
+    }
+
+    @Test("of root's powers none is left that reaches around the rest")
+    func powers() async throws {
+        let text = try await confined("grep Cap /proc/self/status")
+        for line in text.split(separator: "\n") where !line.hasPrefix("CapBnd") {
+            let set = UInt64(line.split(separator: "\t").last ?? "", radix: 16)
+            // The second is CAP_DAC_OVERRIDE.
+            #expect(set.map { $0 & ~(1 << 1) } == 0, "\(line)")
+        }
+        #expect(text.contains("CapEff"))
+    }
+
     @Test("an engine works in the confinement and is reported as confined")
     func engine() async throws {
         let scene = try await RuntimeScene(confinement: Confinement(mode: .required))
