@@ -5,6 +5,7 @@ import Hummingbird
 import MartletAPI
 import MartletTypes
 import NIOCore
+import NIOHTTP1
 import RegistryStore
 import TUF
 import Telemetry
@@ -29,6 +30,8 @@ enum ErrorAnswer {
         case let error as BundleError:
             return ServerError(422, error.code, error.message, remedy: error.remedy)
         case let error as IOError where error.errnoCode == ENOSPC || error.errnoCode == EDQUOT: return .diskFull
+        case is HTTPParserError:
+            return .badRequest("The body is not well-formed HTTP.", remedy: "Send whole chunks, or a length.")
         case is CancellationError:
             return ServerError(
                 503, "shuttingDown", "The registry is shutting down.", remedy: "Try again in a moment.",
