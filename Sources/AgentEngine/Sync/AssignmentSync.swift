@@ -62,6 +62,8 @@ package struct AssignmentSync: Service {
         await takeUpLast()
         var backoff = Backoff()
         var heard: TrustRevision?
+        // Why the last poll failed: another cause is news, such as a stranger's certificate after an outage.
+        var cause: String?
         while !Task.isCancelled {
             let start = ContinuousClock.now
             do {
@@ -70,6 +72,7 @@ package struct AssignmentSync: Service {
                 try await RegistryRefusal.keep(nil, in: store.journal)
                 if backoff.failures > 0 { reached() }
                 backoff.reset()
+                cause = nil
                 // An answer that comes at once and says nothing must not be asked for without pause.
                 if ContinuousClock.now - start < AgentLimits.firstPause {
                     try await Task.sleep(for: AgentLimits.firstPause / 5)
@@ -83,8 +86,9 @@ package struct AssignmentSync: Service {
                 if summary.code == RegistryRefusal.waiting { backoff.reset() }
                 let pause = backoff.next(random: .random(in: 0...1), asked: asked)
                 logger.log(
-                    level: isNewRefusal ?? (backoff.failures == 1) ? .warning : .debug, "no assignment",
+                    level: isNewRefusal ?? (summary.code != cause) ? .warning : .debug, "no assignment",
                     metadata: ["code": "\(summary.code)", "error": "\(summary.message)", "again": "\(pause)"])
+                cause = summary.code
                 await lookElsewhere(error, failures: backoff.failures)
                 do { try await Task.sleep(for: pause) } catch { return }
             }
