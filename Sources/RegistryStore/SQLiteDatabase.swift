@@ -4,12 +4,14 @@ internal import MartletTypes
 
 /// The embedded database: one SQLite file in WAL mode, many readers beside one writer.
 ///
-/// Commits are synchronous (`FULL`): what was answered survives a power cut. GRDB runs bodies on its own queues, so no
+/// Commits are synchronous (`FULL`): what was answered survives a power cut. Bodies run on queues of their own, so no
 /// thread of the cooperative pool blocks.
 package final class SQLiteDatabase: Database {
     private let pool: DatabasePool
     /// Writes of many requests at once share a transaction, and so one wait for the disk.
     private let turns: WriteTurns
+    /// Reads go one after the other on few threads.
+    private let reads: ReadTurns
 
     /// Opens or creates the file; does not migrate.
     package init(path: String) throws {
@@ -22,13 +24,14 @@ package final class SQLiteDatabase: Database {
         let pool = try Self.translating { try DatabasePool(path: path, configuration: configuration) }
         self.pool = pool
         turns = WriteTurns(pool: pool)
+        reads = ReadTurns(pool: pool, threads: StoreLimits.readers)
     }
 
     package func read<Value: Sendable>(
         _ body: @escaping @Sendable (any SQLConnection) throws -> Value
     ) async throws -> Value {
         do {
-            return try await pool.read { try body(SQLiteConnection($0)) }
+            return try await reads.read { try body(SQLiteConnection($0)) }
         } catch let error as DatabaseError {
             throw Self.translate(error)
         }

@@ -55,6 +55,29 @@ struct BoundedStepTests {
         #expect(none.items.isEmpty && none.next == nil)
     }
 
+    @Test("A leader goes on with what a round left, until another leads")
+    func goOn() async throws {
+        let site = try await Site(devices: 5 * Self.step, replicas: 2)
+        _ = try await site.start(RolloutPolicy(soakSeconds: 0))
+        let leader = RolloutLeader(rollouts: site.replicas[0], owner: "replica-0")
+        #expect(try await leader.tick())
+        #expect(try await leader.goOn())
+        #expect(try await assigned(site) == 3 * Self.step)
+        // Its lease is over before it goes on, and the other has taken it.
+        let now = site.time.now
+        try await site.database.write { sql in
+            let lease = try LeaseStore(sql).acquire(
+                RolloutLeader.lease, owner: "replica-1", for: .seconds(10), now: now + .seconds(11))
+            #expect(lease != nil)
+        }
+        #expect(try await leader.goOn() == false)
+        #expect(try await assigned(site) == 3 * Self.step, "who does not lead moves nobody")
+        let next = RolloutLeader(rollouts: site.replicas[1], owner: "replica-1")
+        #expect(try await next.tick())
+        #expect(try await next.goOn() == false)
+        #expect(Set(try await site.moves().values) == [1])
+    }
+
     @Test("Of many devices those are shown that failed, and those that are at work for longest")
     func shown() throws {
         var now = Timestamp(seconds: 1_800_000_000)

@@ -46,7 +46,6 @@ extension DeviceService {
     /// are others than the poll says, the time is over, the connection is gone, or the process shuts down. A change
     /// reaches a parked poll within milliseconds.
     func assignment(_ poll: Poll, of device: DeviceID, _ context: ServerContext) async throws -> PollAnswer {
-        try await begin(poll, of: device)
         // Listen first, then look: no change can fall in between.
         let owners = [TopLevelRole.root.rawValue, TopLevelRole.targets.rawValue]
         let listener = core.changes.listen([.assignment, .metadata], Set([device.text] + owners))
@@ -60,8 +59,13 @@ extension DeviceService {
             core.changes.end(listener)
         }
         return try await withGracefulShutdownHandler {
+            var isMended = false
             while true {
-                let answer = try await compose(device, above: poll.number)
+                guard let answer = try await look(poll, of: device, isMended: isMended) else {
+                    try await mend(poll, of: device)
+                    isMended = true
+                    continue
+                }
                 let isNews = answer.assignment != nil || poll.trust.map { $0 != answer.trust } ?? false
                 guard !isNews, poll.wait > .zero, await listener.wait() == .change else { return answer }
             }
@@ -70,42 +74,47 @@ extension DeviceService {
         }
     }
 
-    /// Checks whose journal it is, and goes on above what the device has accepted where this registry is behind,
-    /// because it was restored from an older backup.
-    private func begin(_ poll: Poll, of device: DeviceID) async throws {
-        let core = core
-        let (row, number) = try await core.database.read { sql in
-            (try DeviceStore(sql).find(device), try AssignmentStore(sql).number(of: device) ?? 0)
-        }
-        guard let row else { throw ServerError.unknownDevice }
-        if let journal = poll.journal, journal != row.journal {
-            let isItsOwn = try await core.database.write {
-                try DeviceStore($0).noteJournal(device, journal, now: core.clock())
-            }
-            guard isItsOwn else { throw foundClone(device.text) }
-        }
-        if poll.number > number {
-            _ = try await core.database.write { try AssignmentStore($0).continueAbove(poll.number, device: device) }
-        }
-        try await metadata.continueAbove(snapshot: poll.snapshot, timestamp: poll.timestamp)
-    }
-
-    private func compose(_ device: DeviceID, above number: Int64) async throws -> PollAnswer {
+    /// What there is for a poll, in one read, since polls are most of what a registry does; nil where `mend` has
+    /// something to do first.
+    private func look(_ poll: Poll, of device: DeviceID, isMended: Bool) async throws -> PollAnswer? {
         let core = core
         return try await core.database.read { sql in
             guard let row = try DeviceStore(sql).find(device) else { throw ServerError.unknownDevice }
+            let isForeign = poll.journal.map { $0 != row.journal } ?? false
+            guard
+                try isMended
+                    || !(isForeign || poll.number > row.assignment
+                        || MetadataService.isBehind(sql, snapshot: poll.snapshot, timestamp: poll.timestamp))
+            else { return nil }
             // It may have been revoked or held while its poll was parked.
             try DeviceAuthorizer.requireActive(row)
             let roles = RoleStore(sql)
             let trust = TrustRevision(
                 root: try roles.currentVersion(of: TopLevelRole.root.rawValue) ?? 0,
                 targets: try roles.currentVersion(of: TopLevelRole.targets.rawValue) ?? 0)
-            guard row.assignment > number else { return PollAnswer(assignment: nil, trust: trust) }
+            guard row.assignment > poll.number else { return PollAnswer(assignment: nil, trust: trust) }
             let now = core.clock()
             let signed = try AssignmentStore(sql)
                 .compose(device, issued: now, expires: now + ServerLimits.assignmentLife)
                 .signed(by: core.keyring.directors).encoded()
             return PollAnswer(assignment: signed, trust: trust)
         }
+    }
+
+    /// Checks whose journal it is, and goes on above what the device has accepted where this registry is behind,
+    /// because it was restored from an older backup.
+    private func mend(_ poll: Poll, of device: DeviceID) async throws {
+        let core = core
+        let isItsOwn = try await core.database.write { sql in
+            if let journal = poll.journal,
+                try !DeviceStore(sql).noteJournal(device, journal, now: core.clock())
+            {
+                return false
+            }
+            _ = try AssignmentStore(sql).continueAbove(poll.number, device: device)
+            return true
+        }
+        guard isItsOwn else { throw foundClone(device.text) }
+        try await metadata.continueAbove(snapshot: poll.snapshot, timestamp: poll.timestamp)
     }
 }

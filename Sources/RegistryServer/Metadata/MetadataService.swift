@@ -115,25 +115,30 @@ extension MetadataService {
     /// How far a device may push versions: one that lies must not use them up.
     private static let furthestJump: Int64 = 1_000_000
 
+    /// Whether a device has accepted versions above those of this registry.
+    static func isBehind(_ sql: any SQLConnection, snapshot: Int64, timestamp: Int64) throws -> Bool {
+        func isAbove(_ role: TopLevelRole, _ accepted: Int64) throws -> Bool {
+            guard accepted > 0, let current = try RoleStore(sql).currentVersion(of: role.rawValue) else {
+                return false
+            }
+            return accepted > current && accepted - current <= furthestJump
+        }
+        return try isAbove(.snapshot, snapshot) || isAbove(.timestamp, timestamp)
+    }
+
     /// Signs above versions that a device has accepted: this registry was restored from a backup that is behind them.
     func continueAbove(snapshot: Int64, timestamp: Int64) async throws {
         let core = core
-        @Sendable func gap(_ sql: any SQLConnection, _ role: TopLevelRole, _ accepted: Int64) throws -> Bool {
-            guard let current = try RoleStore(sql).currentVersion(of: role.rawValue) else { return false }
-            return accepted > current && accepted - current <= Self.furthestJump
-        }
-        let isBehind = try await core.database.read { sql in
-            try gap(sql, .snapshot, snapshot) || gap(sql, .timestamp, timestamp)
-        }
-        guard isBehind else { return }
-        try await core.database.write { sql in
+        let isSigned = try await core.database.write { sql in
             let now = core.clock()
-            guard try gap(sql, .snapshot, snapshot) || gap(sql, .timestamp, timestamp) else { return }
+            guard try Self.isBehind(sql, snapshot: snapshot, timestamp: timestamp) else { return false }
             try Self.signSnapshot(sql, core, now, above: (snapshot: snapshot, timestamp: timestamp))
             try AuditLog(sql).append(
                 actor: "registry", action: "tuf.continueAbove", subject: "snapshot",
                 detail: .object(["snapshot": .integer(snapshot), "timestamp": .integer(timestamp)]), now: now)
+            return true
         }
+        guard isSigned else { return }
         core.logger.warning("metadata went on above what devices have accepted: was an older backup restored?")
     }
 }

@@ -53,6 +53,12 @@ struct RolloutDriver {
         return rows[id]?.run.nextTick.map { $0 <= now } ?? false
     }
 
+    /// Whether a rollout's gates are to be measured at once.
+    mutating func isMeasurementDue(_ id: RolloutID) throws -> Bool {
+        try load(id)
+        return rows[id]?.run.nextMeasurement.map { $0 <= now } ?? false
+    }
+
     /// Whether an event has an effect on a rollout.
     mutating func permits(_ event: RolloutEvent, _ id: RolloutID) throws -> Bool {
         try load(id)

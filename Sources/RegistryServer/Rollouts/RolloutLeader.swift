@@ -11,6 +11,8 @@ actor RolloutLeader {
     /// The right to tick, which one replica holds at a time.
     static let lease = "rollouts"
     private static let leaseLife = Duration.seconds(10)
+    /// How long steps go on under a lease that was taken once.
+    private static let stretch = Duration.seconds(2)
     /// How often a rollout in which nothing happens is ticked all the same: its clock is kept so.
     private static let quiet = Duration.seconds(60)
 
@@ -18,6 +20,15 @@ actor RolloutLeader {
     private let owner: String
     /// Up to where changes of what selects devices were looked at.
     private var membership: Int64 = 0
+    /// What the last round did not get done.
+    private var rest: Rest?
+
+    private struct Rest {
+        let lease: Lease
+        let taken: Timestamp
+        var rollouts: [RolloutID]
+        var isRollback: Bool
+    }
 
     init(rollouts: RolloutService, owner: String) {
         self.rollouts = rollouts
@@ -28,26 +39,51 @@ actor RolloutLeader {
     /// another replica leads. Returns whether there is more to do at once.
     @discardableResult
     func tick() async throws -> Bool {
+        rest = nil
         let core = rollouts.core
         let owner = owner
+        let now = core.clock()
         let lease = try await core.database.write { sql in
-            try LeaseStore(sql).acquire(Self.lease, owner: owner, for: Self.leaseLife, now: core.clock())
+            try LeaseStore(sql).acquire(Self.lease, owner: owner, for: Self.leaseLife, now: now)
         }
         guard let lease else {
             // Whatever happens until it leads again is to be looked at then.
             membership = 0
             return false
         }
-        do {
-            try await release(expired: lease)
-            try await takeIn(lease)
+        return try await whileLeading {
+            try await self.release(expired: lease)
+            try await self.takeIn(lease)
             let due = try await core.database.read { try RolloutStore($0).due(core.clock(), quiet: Self.quiet) }
-            var isMore = try await rollouts.takeBackNext { try LeaseStore($0).check(lease) }
-            for id in due where try await step(id, lease) { isMore = true }
-            return isMore
+            return try await self.round(Rest(lease: lease, taken: now, rollouts: due, isRollback: true))
+        }
+    }
+
+    /// Another round of what the last one did not get done: each of its steps waits its turn among what devices report
+    /// only once, since it asks for nothing else. Call it while the last round returned true.
+    func goOn() async throws -> Bool {
+        guard let rest, rollouts.core.clock() - rest.taken < Self.stretch else { return try await tick() }
+        return try await whileLeading { try await self.round(rest) }
+    }
+
+    private func whileLeading(_ body: () async throws -> Bool) async throws -> Bool {
+        do {
+            return try await body()
         } catch let error as StoreError where error.kind == .leaseLost || error.kind == .versionConflict {
+            rest = nil
             return false
         }
+    }
+
+    private func round(_ given: Rest) async throws -> Bool {
+        var left = given
+        left.rollouts = []
+        if given.isRollback {
+            left.isRollback = try await rollouts.takeBackNext { try LeaseStore($0).check(given.lease) }
+        }
+        for id in given.rollouts where try await step(id, given.lease) { left.rollouts.append(id) }
+        rest = left
+        return left.isRollback || !left.rollouts.isEmpty
     }
 
     /// Gives the lease back, so that another replica goes on at once.
@@ -62,22 +98,31 @@ actor RolloutLeader {
         }
     }
 
-    /// Measures what a rollout's gates ask for, outside the transaction that writes, and lets time pass in it. Returns
-    /// whether the step was too large for one transaction.
+    /// Lets time pass in a rollout, and measures what its gates ask for outside the transactions that write. Returns
+    /// whether a step was too large for one transaction.
     private func step(_ id: RolloutID, _ lease: Lease) async throws -> Bool {
         let core = rollouts.core
         let kept = rollouts.kept
-        let observations = try await core.database.read { sql -> [DeviceObservation]? in
-            let now = core.clock()
-            guard let row = try kept.read(id, sql), let due = row.run.nextMeasurement, due <= now else { return nil }
-            return try RolloutEvidence.observations(row, sql, now: now)
-        }
-        return try await rollouts.drive { driver in
+        // What writes has the rollout at hand; who only reads may have to read all its devices.
+        let (isMore, isMeasured) = try await rollouts.drive { driver in
             try LeaseStore(driver.sql).check(lease)
             try driver.tell(.tick, id)
-            if let observations { try driver.tell(.observed(observations), id) }
-            return try !driver.changes.isEmpty && driver.isDue(id)
+            return (try Self.isMore(id, &driver), try driver.isMeasurementDue(id))
         }
+        guard isMeasured else { return isMore }
+        let observations = try await core.database.read { sql -> [DeviceObservation]? in
+            try kept.read(id, sql).map { try RolloutEvidence.observations($0, sql, now: core.clock()) }
+        }
+        guard let observations else { return isMore }
+        return try await rollouts.drive { driver in
+            try LeaseStore(driver.sql).check(lease)
+            try driver.tell(.observed(observations), id)
+            return try isMore || Self.isMore(id, &driver)
+        }
+    }
+
+    private static func isMore(_ id: RolloutID, _ driver: inout RolloutDriver) throws -> Bool {
+        try !driver.changes.isEmpty && driver.isDue(id)
     }
 
     /// Takes devices that came to match into open rollouts whose membership is dynamic; the engine knows those that

@@ -44,7 +44,8 @@ struct RolloutTicker: Service {
         let logger = rollouts.core.logger
         try await Heartbeat.each(.seconds(1)) {
             do {
-                while try await leader.tick(), !Task.isCancelled {}
+                var isMore = try await leader.tick()
+                while isMore, !Task.isCancelled { isMore = try await leader.goOn() }
             } catch {
                 logger.error("rollouts could not be ticked", metadata: ["error": "\(error)"])
             }
