@@ -56,11 +56,14 @@ final class RawSocket {
         return bytes
     }
 
-    /// Whether the other side has ended the connection.
+    /// Whether the other side has ended the connection; what it said before is read and dropped.
     var isEnded: Bool {
-        var byte: UInt8 = 0
-        let count = recv(descriptor, &byte, 1, Int32(MSG_DONTWAIT | MSG_PEEK))
-        return count == 0 || (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+        var piece = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT))
+            if count == 0 { return true }
+            if count < 0 { return errno != EAGAIN && errno != EWOULDBLOCK }
+        }
     }
 
     /// Sends bytes on a connection of their own, and returns what comes until it ends.
