@@ -51,8 +51,8 @@ package final class SystemdLauncher: RuntimeLauncher {
         }
     }
 
-    /// Ends the engines of units that nobody wants any more, and removes sockets that nobody serves. Those with a folder
-    /// of `sparing` go on: the agent will want them, and adopts them then.
+    /// Ends the engines of units that nobody wants any more, and removes sockets that nobody serves. Those with a
+    /// folder of `sparing` go on: the agent will want them, and adopts them then.
     package func sweep(sparing folders: Set<String>) async {
         do throws(RuntimeError) {
             let spared = Set(try folders.map { folder throws(RuntimeError) in try unit(folder) })
