@@ -20,7 +20,7 @@ package final class SystemdProcess: RuntimeProcess {
     private let hasOutput = ExitLatch<Bool>()
 
     /// `descriptor` is the process's, -1 where it has ended already; `output` the readable end of what it prints, or
-    /// -1; both are taken over. `isLeft` says whether engines are left running, `ended` is called when this one has ended.
+    /// -1; both are taken over. `isLeft` says whether engines are left running, `ended` is called when this one ended.
     init(
         unit: String, state: SystemdUnits.State, limits: EngineLimits, descriptor: Int32, output: Int32,
         log: EngineLog, units: SystemdUnits, thread: ProcessThread, isLeft: @escaping @Sendable () -> Bool,
