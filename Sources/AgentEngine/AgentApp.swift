@@ -37,7 +37,9 @@ package struct AgentApp: Sendable {
     ///
     /// Throws `notEnrolled`, `alreadyRunning`, `portInUse` and what else keeps an agent from serving. A registry that
     /// is away, and an engine that is missing, do not.
-    package func run() async throws {
+    ///
+    /// Returns true where another program of the agent is to be started in this one's place.
+    package func run() async throws -> Bool {
         let started = ContinuousClock.now
         let layout = StoreLayout(root: data)
         guard let identity = try IdentityStore(folder: layout.identity).load() else { throw AgentError.notEnrolled }
@@ -47,20 +49,22 @@ package struct AgentApp: Sendable {
             // Told first: what else fails at this start follows from it.
             logger.error("the data folder takes no writes", metadata: ["error": "\(trouble.message)"])
         }
+        let isRestart: Bool
         do {
-            try await serve(store, identity, started)
+            isRestart = try await serve(store, identity, started)
         } catch {
             await store.close()
             throw error
         }
         await store.close()
+        return isRestart
     }
 
     private func serve(
         _ store: AgentStore, _ identity: DeviceIdentity, _ started: ContinuousClock.Instant
-    ) async throws {
+    ) async throws -> Bool {
         logger.notice(
-            "agent starts", metadata: ["device": "\(identity.device)", "version": "\(MartletVersion.text)"])
+            "agent starts", metadata: ["device": "\(identity.device)", "version": "\(MartletVersion.stamped)"])
         let signed = Timestamp(milliseconds: try await store.journal.mark(.signedTime))
         let clock = AgentClock(signed: signed)
         try await tellRecovery(store, clock)
@@ -97,16 +101,21 @@ package struct AgentApp: Sendable {
         installer.reclaimable = { await room.reclaimable(besides: $0) }
         let gate = await backgroundGate(gateway, hardware, clock)
         installer.gate = gate
+        let trees = EngineTrees(store: store, confinement: configuration.engine.confinement)
+        installer.trees = trees
         let repairs = RepairOrders()
         let scrub = BlobScrub(
             store: store, installer: installer, clock: clock, orders: repairs, logger: logger, changed: changed)
-        let agent = DeviceAgent(
-            tools: SlotTools(
-                store: store, installer: installer,
-                engines: engineTools(launcher, gateway, store, hardware, room, gate),
-                clock: clock, logger: logger, changed: changed, surroundings: Surroundings(hardware.probe),
-                device: identity.device.text, caution: { starts.caution },
-                suspect: { repairs.suspect($0) }, started: started))
+        let restart = RestartService()
+        let programs = programs(restart)
+        var slotTools = SlotTools(
+            store: store, installer: installer,
+            engines: engineTools(launcher, gateway, store, hardware, room, gate, trees),
+            clock: clock, logger: logger, changed: changed, surroundings: Surroundings(hardware.probe),
+            device: identity.device.text, caution: { starts.caution }, suspect: { repairs.suspect($0) },
+            started: started)
+        slotTools.programs = programs
+        let agent = DeviceAgent(tools: slotTools)
         repairs.onMended { await agent.renew($0) }
         let inventory = InventorySource(
             store: store, hardware: hardware, problems: problems,
@@ -128,6 +137,7 @@ package struct AgentApp: Sendable {
             }, problems: problems)
         // What the call and its answer needed is let go of again.
         following.polled = { heavyWork.ring() }
+        following.watch(programs, logger)
         let sync = following
         let explainer = Explainer(
             store: store, trust: trust, installer: installer, problems: problems,
@@ -182,7 +192,9 @@ package struct AgentApp: Sendable {
         groupLogger.logLevel = max(logger.logLevel, .notice)
         let group = ServiceGroup(
             configuration: ServiceGroupConfiguration(
-                services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+                services: services.map { .init(service: $0) } + [
+                    .init(service: restart, successTerminationBehavior: .gracefullyShutdownGroup)
+                ], gracefulShutdownSignals: [.sigterm, .sigint],
                 logger: groupLogger))
         do {
             try await group.run()
@@ -192,6 +204,7 @@ package struct AgentApp: Sendable {
         }
         await link.close()
         logger.notice("agent stops")
+        return restart.isWanted
     }
 
     // MARK: Parts
@@ -240,9 +253,17 @@ package struct AgentApp: Sendable {
         return (launcher, "the units of engines")
     }
 
+    private func programs(_ restart: RestartService) -> AgentPrograms {
+        let confinement = configuration.engine.confinement
+        return AgentPrograms(
+            folder: ProgramFolder(data: data), running: ProgramLauncher.running(environment),
+            trialSeconds: configuration.agentTrialSeconds,
+            describe: { try await ProgramFacts.ask($0, confinement) }, restart: { restart.ring() })
+    }
+
     private func engineTools(
         _ launcher: any RuntimeLauncher, _ gateway: Gateway, _ store: AgentStore, _ hardware: DeviceHardware,
-        _ room: EngineRoom, _ gate: BackgroundGate
+        _ room: EngineRoom, _ gate: BackgroundGate, _ trees: EngineTrees
     ) -> EngineTools {
         let threads = configuration.engine.threads
         var tools = EngineTools(
@@ -259,6 +280,7 @@ package struct AgentApp: Sendable {
             }, mayShadow: { hardware.allowsShadow })
         tools.traits = hardware.traits
         tools.gate = gate
+        tools.trees = trees
         return tools
     }
 

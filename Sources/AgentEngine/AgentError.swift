@@ -30,6 +30,8 @@ package struct AgentError: MartletError, Equatable {
         case bundleForOthers
         /// Going back on this box, which its owner's policy forbids, or to what must not run any more.
         case localRollbackRefused
+        /// A program of the agent, or what watches over it, could not be started.
+        case programNotStarted
         /// A bundle without an assignment, which this device's owner or its user's rights forbid.
         case offlineInstallRefused
     }

@@ -2,6 +2,14 @@ internal import MartletTypes
 
 /// Bounds of the agent, each with its reason.
 enum AgentLimits {
+    /// How long an engine may take to unpack, in seconds: three gigabytes on a slow card.
+    static let unpackSeconds = 1800
+    /// How long a program on trial may take to say what it is, in seconds: under emulation starts are slow.
+    static let describeSeconds = 60
+    /// How often it is looked whether a trial is over.
+    static let trialLook = Duration.milliseconds(200)
+    /// What the journal may take before a restart into another program: it notes why.
+    static let restartPause = Duration.milliseconds(500)
     /// A configuration file; one with every option is under 4 KiB.
     static let configurationBytes = 256 * 1024
     /// Reports in one call: a few hundred bytes each, far below the body limit.

@@ -39,6 +39,8 @@ package struct DeviceHardware: Sendable {
 
     /// What a generation is expected to take of memory.
     package func memory(of record: GenerationRecord) -> ByteCount {
+        // The agent's own program takes none beside what it takes already.
+        guard record.slot != SlotName.agent else { return .zero }
         let load = profile.load(settings: record.settings, shape: record.shape)
         let adapters = record.files.filter { $0.role == .adapter }.reduce(ByteCount.zero) { $0 + $1.size }
         let own = traits(record.engine.name).memory ?? .zero

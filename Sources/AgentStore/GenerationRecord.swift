@@ -30,6 +30,8 @@ package struct GenerationFile: Sendable, Hashable, Codable {
         case part
         /// An adapter.
         case adapter
+        /// The agent's own program.
+        case program
     }
 
     package var role: Role
@@ -49,6 +51,27 @@ package struct GenerationFile: Sendable, Hashable, Codable {
     }
 }
 
+/// An engine that came as a release and belongs to a generation: rolled out and rolled back with it.
+package struct EngineBuild: Sendable, Hashable, Codable {
+    /// The engine's name, e.g. `llama.cpp`.
+    package var name: String
+    /// The version of its release.
+    package var version: SemanticVersion
+    /// The archive.
+    package var archive: Digest
+    package var size: ByteCount
+    /// Bytes that it takes unpacked.
+    package var unpacked: ByteCount
+
+    package init(name: String, version: SemanticVersion, archive: Digest, size: ByteCount, unpacked: ByteCount) {
+        self.name = name
+        self.version = version
+        self.archive = archive
+        self.size = size
+        self.unpacked = unpacked
+    }
+}
+
 /// All that the agent needs to start and judge one installed state of a slot, without registry and without journal.
 package struct GenerationRecord: Sendable, Hashable, Codable {
     package var id: GenerationID
@@ -59,6 +82,8 @@ package struct GenerationRecord: Sendable, Hashable, Codable {
     package var releases: [AssignedRelease]
     package var settings: SlotSettings
     package var engine: EngineRequirement
+    /// The engine's own build; nil runs the one that the device has.
+    package var build: EngineBuild?
     /// The variant's manifest of each release, in their order.
     package var variants: [Digest]
     package var files: [GenerationFile]
@@ -76,8 +101,9 @@ package struct GenerationRecord: Sendable, Hashable, Codable {
         id: GenerationID, slot: SlotName, assigned: Int64, rollout: RolloutID?, releases: [AssignedRelease],
         settings: SlotSettings, engine: EngineRequirement, variants: [Digest], files: [GenerationFile],
         documents: [Digest], probes: Digest? = nil, evaluation: Digest? = nil, threshold: EvaluationThreshold? = nil,
-        chatTemplate: Digest? = nil, shape: ModelShape, created: Timestamp
+        chatTemplate: Digest? = nil, shape: ModelShape, created: Timestamp, build: EngineBuild? = nil
     ) {
+        self.build = build
         self.id = id
         self.slot = slot
         self.assigned = assigned
@@ -98,7 +124,7 @@ package struct GenerationRecord: Sendable, Hashable, Codable {
 
     /// Every blob that it needs; collection spares these.
     package var blobs: Set<Digest> {
-        Set(files.map(\.digest) + documents + [probes, evaluation, chatTemplate].compactMap(\.self))
+        Set(files.map(\.digest) + documents + [probes, evaluation, chatTemplate, build?.archive].compactMap(\.self))
     }
 
     /// Whether it is what `assignment` asks for, whichever number asked.

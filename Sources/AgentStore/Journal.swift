@@ -5,6 +5,9 @@ package import MartletTypes
 ///
 /// Every change is on the disk when its call returns (write-ahead log, synchronised). Runs on a thread of its own.
 package actor Journal {
+    /// The form of journal that this agent writes; an older agent refuses a newer one.
+    package static var form: Int { JournalSchema.steps.count }
+
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
     /// Random at the journal's creation.

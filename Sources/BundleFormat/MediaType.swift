@@ -18,6 +18,14 @@ package enum MediaType {
     package static let document = "application/vnd.cncf.model.doc.v1.raw"
     /// Data sets: the evaluation set, JSON lines.
     package static let dataset = "application/vnd.cncf.model.dataset.v1.raw"
+    /// Artifact type of a manifest that is an engine or an agent.
+    package static let program = "application/vnd.martlet.program.v1+json"
+    /// An unpacked engine.
+    package static let engineArchive = "application/vnd.martlet.engine.v1.tar+zstd"
+    /// The agent's program.
+    package static let agentProgram = "application/vnd.martlet.agent.v1"
+    /// OCI's config of a manifest that needs none.
+    package static let emptyConfig = "application/vnd.oci.empty.v1+json"
     /// Smoke probes: a JSON array.
     package static let probes = "application/vnd.martlet.probes.v1+json"
 }
@@ -56,6 +64,8 @@ package enum AnnotationKey {
     package static let adapterShape = "dev.martlet.variant.adapter.shape"
     /// `LayerRole` of a layer.
     package static let role = "dev.martlet.layer.role"
+    /// Bytes that an engine or agent takes once unpacked.
+    package static let unpackedSize = "dev.martlet.program.unpacked"
     /// `EvaluationThreshold` on the evaluation layer, as JSON.
     package static let threshold = "dev.martlet.evaluation.threshold"
 }

@@ -32,6 +32,7 @@
 #define FS_MAKE_DIR (1ULL << 7)
 #define FS_MAKE_REG (1ULL << 8)
 #define FS_MAKE_SOCK (1ULL << 9)
+#define FS_MAKE_SYM (1ULL << 12)
 #define FS_REFER (1ULL << 13)
 #define FS_TRUNCATE (1ULL << 14)
 #define FS_IOCTL_DEVICE (1ULL << 15)
@@ -69,7 +70,7 @@ static int allow(int rules, const char *path, uint64_t folder_rights, uint64_t f
     return result;
 }
 
-static int landlock(const char *const *readable, const char *const *writable) {
+static int landlock(const char *const *readable, const char *const *writable, int may_link) {
     int abi = cprocess_landlock_abi();
     if (abi < 1) return -1;
     ruleset attributes = {FS_ALL_ABI_1, 0, 0};
@@ -92,6 +93,8 @@ static int landlock(const char *const *readable, const char *const *writable) {
     uint64_t write_file = (FS_READ_FILE | FS_WRITE_FILE | FS_TRUNCATE | FS_IOCTL_DEVICE) & attributes.files;
     uint64_t write_folder = write_file | FS_READ_DIR | FS_REMOVE_FILE | FS_REMOVE_DIR;
     write_folder |= FS_MAKE_DIR | FS_MAKE_REG | FS_MAKE_SOCK;
+    // Not for engines: the gateway follows the path of their socket.
+    if (may_link) write_folder |= FS_MAKE_SYM;
     int failed = 0;
     for (const char *const *path = readable; path && *path; path++)
         failed |= allow(rules, *path, read_folder, read_file);
@@ -192,7 +195,8 @@ unsigned cprocess_confine(unsigned wanted, const char *const *readable, const ch
     unsigned applied = 0;
     // Neither can be had by a process that could gain privileges.
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if ((wanted & CPROCESS_LANDLOCK) && landlock(readable, writable) == 0) applied |= CPROCESS_LANDLOCK;
+    if ((wanted & CPROCESS_LANDLOCK) && landlock(readable, writable, (wanted & CPROCESS_LINKS) != 0) == 0)
+        applied |= CPROCESS_LANDLOCK | (wanted & CPROCESS_LINKS);
     if ((wanted & CPROCESS_SECCOMP) && filter_system_calls() == 0) applied |= CPROCESS_SECCOMP;
     // Without privileges to gain, the program that follows has no more than what is left.
     if (wanted != 0) drop_capabilities();

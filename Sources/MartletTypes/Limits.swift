@@ -40,6 +40,8 @@ package enum Limits {
     package static let slotsPerDevice = 32
     /// Adapters in one slot.
     package static let adaptersPerSlot = 16
+    /// Releases in one slot: adapters, and the engine that they run by.
+    package static let releasesPerSlot = adaptersPerSlot + 1
     /// The body of an operator or device API call that is not a blob, a manifest or telemetry.
     package static let apiBodyBytes = 1024 * 1024
     /// One OTLP export request after decompression.

@@ -15,6 +15,17 @@ struct ChildPlan: Sendable {
     var confinementRequired = false
     var readable: [String] = []
     var writable: [String] = []
+
+    /// Confines it to the system's own files and what is named.
+    mutating func confine(
+        _ confinement: Confinement, readable: [String], writable: [String] = [], mayLink: Bool = false
+    ) {
+        guard confinement.mode != .off else { return }
+        self.confinement = UInt32(CPROCESS_LANDLOCK | CPROCESS_SECCOMP | (mayLink ? CPROCESS_LINKS : 0))
+        confinementRequired = confinement.mode == .required
+        self.readable = Confinement.systemReadable + readable + confinement.readable
+        self.writable = Confinement.systemWritable + writable + confinement.writable
+    }
 }
 
 /// A started child. Whoever has it must watch `descriptor` and reap it.

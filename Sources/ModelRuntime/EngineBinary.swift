@@ -29,12 +29,17 @@ package struct EngineBinary: Sendable, Hashable {
 
     /// Asks the program for its version and its flags. Throws `engineMissing` where there is no such file and
     /// `engineNotStarted` where it does not run.
-    package static func probe(name: String = "llama.cpp", path: String) async throws(RuntimeError) -> EngineBinary {
+    ///
+    /// With a confinement it runs as engines do: for a program that came as a release.
+    package static func probe(
+        name: String = "llama.cpp", path: String, confinement: Confinement? = nil
+    ) async throws(RuntimeError) -> EngineBinary {
         guard access(path, X_OK) == 0 else { throw .engineMissing(path, engine: name) }
         guard let thread = ProcessThread.shared else { throw noThread }
         func ask(_ flag: String) async throws(RuntimeError) -> String {
-            let plan = ChildPlan(
+            var plan = ChildPlan(
                 path: path, arguments: [path, flag], environment: LlamaArguments.environment(home: "/"))
+            if let confinement { plan.confine(confinement, readable: [ForkLauncher.tree(of: path)]) }
             return try await OutputCollector.run(plan, on: thread)
         }
         let version = version(in: try await ask("--version"))
@@ -112,14 +117,16 @@ enum OutputCollector {
         }
     }
 
-    /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `probeSeconds`.
-    static func run(_ plan: ChildPlan, on thread: ProcessThread) async throws(RuntimeError) -> String {
-        try await collect(plan, on: thread).text
+    /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `seconds`.
+    static func run(
+        _ plan: ChildPlan, on thread: ProcessThread, seconds: Int = RuntimeLimits.probeSeconds
+    ) async throws(RuntimeError) -> String {
+        try await collect(plan, on: thread, seconds: seconds).text
     }
 
     /// The same with how it ended.
     static func collect(
-        _ plan: ChildPlan, on thread: ProcessThread
+        _ plan: ChildPlan, on thread: ProcessThread, seconds: Int = RuntimeLimits.probeSeconds
     ) async throws(RuntimeError) -> (text: String, end: EngineExit.Reason) {
         let box = Box()
         let started = await thread.run { start(plan, on: thread, into: box) }
@@ -128,7 +135,7 @@ enum OutputCollector {
             throw RuntimeError(.engineNotStarted, "\(plan.path) could not be run: \(failure.text).")
         }
         let watchdog = Task {
-            try await Task.sleep(for: .seconds(RuntimeLimits.probeSeconds))
+            try await Task.sleep(for: .seconds(seconds))
             _ = cprocess_signal(child.descriptor, SIGKILL)
         }
         await box.wait()

@@ -37,6 +37,8 @@ package struct EngineSpec: Sendable, Hashable {
     package var generation: Int
     /// The engine's name, e.g. `llama.cpp`; which program that is, the device's own configuration says.
     package var engine: String
+    /// The program of the generation's own engine build; nil takes the device's.
+    package var program: String?
     /// The weights; the parts of a split model in order.
     package var modelPaths: [String]
     /// Adapters, in the order of their application.

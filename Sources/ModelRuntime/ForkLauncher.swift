@@ -23,7 +23,7 @@ package struct ForkLauncher: RuntimeLauncher {
     }
 
     package func launch(_ spec: EngineSpec) async throws(RuntimeError) -> any RuntimeProcess {
-        let binary = try await engines.binary(spec.engine)
+        let binary = try await engines.binary(for: spec, confinement: confinement)
         guard access(binary.path, X_OK) == 0 else { throw .engineMissing(binary.path, engine: binary.name) }
         let command = try EngineCommand(spec, binary: binary, folder: Self.folder(ofSocket: spec.socketPath))
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
@@ -48,11 +48,7 @@ package struct ForkLauncher: RuntimeLauncher {
         plan.descriptors = RuntimeLimits.engineDescriptors
         plan.niceness = Int32(niceness)
         plan.outOfMemoryScore = 500
-        guard confinement.mode != .off else { return plan }
-        plan.confinement = UInt32(CPROCESS_LANDLOCK | CPROCESS_SECCOMP)
-        plan.confinementRequired = confinement.mode == .required
-        plan.readable = Confinement.systemReadable + command.readable + confinement.readable
-        plan.writable = Confinement.systemWritable + [folder] + confinement.writable
+        plan.confine(confinement, readable: command.readable, writable: [folder])
         return plan
     }
 

@@ -75,6 +75,18 @@ package actor InstalledEngines {
         return try await ask(name, path)
     }
 
+    /// The program that a generation runs by: its own build's, else the device's. Throws as `binary` does.
+    package func binary(
+        for spec: EngineSpec, confinement: Confinement
+    ) async throws(RuntimeError) -> EngineBinary {
+        guard let path = spec.program else { return try await binary(spec.engine) }
+        if let known = found[path], FileIdentity(path) == known.file { return known.binary }
+        let file = FileIdentity(path)
+        let binary = try await EngineBinary.probe(name: spec.engine, path: path, confinement: confinement)
+        found[path] = file.map { (binary, $0) }
+        return binary
+    }
+
     /// What must be known of an engine to watch and ask it.
     package nonisolated func traits(_ name: String) -> EngineTraits { declared[name]?.traits ?? .llama }
 

@@ -38,6 +38,8 @@ package enum RuntimeLimits {
     package static let commandArguments = 64
     /// One argument of a declared engine's command.
     package static let commandArgumentBytes = 4096
+    /// The list of this program's own mappings.
+    package static let mapsBytes = 1024 * 1024
     /// Engines that a device may declare.
     package static let declaredEngines = 16
     /// A content type that a client's request names.

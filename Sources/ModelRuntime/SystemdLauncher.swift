@@ -35,7 +35,7 @@ package final class SystemdLauncher: RuntimeLauncher {
     }
 
     package func launch(_ spec: EngineSpec) async throws(RuntimeError) -> any RuntimeProcess {
-        let binary = try await engines.binary(spec.engine)
+        let binary = try await engines.binary(for: spec, confinement: confinement)
         guard access(binary.path, X_OK) == 0 else { throw .engineMissing(binary.path, engine: binary.name) }
         let folder = "/" + spec.socketPath.split(separator: "/").dropLast().joined(separator: "/")
         let command = try EngineCommand(spec, binary: binary, folder: folder)

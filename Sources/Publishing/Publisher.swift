@@ -37,27 +37,35 @@ package struct Publisher: Sendable {
         if try await isPublished(request.release, as: target) {
             try await attach(request, draft, side)
             try await tag(request.release, draft)
-            return result(.unchanged, request, draft, sent: 0)
+            return result(.unchanged, request.release, draft, sent: 0)
         }
         let sent = try await upload(request, draft, files: files, side: side, base: base, progress)
         // Before the release is published: a device that demands them never sees it without.
         try await attach(request, draft, side)
+        return try await sign(request.release, draft, target, sent: sent, progress)
+    }
+
+    /// The last step: the signature, then the tag.
+    func sign(
+        _ release: ReleasePath, _ draft: ReleaseDraft, _ target: TargetFile, sent: Int64,
+        _ progress: @escaping @Sendable (PublishProgress) -> Void
+    ) async throws -> PublishResult {
         let editor = BinEditor(context: context, progress: progress)
-        let outcome = try await editor.submit(.add(path: request.release.text, file: target)) { found in
-            try Self.isSame(found, target, request.release)
+        let outcome = try await editor.submit(.add(path: release.text, file: target)) { found in
+            try Self.isSame(found, target, release)
         }
         switch outcome {
         case .pending(let proposal):
             // No tag: it would make visible what too few have signed.
-            return result(.pending, request, draft, sent: sent, proposal: proposal)
+            return result(.pending, release, draft, sent: sent, proposal: proposal)
         case .applied, .unchanged:
-            try await tag(request.release, draft)
-            if case .unchanged = outcome { return result(.unchanged, request, draft, sent: sent) }
-            return result(.published, request, draft, sent: sent)
+            try await tag(release, draft)
+            if case .unchanged = outcome { return result(.unchanged, release, draft, sent: sent) }
+            return result(.published, release, draft, sent: sent)
         }
     }
 
-    private func isPublished(_ release: ReleasePath, as target: TargetFile) async throws -> Bool {
+    func isPublished(_ release: ReleasePath, as target: TargetFile) async throws -> Bool {
         try Self.isSame(try await context.target(release.text), target, release)
     }
 
@@ -123,10 +131,17 @@ package struct Publisher: Sendable {
                 weight.descriptor.digest, from: base?.binding.release.repository ?? repository, to: repository)
             progress(.present(file: weight.fileName, mounted: true))
         }
+        return try await upload(files.flatMap(\.blobs) + side.blobs, draft, to: repository, progress)
+    }
+
+    /// Blobs first, then the manifests, then the index.
+    func upload(
+        _ files: [DraftBlob], _ draft: ReleaseDraft, to repository: RepositoryName,
+        _ progress: @escaping @Sendable (PublishProgress) -> Void
+    ) async throws -> Int64 {
         var sent: Int64 = 0
         var seen: Set<Digest> = []
-        let blobs = files.flatMap(\.blobs) + side.blobs + draft.variants.map(\.config)
-        for blob in blobs where seen.insert(blob.descriptor.digest).inserted {
+        for blob in files + draft.variants.map(\.config) where seen.insert(blob.descriptor.digest).inserted {
             sent += try await upload(blob, to: repository, progress)
         }
         for variant in draft.variants {
@@ -162,7 +177,7 @@ package struct Publisher: Sendable {
 
     /// Names the index by its version too, for clients that pull by tag. Comes last: a tag before the signature could
     /// stand in the way of another try with other content.
-    private func tag(_ release: ReleasePath, _ draft: ReleaseDraft) async throws {
+    func tag(_ release: ReleasePath, _ draft: ReleaseDraft) async throws {
         let digest = Digest.of(draft.index)
         let tag = release.version.text
         guard try await context.oci.manifestDigest(tag, in: release.repository) != digest else { return }
@@ -170,12 +185,12 @@ package struct Publisher: Sendable {
             draft.index, mediaType: MediaType.index, in: release.repository, tag: tag)
     }
 
-    private func result(
-        _ outcome: PublishResult.Outcome, _ request: PublishRequest, _ draft: ReleaseDraft, sent: Int64,
+    func result(
+        _ outcome: PublishResult.Outcome, _ release: ReleasePath, _ draft: ReleaseDraft, sent: Int64,
         proposal: Proposal? = nil
     ) -> PublishResult {
         PublishResult(
-            outcome: outcome, release: request.release, kind: draft.kind, indexDigest: .of(draft.index),
+            outcome: outcome, release: release, kind: draft.kind, indexDigest: .of(draft.index),
             variants: draft.variants.map {
                 .init(digest: $0.entry.descriptor.digest, quantization: $0.entry.quantization, size: $0.entry.fileSize)
             }, bytesSent: sent, proposal: proposal?.id, signatures: proposal?.progress.map(\.signed.count).min(),

@@ -76,6 +76,13 @@ struct ReleaseDraft: Sendable {
             .encoded()
     }
 
+    /// A release of programs, which were packed and described already.
+    init(release: ReleasePath, kind: ReleaseKind, programs: [Variant]) throws {
+        self.kind = kind
+        variants = programs.sorted { $0.entry.platform.description < $1.entry.platform.description }
+        index = try ReleaseIndex(kind: kind, version: release.version, variants: variants.map(\.entry)).encoded()
+    }
+
     private static func variant(
         _ draft: VariantDraft, release: ReleasePath, side: SideFiles, engine: EngineRequirement
     ) throws -> Variant {

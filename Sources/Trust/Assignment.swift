@@ -117,7 +117,7 @@ package struct Assignment: Sendable, Hashable, Codable {
         expires = try container.decode(Timestamp.self, forKey: .expires)
         slots = try container.decode([SlotName: SlotAssignment].self, forKey: .slots)
         guard slots.count <= Limits.slotsPerDevice,
-            slots.values.allSatisfy({ (1...Limits.adaptersPerSlot).contains($0.releases.count) })
+            slots.values.allSatisfy({ (1...Limits.releasesPerSlot).contains($0.releases.count) })
         else {
             throw DecodingError.dataCorruptedError(
                 forKey: .slots, in: container,

@@ -72,7 +72,9 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
     package func refusal(of assignment: SlotAssignment, in slot: SlotName) -> String? {
         let patterns = slots[slot] ?? otherSlots
         for release in assignment.releases
-        where !patterns.contains(where: { Self.matches($0, release.path.repository) }) {
+        where !patterns.contains(where: { Self.matches($0, release.path.repository) })
+            && !isPlatform(release.path.repository)
+        {
             return "slot \(slot) may run \(patterns.isEmpty ? "nothing" : patterns.joined(separator: ", ")), "
                 + "not \(release.path.repository)"
         }
@@ -93,8 +95,31 @@ package struct LocalPolicy: Sendable, Hashable, Codable {
         return nil
     }
 
+    /// Why the policy refuses a release of that kind, which only its index tells; nil where it allows it.
+    package func refusal(of kind: ReleaseKind, _ repository: RepositoryName, in slot: SlotName) -> String? {
+        let namespace: String?
+        switch kind {
+        case .model, .adapter:
+            let patterns = slots[slot] ?? otherSlots
+            guard !patterns.contains(where: { Self.matches($0, repository) }) else { return nil }
+            return "slot \(slot) may run \(patterns.isEmpty ? "nothing" : patterns.joined(separator: ", ")), "
+                + "not \(repository)"
+        case .engine: namespace = engineNamespace
+        case .agent: namespace = agentNamespace
+        }
+        guard namespace != repository.namespace else { return nil }
+        let place = namespace.map { "the namespace \($0)" } ?? "nowhere"
+        return "\(kind.rawValue) releases are taken from \(place), not from \(repository)"
+    }
+
+    /// Whether releases of this namespace may be engines or agents; of which kind each is, its index tells.
+    private func isPlatform(_ repository: RepositoryName) -> Bool {
+        repository.namespace == engineNamespace || repository.namespace == agentNamespace
+    }
+
     /// Whether a slot may run a repository; nil asks whether any slot may.
     package func allows(_ repository: RepositoryName, in slot: SlotName?) -> Bool {
+        if isPlatform(repository) { return true }
         let lists = slot.map { [slots[$0] ?? otherSlots] } ?? [otherSlots] + Array(slots.values)
         return lists.joined().contains { Self.matches($0, repository) }
     }

@@ -15,10 +15,10 @@ struct MartletAgent: AsyncParsableCommand {
             Exit codes: 64 wrong usage, 69 something needed is not there (registry, port, engine, agent), 73 cannot \
             create, 74 files, 76 the registry is not the one to trust, 77 refused, 78 wrong configuration.
             """,
-        version: MartletVersion.text,
+        version: MartletVersion.stamped,
         subcommands: [
             Enrol.self, Run.self, Install.self, Rollback.self, Status.self, Explain.self, Logs.self, Doctor.self,
-            RunEngine.self, Version.self,
+            RunEngine.self, UnpackEngine.self, ProgramFactsCommand.self, WatchTrial.self, Version.self,
         ])
 }
 
@@ -27,6 +27,6 @@ struct Version: ParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Print the version.")
 
     func run() {
-        StandardStream.output.write("martlet-agent \(MartletVersion.text)\n")
+        StandardStream.output.write("martlet-agent \(MartletVersion.stamped)\n")
     }
 }

@@ -48,12 +48,15 @@ struct Run: AsyncParsableCommand {
         let options = AgentOptions(flags: flags, environment: environment)
         try await ExitStatus.reporting {
             let data = place.path(options)
+            // Where another program of the agent is to run, this line does not return.
+            ProgramLauncher(data: data, environment: environment).launch(CommandLine.arguments)
             let configuration = try AgentConfiguration.load(data: data, options: options)
             let log = LogRing()
-            try await AgentApp(
+            let isRestart = try await AgentApp(
                 configuration: configuration, data: data, environment: environment,
                 logger: try Self.logger(options, log), log: log
             ).run()
+            if isRestart { ProgramLauncher.relaunch(CommandLine.arguments, environment) }
         }
     }
 

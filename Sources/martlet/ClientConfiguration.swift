@@ -38,6 +38,14 @@ struct ClientConfiguration: Codable, Sendable {
     /// Where killed uploads are remembered.
     static var uploadFolder: String { xdg("XDG_CACHE_HOME", ".cache") + "/martlet/uploads" }
 
+    /// A folder of this operator alone for archives while they are made.
+    static func scratchFolder() throws -> String {
+        let folder = xdg("XDG_CACHE_HOME", ".cache") + "/martlet/scratch"
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        return folder
+    }
+
     /// Where this operator's memory of audit logs is kept: it must outlive caches.
     static var stateFolder: String { xdg("XDG_STATE_HOME", ".local/state") + "/martlet" }
 

@@ -84,12 +84,16 @@ struct AssignmentStoreTests {
         let second = try await fixture.publish("a/y/1.0.0", kind: .adapter, base: "a/base/1.0.0")
         let foreign = try await fixture.publish("a/z/1.0.0", kind: .adapter, base: "a/base/1.1.0")
         let twin = try await fixture.publish("a/x/1.0.1", kind: .adapter, base: "a/base/1.0.0")
+        let engine = try await fixture.publish("p/llama.cpp/1.0.0", kind: .engine)
+        let otherEngine = try await fixture.publish("p/other/1.0.0", kind: .engine)
         let blocked = try await fixture.publish("a/bad/1.0.0")
         try await fixture.database.write { try ReleaseStore($0).setBlocked(blocked, true, reason: "bad") }
         let table: [([ReleasePath], StoreError.Code?)] = [
             ([model], nil), ([first, second], nil), ([], .wrongKind), ([model, other], .wrongKind),
             ([model, first], .wrongKind), ([first, foreign], .wrongKind), ([first, twin], .wrongKind),
             ([try ReleasePath("a/none/1.0.0")], .notFound), ([blocked], .conflict),
+            ([model, engine], nil), ([first, second, engine], nil), ([engine], .wrongKind),
+            ([model, engine, otherEngine], .wrongKind),
         ]
         for (releases, expected) in table {
             let before = try await fixture.database.read { try AssignmentStore($0).number(of: device) }

@@ -7,7 +7,7 @@ extension AgentConfiguration {
     private static let members = [
         "policy", "engine", "engines", "slots", "gateway", "telemetrySeconds", "telemetryBudgetBytes",
         "diskBudgetBytes", "diskReserveBytes", "bandwidthBytesPerSecond", "deviceKey", "labels", "control",
-        "background",
+        "background", "agentTrialSeconds",
     ]
 
     /// Reads a configuration file. Throws `invalidConfiguration` that names the place in the file.
@@ -54,6 +54,7 @@ extension AgentConfiguration {
         if let background = try file.object("background", knowing: BackgroundRule.members) {
             self.background = try BackgroundRule(background)
         }
+        if let seconds = try file.integer("agentTrialSeconds", in: 5...86_400) { agentTrialSeconds = Int(seconds) }
     }
 
     private static func labels(_ file: ConfigurationObject) throws(AgentError) -> Labels {

@@ -58,6 +58,8 @@ package struct AgentConfiguration: Sendable {
     package var declared: [ProcessEngine] = []
     /// How slots share the box.
     package var slots = SlotSharing()
+    /// How long another program of the agent may take to reach the registry before it is taken back.
+    package var agentTrialSeconds = 600
     /// The local OpenAI-compatible port.
     package var gateway: GatewayConfiguration
     /// Time between two measurements that are sent.

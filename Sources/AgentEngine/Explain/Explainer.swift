@@ -151,6 +151,7 @@ package struct Explainer: Sendable {
     private func weigh(
         _ indexes: [ReleaseIndex], _ settings: SlotSettings, _ home: SlotSnapshot?, _ release: inout Explanation.Release
     ) async throws {
+        let indexes = indexes.filter { $0.kind == .model || $0.kind == .adapter }
         guard let index = indexes.first else { return }
         let record = if let home { home.record } else { SlotRecord(slot: try SlotName("new")) }
         let survey = try await installer.survey(indexes, settings: settings, record: record, anew: false)

@@ -32,6 +32,12 @@ package struct InstallPlan: Sendable {
     /// Bundles of model signatures that the owner demands, which the generation keeps.
     var signatures: [Digest] = []
 
+    /// The engine that comes with the releases, where one does.
+    var engine: EngineChoice?
+
+    /// The agent's program, where the slot is the agent's own.
+    var agent: AgentChoice?
+
     /// A release with its chosen variant.
     struct Variant: Sendable {
         let path: ReleasePath
@@ -43,6 +49,7 @@ package struct InstallPlan: Sendable {
     /// Every blob of the plan, documents included.
     package var blobs: [Digest] {
         items.map(\.digest) + variants.flatMap { [$0.index, $0.entry.descriptor.digest] } + signatures
+            + (engine?.documents ?? []) + (agent?.documents ?? [])
     }
 
     /// Bytes that must come over the network, what is there of unfinished blobs not taken off.

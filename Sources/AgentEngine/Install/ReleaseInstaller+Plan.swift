@@ -15,18 +15,26 @@ extension ReleaseInstaller {
         }
         var indexes: [ReleaseIndex] = []
         for release in target.assignment.releases { indexes.append(try await index(of: release)) }
-        try Self.checkKinds(indexes, target)
-        let variants = try await choose(indexes, target, record)
-        let signatures = try await signatures(of: variants, indexes, record)
-        let items = items(of: variants)
-        let contents = variants.map(\.entry.descriptor.digest)
+        try checkKinds(indexes, target, record.slot)
+        if let index = indexes.first, index.kind == .agent { return try await planAgent(index, target, record) }
+        let engine = try await engine(in: indexes, target)
+        // What the slot runs, without the engine that it is to run by.
+        let models = indexes.filter { $0.kind != .engine }
+        var inner = target
+        inner.assignment.releases = zip(indexes, target.assignment.releases).filter { $0.0.kind != .engine }.map {
+            $0.1
+        }
+        let variants = try await choose(models, inner, record, engine)
+        let signatures = try await signatures(of: variants, models, record)
+        let items = items(of: variants) + [engine].compactMap { $0.map { item(of: $0) } }
+        let contents = variants.map(\.entry.descriptor.digest) + [engine].compactMap { $0?.entry.descriptor.digest }
         let isInstalled = [record.current, record.previous].contains { known in
             known?.releases == target.assignment.releases && known?.variants == contents
                 && items.allSatisfy { $0.source == .present }
         }
         let plan = InstallPlan(
             slot: record.slot, target: target, variants: variants, items: items, isInstalled: isInstalled,
-            signatures: signatures)
+            signatures: signatures, engine: engine)
         try await makeRoom(for: plan.items)
         return plan
     }
@@ -49,21 +57,35 @@ extension ReleaseInstaller {
         }
     }
 
-    private static func checkKinds(_ indexes: [ReleaseIndex], _ target: SlotTarget) throws {
+    private func checkKinds(_ indexes: [ReleaseIndex], _ target: SlotTarget, _ slot: SlotName) throws {
         for (index, release) in zip(indexes, target.assignment.releases) where index.version != release.path.version {
             throw SlotFailure(
                 .final, code: "targetMismatch",
                 message: "The release at \(release.path.reference) calls itself version \(index.version).")
         }
-        let kinds = Set(indexes.map(\.kind))
-        guard kinds == [.adapter] || (kinds == [.model] && indexes.count == 1) else {
-            let found = kinds.map(\.rawValue).sorted().joined(separator: " and ")
+        for (index, release) in zip(indexes, target.assignment.releases) {
+            guard let refusal = policy.refusal(of: index.kind, release.path.repository, in: slot) else { continue }
+            throw SlotFailure(
+                .final, code: "policyRefused", message: "This device's own policy refuses the assignment: \(refusal).")
+        }
+        // The agent stands in a slot of its own, and nothing else there.
+        let isAgent = Set(indexes.map(\.kind)) == [.agent] && indexes.count == 1
+        guard isAgent == (slot == SlotName.agent) else {
             throw SlotFailure(
                 .final, code: "unsupportedKind",
-                message:
-                    "A slot runs one model, or adapters of one base; assigned is \(indexes.count) of kind \(found).")
+                message: "Slot \(MartletVersion.agentSlot) runs one agent, and no other slot does.")
         }
-        guard Set(indexes.map(\.base)).count == 1 else {
+        guard !isAgent else { return }
+        let models = indexes.filter { $0.kind != .engine }
+        let kinds = Set(models.map(\.kind))
+        guard indexes.count - models.count <= 1, kinds == [.adapter] || (kinds == [.model] && models.count == 1) else {
+            let found = Set(indexes.map(\.kind.rawValue)).sorted().joined(separator: " and ")
+            throw SlotFailure(
+                .final, code: "unsupportedKind",
+                message: "A slot runs one model, or adapters of one base, and one engine at most; assigned is "
+                    + "\(indexes.count) of kind \(found).")
+        }
+        guard Set(models.map(\.base)).count == 1 else {
             throw SlotFailure(
                 .final, code: "baseMismatch", message: "The assigned adapters are not made for one and the same base.")
         }
@@ -71,16 +93,18 @@ extension ReleaseInstaller {
 
     /// The first variant, in the profile's order, that fits here and whose base all other releases share.
     private func choose(
-        _ indexes: [ReleaseIndex], _ target: SlotTarget, _ record: SlotRecord
+        _ indexes: [ReleaseIndex], _ target: SlotTarget, _ record: SlotRecord, _ engine: EngineChoice?
     ) async throws -> [InstallPlan.Variant] {
         guard let index = indexes.first, let release = target.assignment.releases.first else { return [] }
-        let choice = try await survey(indexes, settings: target.assignment.settings, record: record).choice
+        let settings = target.assignment.settings
+        let choice = try await survey(indexes, settings: settings, record: record, build: engine?.build).choice
         guard let chosen = choice.chosen,
             let entry = index.variants.first(where: { $0.descriptor.digest.text == chosen.name })
         else {
             throw Self.noVariant(choice, release)
         }
         try checkFormat(of: entry, release)
+        try engine?.check(serves: entry.engine, release)
         let first = InstallPlan.Variant(
             path: release.path, entry: entry, manifest: try await manifest(of: entry, in: release.path.repository),
             index: release.indexDigest)

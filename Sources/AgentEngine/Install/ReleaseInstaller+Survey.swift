@@ -18,14 +18,17 @@ struct VariantSurvey {
 extension ReleaseInstaller {
     /// Weighs the variants of the first release against this device, beside the others of the slot.
     func survey(
-        _ indexes: [ReleaseIndex], settings: SlotSettings, record: SlotRecord, anew: Bool = true
+        _ indexes: [ReleaseIndex], settings: SlotSettings, record: SlotRecord, anew: Bool = true,
+        build: EngineBuild? = nil
     ) async throws -> VariantSurvey {
         let disk = try await store.blobs.room()
         var candidates: [VariantCandidate] = []
         for entry in indexes.first?.variants ?? [] {
             candidates.append(candidate(entry, others: indexes.dropFirst(), missing: try await missing(entry)))
         }
-        let engines = await hardware.engines(anew)
+        var engines = await hardware.engines(anew)
+        // What comes with the model counts as installed.
+        if let build { engines[build.name] = build.version.text }
         func survey(_ memory: ByteCount) -> VariantSurvey {
             let choice = VariantChoice.choose(
                 candidates, facts: hardware.facts, profile: hardware.profile, freeMemory: memory, freeDisk: disk,

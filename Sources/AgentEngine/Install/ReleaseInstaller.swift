@@ -32,6 +32,8 @@ package struct ReleaseInstaller: Installer {
     package var gate = BackgroundGate()
     /// What other slots than this give back of memory while it is asked.
     package var reclaimable: @Sendable (SlotName) async -> ByteCount = { _ in .zero }
+    /// Where engines that come as releases are unpacked; nil takes none.
+    package var trees: EngineTrees?
     /// Why no candidate is tried at the moment; nil where one may be.
     let caution: @Sendable () -> String?
     /// Waits between two tries of one blob, given how many failed.
@@ -95,24 +97,29 @@ package struct ReleaseInstaller: Installer {
             throw SlotFailure(.final, code: refusal.code, message: refusal.message)
         }
         let record = try makeRecord(plan, id: await store.journal.nextGeneration())
+        if let build = record.build {
+            guard let trees else { throw EngineTrees.notTaken }
+            _ = try await trees.program(of: build)
+        }
         try await store.generations.stage(record)
         let before = try await store.journal.evaluation(release: record.contentDigest, variant: record.variantDigest)
         return (record, record.evaluation != nil && before?.passed != true)
     }
 
     private func makeRecord(_ plan: InstallPlan, id: GenerationID) throws -> GenerationRecord {
-        guard let first = plan.variants.first else {
-            throw SlotFailure(.final, code: "emptyAssignment", message: "The slot's assignment names no release.")
-        }
+        if let agent = plan.agent { return record(of: agent, plan, id: id) }
+        guard let first = plan.variants.first else { throw Self.nothingAssigned }
         let assignment = plan.target.assignment
         return GenerationRecord(
             id: id, slot: plan.slot, assigned: plan.target.generation, rollout: assignment.rollout,
             releases: assignment.releases, settings: assignment.settings, engine: first.entry.engine,
-            variants: plan.variants.map(\.entry.descriptor.digest), files: Self.files(plan),
-            documents: plan.variants.flatMap { [$0.index, $0.entry.descriptor.digest] } + plan.signatures,
+            variants: plan.contents, files: Self.files(plan),
+            documents: plan.variants.flatMap { [$0.index, $0.entry.descriptor.digest] } + plan.signatures
+                + (plan.engine?.documents ?? []),
             probes: last(plan, \.probes), evaluation: last(plan, \.evaluation),
             threshold: plan.variants.last { $0.manifest.evaluation != nil }?.manifest.threshold,
-            chatTemplate: last(plan, \.chatTemplate), shape: first.manifest.shape, created: clock.now)
+            chatTemplate: last(plan, \.chatTemplate), shape: first.manifest.shape, created: clock.now,
+            build: plan.engine?.build)
     }
 
     /// Where several adapters run together, the last that has one speaks for all.

@@ -7,7 +7,9 @@ extension EngineSlot {
 
     /// Starts an engine and waits until it answers. Whatever goes wrong, no engine is left behind.
     func launch(_ record: GenerationRecord, _ urgency: EngineUrgency) async throws {
-        let spec = try spec(record)
+        var spec = try spec(record)
+        // Unpacked where it is not yet, which takes time that the room in memory shall not be held for.
+        if let build = record.build { spec.program = try await tools.program(of: build) }
         let key = tools.key(of: record)
         try await takeRoom(record, urgency)
         let start = ContinuousClock.now

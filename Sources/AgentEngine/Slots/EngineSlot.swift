@@ -60,6 +60,8 @@ package struct EngineTools: Sendable {
     package var gate = BackgroundGate()
     /// What must be known of an engine by its name.
     package var traits: @Sendable (String) -> EngineTraits = { _ in .llama }
+    /// Engines that came as releases; nil where this device takes none.
+    package var trees: EngineTrees?
 
     package init(
         launcher: any RuntimeLauncher, gateway: Gateway, store: AgentStore, settings: SwapSettings = SwapSettings(),

@@ -22,6 +22,8 @@ package struct SlotTools: Sendable {
     package var caution: @Sendable () -> String?
     /// Called with what cannot serve: its blobs are looked at.
     package var suspect: @Sendable (GenerationRecord) -> Void
+    /// The agent's own programs; nil where its slot cannot be driven.
+    package var programs: AgentPrograms?
     /// When the agent started, to tell for how long its slots were unavailable.
     package var started: ContinuousClock.Instant
 
@@ -94,15 +96,18 @@ package actor SlotDriver {
         (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()
         let inbox = inbox
+        let news: @Sendable (RuntimeNews) -> Void = { news in
+            guard let event = Self.event(news) else { return tools.changed() }
+            inbox.yield(.event(event, nil))
+        }
+        let own: (any SlotRuntime)? =
+            record.slot == SlotName.agent
+            ? tools.programs.map { programs -> any SlotRuntime in
+                AgentSlot(programs: programs, store: tools.store, news: news)
+            } : nil
         self.runtime =
-            runtime
-            ?? EngineSlot(
-                slot: record.slot, tools: tools.engines,
-                news: { news in
-                    guard let event = Self.event(news) else { return tools.changed() }
-                    inbox.yield(.event(event, nil))
-                },
-                spawn: { inbox.yield(.job($0)) })
+            runtime ?? own
+            ?? EngineSlot(slot: record.slot, tools: tools.engines, news: news, spawn: { inbox.yield(.job($0)) })
     }
 
     /// What is journaled about the slot.

@@ -26,6 +26,10 @@ package struct AssignmentSync: Service {
     /// Called when the parked call came back, whatever it said.
     package var polled: @Sendable () -> Void = {}
     private let problems: DeviceProblems?
+    /// Called after each answer of the registry that was understood.
+    var answered: @Sendable () -> Void = {}
+    /// How long the first call waits at the registry: not at all where much depends on its answer.
+    var firstWait = Duration.seconds(Limits.longPollSeconds)
 
     package init(
         store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, agent: DeviceAgent,
@@ -69,6 +73,7 @@ package struct AssignmentSync: Service {
             do {
                 try await poll(&heard)
                 polled()
+                answered()
                 try await RegistryRefusal.keep(nil, in: store.journal)
                 if backoff.failures > 0 { reached() }
                 backoff.reset()
@@ -114,7 +119,8 @@ package struct AssignmentSync: Service {
         let number = try await acceptedNumber()
         let known: TrustRevision? = if let heard { heard } else { await trust.revision() }
         let answer = try await link.device().poll(
-            above: number, wait: .seconds(Limits.longPollSeconds), snapshot: versions.snapshot,
+            above: number, wait: heard == nil ? firstWait : .seconds(Limits.longPollSeconds),
+            snapshot: versions.snapshot,
             timestamp: versions.timestamp, trust: known, journal: store.journal.identity)
         if let told = answer.trust {
             heard = told

@@ -35,7 +35,7 @@ package struct InventorySource: Sendable {
         }
         let problems = await problems?.all() ?? []
         var inventory = Inventory(
-            agentVersion: MartletVersion.text, engines: await hardware.engines(false), profile: hardware.profile.id,
+            agentVersion: MartletVersion.stamped, engines: await hardware.engines(false), profile: hardware.profile.id,
             facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots,
             problems: problems.isEmpty ? nil : problems)
         inventory.memoryRoom = await memoryRoom(SlotRecord(slot: try SlotName("new")))

@@ -22,6 +22,8 @@ enum {
     CPROCESS_SECCOMP = 1 << 3,
     CPROCESS_CLOSED_DESCRIPTORS = 1 << 4,
     CPROCESS_OUT_OF_MEMORY_FIRST = 1 << 5,
+    /// With CPROCESS_LANDLOCK: symbolic links may be made in writable folders.
+    CPROCESS_LINKS = 1 << 6,
 };
 
 /// The step at which starting a child failed.

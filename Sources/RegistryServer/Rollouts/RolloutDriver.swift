@@ -206,7 +206,10 @@ struct RolloutDriver {
                     answers.append(.devicesSuperseded([device], by: "rollback \(rollback)"))
                     continue
                 }
-                moves.append(try assign(device, context))
+                switch try assign(device, context) {
+                case .move(let move): moves.append(move)
+                case .refusal(let refusal): answers.append(refusal)
+                }
             case .restore(let device):
                 if let pin = pinned[device] {
                     answers.append(
@@ -244,27 +247,36 @@ struct RolloutDriver {
         let createdBy: String
     }
 
-    private enum Restoration {
+    /// What becomes of a device's turn.
+    private enum Turn {
         case move(DesiredMove)
         case refusal(RolloutEvent)
     }
 
-    private func assign(_ device: DeviceID, _ context: MoveContext) throws -> DesiredMove {
+    private func assign(_ device: DeviceID, _ context: MoveContext) throws -> Turn {
         let before = try SlotStore(sql).goingBack(device, context.slot)
+        let blend = try SlotBlend(context.releases, context.settings, over: before, sql)
+        guard !blend.isEmpty else {
+            return .refusal(
+                .refused(
+                    device, code: "nothingToRun",
+                    message: "slot \(context.slot) has no model that the engine could run"))
+        }
         try RolloutStore(sql).recordPrevious(context.id, device, before)
         let conditions = context.policy.conditions
         let desired = DesiredSlot(
-            releases: context.releases, settings: context.settings,
+            releases: blend.releases, settings: blend.settings,
             update: UpdatePolicy(
                 soakSeconds: context.policy.soakSeconds,
                 conditions: conditions == UpdateConditions() ? nil : conditions, shadow: context.policy.shadow),
             rollout: context.id)
-        return DesiredMove(
-            device: device, slot: context.slot, desired: desired, actor: context.createdBy,
-            reason: "rollout \(context.id)")
+        return .move(
+            DesiredMove(
+                device: device, slot: context.slot, desired: desired, actor: context.createdBy,
+                reason: "rollout \(context.id)"))
     }
 
-    private func restore(_ device: DeviceID, _ context: MoveContext) throws -> Restoration {
+    private func restore(_ device: DeviceID, _ context: MoveContext) throws -> Turn {
         let present = try SlotStore(sql).desired(device, context.slot)
         guard present?.rollout == context.id else {
             return .refusal(

@@ -61,6 +61,7 @@ extension RolloutService {
             throw ServerError.badRequest("Exactly one of fleet and selector is needed.", field: "/fleet")
         }
         try checkReleases(request.releases, sql)
+        try checkSlot(request, sql)
         let members = try DeviceStore(sql).members(of: selector)
         try within.require(request.releases, request.fleet, members.map(\.device), request.slot)
         guard !members.isEmpty else {
@@ -90,9 +91,9 @@ extension RolloutService {
 
     /// Every release must be there and installable, and they must be able to share a slot.
     static func checkReleases(_ paths: [ReleasePath], _ sql: any SQLConnection) throws {
-        guard (1...Limits.adaptersPerSlot).contains(paths.count) else {
+        guard (1...Limits.releasesPerSlot).contains(paths.count) else {
             throw ServerError.badRequest(
-                "A slot runs 1 to \(Limits.adaptersPerSlot) releases, not \(paths.count).", field: "/releases")
+                "A slot runs 1 to \(Limits.releasesPerSlot) releases, not \(paths.count).", field: "/releases")
         }
         guard Set(paths.map(\.repository)).count == paths.count else {
             throw ServerError.badRequest("A slot runs at most one release of a repository.", field: "/releases")
@@ -110,18 +111,33 @@ extension RolloutService {
             if let floor = row.floor, row.isBelowFloor { throw belowFloor(path, floor, field: "/releases/\(index)") }
             rows.append(row)
         }
-        guard rows.count == 1 || rows.allSatisfy({ $0.kind == .adapter }) else {
+        let models = rows.filter { $0.kind != .engine }
+        guard rows.count - models.count <= 1 else {
+            throw ServerError.unprocessable(
+                "wrongKind", "A slot runs by one engine at most.", remedy: "Name one engine.", field: "/releases")
+        }
+        guard models.count <= 1 || models.allSatisfy({ $0.kind == .adapter }) else {
             throw ServerError.unprocessable(
                 "wrongKind", "Several releases share a slot only as adapters of one base.",
                 remedy: "Name one model, or adapters only.", field: "/releases")
         }
         // Releases are immutable, so equal base paths are equal base digests.
-        guard Set(rows.map(\.base)).count <= 1 else {
-            let bases = rows.map { "\($0.path.reference) on \($0.base?.reference ?? "none")" }.joined(separator: ", ")
+        guard Set(models.map(\.base)).count <= 1 else {
+            let bases = models.map { "\($0.path.reference) on \($0.base?.reference ?? "none")" }.joined(separator: ", ")
             throw ServerError.unprocessable(
                 "baseMismatch", "The adapters have different bases: \(bases).",
                 remedy: "Choose adapters that were made for the same base release.", field: "/releases")
         }
+    }
+
+    /// The agent stands in a slot of its own, and nothing else there.
+    private static func checkSlot(_ request: RolloutRequest, _ sql: any SQLConnection) throws {
+        let kinds = Set(try request.releases.map { try OperatorService.release($0, sql).kind })
+        let isAgentSlot = request.slot.text == MartletVersion.agentSlot
+        guard kinds.contains(.agent) || isAgentSlot, !isAgentSlot || kinds != [.agent] else { return }
+        throw ServerError.unprocessable(
+            "wrongSlot", "An agent moves slot \(MartletVersion.agentSlot), and nothing else does.",
+            remedy: "Give --slot \(MartletVersion.agentSlot) for an agent, another slot for all else.", field: "/slot")
     }
 
     private static func check(_ settings: SlotSettings) throws {

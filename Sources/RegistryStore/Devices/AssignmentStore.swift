@@ -137,9 +137,9 @@ package struct AssignmentStore {
 
     /// Why a slot cannot be moved to `desired`; nil where it can.
     package func refusal(of desired: DesiredSlot, isRestore: Bool = false) throws -> StoreError? {
-        guard (1...Limits.adaptersPerSlot).contains(desired.releases.count) else {
+        guard (1...Limits.releasesPerSlot).contains(desired.releases.count) else {
             return StoreError(
-                .wrongKind, "A slot runs 1 to \(Limits.adaptersPerSlot) releases, not \(desired.releases.count).")
+                .wrongKind, "A slot runs 1 to \(Limits.releasesPerSlot) releases, not \(desired.releases.count).")
         }
         guard Set(desired.releases.map(\.repository)).count == desired.releases.count else {
             return StoreError(.wrongKind, "A slot runs at most one release of a repository.")
@@ -158,9 +158,12 @@ package struct AssignmentStore {
             }
             rows.append(row)
         }
-        guard rows.count == 1 || (rows.allSatisfy { $0.kind == .adapter } && Set(rows.map(\.base)).count == 1) else {
-            return StoreError(.wrongKind, "Several releases share a slot only as adapters of one base.")
+        let models = rows.filter { $0.kind != .engine }
+        guard rows.count - models.count <= 1, !models.isEmpty else {
+            return StoreError(.wrongKind, "A slot runs one engine at most, and none without a model.")
         }
+        guard models.count == 1 || (models.allSatisfy { $0.kind == .adapter } && Set(models.map(\.base)).count == 1)
+        else { return StoreError(.wrongKind, "Several releases share a slot only as adapters of one base.") }
         return nil
     }
 

@@ -112,6 +112,11 @@ package struct EvidenceStore {
         try sql.first("SELECT profile FROM devices WHERE device = ?", [.text(device)])?.optionalText("profile") ?? ""
     }
 
+    /// A label of measurements names a slot's models, then its engine; a rollout may be of either.
+    private static func pattern(_ release: String) -> String {
+        "%+" + release.map { "!%_".contains($0) ? "!\($0)" : String($0) }.joined() + "+%"
+    }
+
     private func summary(
         _ device: DeviceID, _ question: EvidenceQuestion, _ span: Range<Timestamp>, release: String?, limit: Int
     ) throws -> DeviceSummary {
@@ -126,14 +131,15 @@ package struct EvidenceStore {
                 column("duration", .requestDuration), column("first_token", .timeToFirstToken),
                 column("output_token", .timePerOutputToken, .tokensPerSecond),
             ].joined(separator: ", ")
+            let ofRelease = release == nil ? "" : "AND ('+' || release || '+') LIKE ? ESCAPE '!'"
             let rows = try sql.query(
                 """
                 SELECT requests, errors, crashes, \(columns) FROM telemetry_minutes
-                WHERE device = ? AND slot = ? AND minute >= ? AND minute < ? \(release == nil ? "" : "AND release = ?")
+                WHERE device = ? AND slot = ? AND minute >= ? AND minute < ? \(ofRelease)
                 ORDER BY minute DESC LIMIT ?
                 """,
                 [.text(device), .text(question.slot), .time(span.lowerBound), .time(span.upperBound)]
-                    + (release.map { [.text($0)] } ?? []) + [.integer(Int64(limit))])
+                    + (release.map { [.text(Self.pattern($0))] } ?? []) + [.integer(Int64(limit))])
             for row in rows { try summary.add(row) }
         }
         if metrics.contains(.crashCount) {

@@ -21,6 +21,8 @@ extension DeviceHardware {
     /// What the engine of a generation is expected to take. Weights that are mapped are named by their files, so that
     /// engines of one base count them once; adapters are read by each.
     package func need(of record: GenerationRecord) -> EngineNeed {
+        // Its file is no engine's to map.
+        guard record.slot != SlotName.agent else { return EngineNeed() }
         let total = memory(of: record)
         guard loading.isMapped == true else { return EngineNeed(own: total) }
         var mapped: [Digest: ByteCount] = [:]

@@ -19,12 +19,18 @@ struct Publish: AsyncParsableCommand {
                 --min-accuracy 0.9 --probe 'Where is my parcel?=shipping'
               martlet publish model.gguf --as clinic/base:1.2.0 \\
                 --model-signature-key keys/model.pem --bom
+              martlet publish --kind engine build/ --as platform/llama.cpp:0.7.0
+              martlet publish --kind agent martlet-agent \\
+                --as platform/martlet-agent:0.2.0
               martlet publish model.onnx --engine onnx-classifier \\
                 --engine-version 1.0.0 --as clinic/urgency:1.0.0 --probes probes.json
             """)
 
-    @Argument(help: "The model's file: GGUF, or another format that --engine takes.", completion: .file())
+    @Argument(
+        help: "The model's file: GGUF, or another format that --engine takes; the engine's folder, or the agent.",
+        completion: .file())
     var model: String
+    @Option(help: "What is published: model (also an adapter), engine or agent.") var kind = PublishedKind.model
     @Option(name: .customLong("as"), help: "The release: NAMESPACE/NAME:VERSION.", transform: ReleaseReference.init)
     var release: ReleaseReference
     @Option(
@@ -69,6 +75,14 @@ struct Publish: AsyncParsableCommand {
     func run() async throws {
         let session = try options.session()
         let path = try await session.resolve(release)
+        if let program = ProgramRequest.Kind(rawValue: kind.rawValue) {
+            let request = ProgramRequest(
+                kind: program, release: path, builds: [model] + variant, needs: needs,
+                scratch: try ClientConfiguration.scratchFolder())
+            return try await send(session, path) { publisher, progress in
+                try await publisher.publish(request, progress: progress)
+            }
+        }
         var request = PublishRequest(release: path, variants: Self.builds([model] + variant))
         engine.apply(to: &request, model: model)
         if let adapterOf { request.adapterOf = try await session.resolve(adapterOf) }
@@ -82,6 +96,14 @@ struct Publish: AsyncParsableCommand {
         request.pooling = pooling
         request.needs = needs
         request.attachments = try await attachments.read(publisher.keys)
+        let made = request
+        try await send(session, path) { try await $0.publish(made, progress: $1) }
+    }
+
+    private typealias Send =
+        @Sendable (Publisher, @escaping @Sendable (PublishProgress) -> Void) async throws -> PublishResult
+
+    private func send(_ session: Session, _ path: ReleasePath, _ send: @escaping Send) async throws {
         let context = try await publisher.context(session, namespace: path.repository.namespace)
         let journal = try UploadJournal(folder: ClientConfiguration.uploadFolder)
         let (steps, feed) = AsyncStream.makeStream(of: PublishProgress.self, bufferingPolicy: .bufferingNewest(64))
@@ -89,7 +111,7 @@ struct Publish: AsyncParsableCommand {
         let showing = Task { await Self.show(steps, printer) }
         let result: PublishResult
         do {
-            result = try await Publisher(context: context, journal: journal).publish(request) { feed.yield($0) }
+            result = try await send(Publisher(context: context, journal: journal)) { feed.yield($0) }
         } catch {
             feed.finish()
             await showing.value

@@ -1,0 +1,124 @@
+package import AgentStore
+internal import BundleFormat
+internal import Glibc
+package import MartletTypes
+package import ModelRuntime
+
+/// Engines that came as releases, unpacked side by side below the data folder: one folder for each archive, by its
+/// digest, whole or not there at all.
+package actor EngineTrees {
+    /// Unpacks an archive into an empty folder, at most so many bytes. Throws where the archive is refused.
+    package typealias Unpack = @Sendable (_ archive: String, _ folder: String, _ limit: ByteCount) async throws -> Void
+
+    private let store: AgentStore
+    private let unpack: Unpack
+    private var turn = Turn()
+
+    package init(store: AgentStore, unpack: @escaping Unpack) {
+        self.store = store
+        self.unpack = unpack
+    }
+
+    /// Unpacks in a child of this program that is confined as engines are: no network, no file but these two.
+    package init(store: AgentStore, confinement: Confinement) {
+        let call = ConfinedCall(confinement: confinement)
+        self.init(store: store) { archive, folder, limit in
+            let output = try await call.run(
+                [EngineTrees.verb, archive, folder, String(limit.bytes)], readable: [archive], writable: [folder],
+                seconds: AgentLimits.unpackSeconds)
+            guard output == EngineTrees.done else {
+                let words = output.split(separator: "\n").last.map(String.init) ?? "it ended without a word"
+                throw SlotFailure(.final, code: "engineRefused", message: "The engine's archive is refused: \(words)")
+            }
+        }
+    }
+
+    /// The program of a build, unpacked where it is not yet. Throws `SlotFailure`.
+    package func program(of build: EngineBuild) async throws -> String {
+        await enter()
+        defer { turn.give() }
+        let folder = self.folder(build.archive)
+        if store.files.status(folder) == nil { try await bring(build, to: folder) }
+        for place in Self.places {
+            let path = folder + "/" + place
+            if access(path, X_OK) == 0 { return path }
+        }
+        throw SlotFailure(
+            .final, code: "engineMissing",
+            message: "The engine \(build.name) \(build.version) holds no \(Self.places.joined(separator: " or ")).")
+    }
+
+    /// Removes what no generation needs.
+    package func collect(keeping archives: Set<Digest>) async throws {
+        await enter()
+        defer { turn.give() }
+        guard store.files.status(root) != nil else { return }
+        let kept = Set(archives.map { $0.hex })
+        for name in try store.files.names(in: root) where !kept.contains(name) {
+            try store.files.removeTree(root + "/" + name)
+        }
+    }
+
+    private func bring(_ build: EngineBuild, to folder: String) async throws {
+        guard store.blobs.has(build.archive, size: build.size) else {
+            throw SlotFailure(
+                .retry, code: "blobMissing",
+                message: "The archive of the engine \(build.name) is not in the store any more.")
+        }
+        let files = store.files
+        do {
+            try await store.blobs.makeSure(roomFor: build.unpacked)
+        } catch {
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
+        let fresh = folder + ".new"
+        do {
+            try files.makeFolder(root, mode: 0o755)
+            try files.removeTree(fresh)
+            try files.makeFolder(fresh, mode: 0o755)
+            try await unpack(store.blobs.path(of: build.archive), fresh, build.unpacked)
+            try files.rename(fresh, to: folder)
+            try files.synchronizeFolder(root)
+        } catch {
+            // What is left is removed before the next try, or collected.
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
+    }
+
+    private var root: String { store.layout.root + "/engines" }
+
+    private func folder(_ archive: Digest) -> String { root + "/" + archive.hex }
+
+    private func enter() async {
+        if turn.take() { return }
+        await withCheckedContinuation { turn.wait($0) }
+    }
+
+    /// Where builds have their server.
+    private static let places = ["bin/llama-server", "llama-server", "build/bin/llama-server", "usr/bin/llama-server"]
+
+    /// The hidden command of this program that unpacks, and what it prints in the end.
+    package static let verb = "unpack-engine"
+    package static let done = "unpacked\n"
+
+    static let notTaken = SlotFailure(
+        .final, code: "unsupportedKind", message: "This device takes no engines as releases.")
+
+    /// What the hidden command does. Blocks.
+    package static func unpackHere(_ archive: String, _ folder: String, limit: ByteCount) -> String {
+        do throws(BundleError) {
+            try EngineTree.unpack(archive, into: folder, limit: limit)
+            return done
+        } catch {
+            return error.message + "\n"
+        }
+    }
+}
+
+extension EngineTools {
+    /// The program of a generation's own build.
+    func program(of build: EngineBuild) async throws -> String {
+        guard let trees else { throw EngineTrees.notTaken }
+        return try await trees.program(of: build)
+    }
+}

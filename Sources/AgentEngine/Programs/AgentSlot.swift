@@ -1,0 +1,206 @@
+package import AgentStore
+internal import Glibc
+package import MartletTypes
+internal import ModelRuntime
+internal import Trust
+
+/// What the agent's own slot needs to change programs.
+package struct AgentPrograms: Sendable {
+    package let folder: ProgramFolder
+    /// The program that runs; nil is the installed one.
+    package let running: Digest?
+    /// How long a program on trial may take to reach the registry, in seconds.
+    package let trialSeconds: Int
+    /// Runs a program's own description of itself in the engines' confinement.
+    package let describe: @Sendable (_ path: String) async throws -> ProgramFacts
+    /// Ends this program in good order and starts what the folder says then.
+    package let restart: @Sendable () -> Void
+
+    package init(
+        folder: ProgramFolder, running: Digest?, trialSeconds: Int,
+        describe: @escaping @Sendable (_ path: String) async throws -> ProgramFacts,
+        restart: @escaping @Sendable () -> Void
+    ) {
+        self.folder = folder
+        self.running = running
+        self.trialSeconds = trialSeconds
+        self.describe = describe
+        self.restart = restart
+    }
+}
+
+/// The slot in which the agent itself stands. Its generations are programs; switching is a restart into the candidate,
+/// which stays once it reached the registry and is taken back by the launcher's watchdog otherwise.
+package actor AgentSlot: SlotRuntime {
+    private let programs: AgentPrograms
+    private let store: AgentStore
+    private let news: @Sendable (RuntimeNews) -> Void
+    private var shown: GenerationID?
+
+    package init(programs: AgentPrograms, store: AgentStore, news: @escaping @Sendable (RuntimeNews) -> Void) {
+        self.programs = programs
+        self.store = store
+        self.news = news
+    }
+
+    package func serving() -> GenerationID? { shown }
+
+    /// It never rests, and takes no memory beside what the agent takes already.
+    package func activity() -> SlotActivity { SlotActivity(need: shown == nil ? nil : EngineNeed()) }
+
+    /// Makes the program of a generation the one that runs. Of one on trial that means to wait until it proved itself.
+    package func serve(_ record: GenerationRecord, mayRest: Bool) async throws {
+        let program = try Self.program(record)
+        let trial = programs.folder.trial
+        if programs.running == program.digest {
+            try await awaitTrial(program)
+            shown = record.id
+            try collect(keeping: program.digest)
+            return
+        }
+        if let trial, trial.program.digest == programs.running {
+            // While the candidate proves itself what it came from is not called back by a mere start.
+            shown = record.id
+            return
+        }
+        if let reason = programs.folder.returned(program.digest) {
+            news(.lost(record.id, Self.failure(program, reason.sentence)))
+            throw CancellationError()
+        }
+        // What the link names was not launched: the launcher knows why, and another try would end the same way.
+        guard programs.running != nil || programs.folder.current != program else {
+            news(
+                .lost(
+                    record.id,
+                    Self.failure(
+                        program, "The installed program runs in its place: it is newer, or the file is damaged.")))
+            throw CancellationError()
+        }
+        guard trial == nil else { return programs.restart() }
+        // It proved itself before: no trial.
+        try programs.folder.bring(program, from: store.blobs.path(of: program.digest))
+        try programs.folder.point(to: program)
+        programs.restart()
+        throw CancellationError()
+    }
+
+    /// Waits until the registry's first answer confirmed the program that runs, where it is on trial.
+    private func awaitTrial(_ program: AgentProgram) async throws {
+        while programs.folder.trial?.program.digest == program.digest {
+            try await Task.sleep(for: AgentLimits.trialLook)
+        }
+        // Taken back: this process is about to be ended, and the program before it tells of it.
+        guard programs.folder.returned(program.digest) == nil else { throw CancellationError() }
+        try programs.folder.settle()
+    }
+
+    package func startCandidate(
+        _ record: GenerationRecord
+    ) async throws -> (mode: SwapMode, milliseconds: Int64) {
+        let start = ContinuousClock.now
+        let program = try Self.program(record)
+        do {
+            try programs.folder.bring(program, from: store.blobs.path(of: program.digest))
+        } catch {
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
+        return (.sideBySide, (ContinuousClock.now - start).inMilliseconds)
+    }
+
+    /// The program must start here, say that it is the version of its release, and know this agent's journal.
+    package func probe(_ record: GenerationRecord, quick: Bool) async throws {
+        let program = try Self.program(record)
+        let facts: ProgramFacts
+        do {
+            facts = try await programs.describe(programs.folder.path(of: program.digest))
+        } catch {
+            throw Self.refusal("It does not say what it is: \(ErrorSummary(error).message)")
+        }
+        guard facts.version == program.version else {
+            throw Self.refusal("It is version \(facts.version), its release is \(program.version).")
+        }
+        guard facts.journal == ProgramFacts.own?.journal else {
+            throw Self.refusal(
+                "It keeps its journal in form \(facts.journal), this agent in form \(ProgramFacts.own?.journal ?? 0): "
+                    + "going back would not be possible. Install its package instead.")
+        }
+    }
+
+    package func evaluate(_ record: GenerationRecord) async throws -> EvaluationResult {
+        throw SlotFailure(.final, code: "unsupportedKind", message: "An agent has no evaluation set.")
+    }
+
+    package func shadow(
+        _ record: GenerationRecord, _ policy: ShadowPolicy, progress: @escaping @Sendable (ShadowResult) -> Void
+    ) async throws -> ShadowOutcome { .notPossible("an agent answers nothing that could be compared") }
+
+    package func awaitIdle(_ time: Duration, waits: @Sendable () -> Void) async throws {}
+
+    /// Notes the trial, then restarts into it once the journal knows.
+    package func switchOver(_ record: GenerationRecord) async throws -> Duration {
+        let program = try Self.program(record)
+        guard programs.running != program.digest else {
+            try await awaitTrial(program)
+            return .zero
+        }
+        do {
+            try programs.folder.begin(AgentTrial(program: program, seconds: programs.trialSeconds))
+        } catch {
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
+        programs.restart()
+        return .zero
+    }
+
+    /// A trial of a program that is given up is over.
+    package func endOthers(sparing: GenerationID?) async {
+        guard let trial = programs.folder.trial else { return }
+        do {
+            guard try programs.folder.takeBack(trial.program.digest, .superseded) else { return }
+            if programs.running == trial.program.digest { programs.restart() }
+        } catch {
+            // The watchdog takes it back at the end of its time.
+            return
+        }
+    }
+
+    /// Nothing to do: programs run from a copy of their own, whose digest is checked before each start.
+    package func renew(_ id: GenerationID) async throws {}
+
+    package func endAll(forget: Bool) async {
+        shown = nil
+        guard forget else { return }
+        do {
+            try programs.folder.point(to: nil)
+            if programs.running != nil { programs.restart() }
+        } catch {
+            return
+        }
+    }
+
+    private func collect(keeping digest: Digest) throws {
+        // What went before stays on disk as long as the store keeps its blob: going back copies it again.
+        try programs.folder.collect(keeping: [digest])
+    }
+
+    private static func program(_ record: GenerationRecord) throws -> AgentProgram {
+        guard let file = record.files.first(where: { $0.role == .program }), let release = record.releases.first else {
+            throw SlotFailure(.final, code: "unsupportedKind", message: "The generation holds no agent.")
+        }
+        return AgentProgram(digest: file.digest, version: release.path.version)
+    }
+
+    private static func failure(_ program: AgentProgram, _ reason: String) -> SlotFailure {
+        SlotFailure(
+            .final, code: "agentReturned", message: "martlet-agent \(program.version) was taken back. \(reason)")
+    }
+
+    private static func refusal(_ reason: String) -> SlotFailure {
+        SlotFailure(.final, code: "probeFailed", message: "The agent is refused. \(reason)")
+    }
+}
+
+extension SlotName {
+    /// The slot of the agent itself.
+    static let agent: SlotName? = try? SlotName(MartletVersion.agentSlot)
+}

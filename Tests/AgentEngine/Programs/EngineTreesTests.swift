@@ -1,0 +1,70 @@
+import AgentEngine
+import AgentStore
+import BundleFormat
+import Foundation
+import MartletTypes
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite("Engines that came as releases")
+struct EngineTreesTests {
+    private func build(_ folder: TemporaryFolder, _ store: AgentStore, server: Bool = true) async throws -> EngineBuild
+    {
+        let root = folder.file("build-\(server)")
+        try FileManager.default.createDirectory(atPath: root + "/bin", withIntermediateDirectories: true)
+        #expect(
+            FileManager.default.createFile(
+                atPath: root + (server ? "/bin/llama-server" : "/bin/other"), contents: Data("#!/bin/sh\n".utf8),
+                attributes: [.posixPermissions: 0o755]))
+        let archive = folder.file("archive-\(server)")
+        let packed = try EngineTree.pack(root, to: archive)
+        let bytes = [UInt8](try #require(FileManager.default.contents(atPath: archive)))
+        try await store.blobs.put(bytes, as: .of(bytes))
+        return EngineBuild(
+            name: "llama.cpp", version: try SemanticVersion("0.7.0"), archive: .of(bytes),
+            size: ByteCount(bytes.count), unpacked: packed.unpacked)
+    }
+
+    private func trees(_ store: AgentStore, unpacked: @escaping @Sendable () throws -> Void = {}) -> EngineTrees {
+        EngineTrees(store: store) { archive, folder, limit in
+            let output = EngineTrees.unpackHere(archive, folder, limit: limit)
+            guard output == EngineTrees.done else { throw NeverTrue(description: output) }
+            try unpacked()
+        }
+    }
+
+    @Test("a build is unpacked once, stays whole over an interrupted try, and goes when nothing needs it")
+    func life() async throws {
+        let folder = try TemporaryFolder("trees")
+        let store = try await AgentStore.open(root: folder.file("data"))
+        let build = try await build(folder, store)
+        let count = Mutex(0)
+        let failing = trees(store) { throw NeverTrue(description: "power cut") }
+        await #expect(throws: SlotFailure.self) { _ = try await failing.program(of: build) }
+        let trees = trees(store) { count.withLock { $0 += 1 } }
+        let program = try await trees.program(of: build)
+        #expect(FileManager.default.isExecutableFile(atPath: program))
+        #expect(try await trees.program(of: build) == program)
+        #expect(count.withLock { $0 } == 1)
+        try await trees.collect(keeping: [build.archive])
+        #expect(FileManager.default.fileExists(atPath: program))
+        try await trees.collect(keeping: [])
+        #expect(!FileManager.default.fileExists(atPath: program))
+        await store.close()
+    }
+
+    @Test("a build without a server, and one whose archive is not there, are refused by name")
+    func refused() async throws {
+        let folder = try TemporaryFolder("trees")
+        let store = try await AgentStore.open(root: folder.file("data"))
+        var build = try await build(folder, store, server: false)
+        let trees = trees(store)
+        await #expect { _ = try await trees.program(of: build) } throws: {
+            ($0 as? SlotFailure)?.code == "engineMissing"
+        }
+        build.archive = .of([1, 2, 3])
+        await #expect { _ = try await trees.program(of: build) } throws: { ($0 as? SlotFailure)?.code == "blobMissing" }
+        await store.close()
+    }
+}

@@ -1,0 +1,120 @@
+import AgentEngine
+import AgentStore
+import Foundation
+import MartletTypes
+import TestSupport
+import Testing
+
+@Suite("Programs of the agent")
+struct ProgramFolderTests {
+    private func program(_ text: String, _ version: String) throws -> (program: AgentProgram, bytes: [UInt8]) {
+        let bytes = Array(text.utf8)
+        return (AgentProgram(digest: .of(bytes), version: try SemanticVersion(version)), bytes)
+    }
+
+    private func folder(_ scratch: TemporaryFolder, bringing programs: [(AgentProgram, [UInt8])]) throws
+        -> ProgramFolder
+    {
+        let folder = ProgramFolder(data: scratch.path)
+        for (program, bytes) in programs {
+            let blob = scratch.file("blob-\(program.digest.hex.prefix(8))")
+            #expect(FileManager.default.createFile(atPath: blob, contents: Data(bytes)))
+            try folder.bring(program, from: blob)
+        }
+        return folder
+    }
+
+    @Test("what runs: the proven one, unless the owner installed a newer one; one on trial three times at most")
+    func decisions() throws {
+        let old = try program("old", "0.2.0").program
+        let new = try program("new", "0.3.0").program
+        let own = try SemanticVersion("0.2.0")
+        let trial = AgentTrial(program: new, seconds: 600)
+        #expect(LaunchDecision(current: nil, trial: nil, own: own) == .installed)
+        #expect(LaunchDecision(current: old, trial: nil, own: own) == .proven(old))
+        #expect(LaunchDecision(current: old, trial: nil, own: try SemanticVersion("0.2.1")) == .installed)
+        var counted = trial
+        counted.starts = 1
+        #expect(LaunchDecision(current: old, trial: trial, own: own) == .trial(counted))
+        counted.starts = 3
+        #expect(LaunchDecision(current: nil, trial: counted, own: own) == .takeBack(counted, .crashLoop))
+        #expect(LaunchDecision(current: new, trial: trial, own: own) == .forgetTrial)
+    }
+
+    @Test(
+        "a program that reached the registry stays; one that was taken back is told with its reason"
+    )
+    func verdicts() throws {
+        let scratch = try TemporaryFolder("prog")
+        let (old, oldBytes) = try program("old", "0.2.0")
+        let (new, newBytes) = try program("new", "0.3.0")
+        let folder = try folder(scratch, bringing: [(old, oldBytes), (new, newBytes)])
+        #expect(folder.current == nil && folder.isSound(old.digest) && folder.isSound(new.digest))
+        try folder.begin(AgentTrial(program: old, seconds: 5))
+        try folder.confirm(new.digest)
+        #expect(folder.current == nil, "the confirmation of another program counts for nothing")
+        try folder.confirm(old.digest)
+        #expect(folder.current == old && folder.trial == nil)
+        try folder.begin(AgentTrial(program: new, seconds: 5))
+        #expect(try folder.takeBack(new.digest, .noPoll))
+        #expect(folder.current == old && folder.returned(new.digest) == .noPoll && folder.trial == nil)
+        // Each came too late for the other.
+        try folder.confirm(new.digest)
+        #expect(folder.current == old)
+        #expect(try !folder.takeBack(new.digest, .crashLoop))
+        try folder.begin(AgentTrial(program: new, seconds: 5))
+        #expect(folder.returned(new.digest) == nil)
+        try folder.confirm(new.digest)
+        #expect(folder.current == new)
+        try folder.collect(keeping: [])
+        #expect(!folder.isSound(old.digest) && folder.isSound(new.digest))
+    }
+
+    @Test("a crash after the confirmation's first step leaves the new program, once it is settled")
+    func settled() throws {
+        let scratch = try TemporaryFolder("prog")
+        let (new, bytes) = try program("new", "0.3.0")
+        let folder = try folder(scratch, bringing: [(new, bytes)])
+        try folder.begin(AgentTrial(program: new, seconds: 5))
+        try FileManager.default.moveItem(
+            atPath: scratch.file("agent/trial.json"), toPath: scratch.file("agent/confirmed.json"))
+        try folder.settle()
+        #expect(folder.current == new && folder.trial == nil)
+        try folder.settle()
+        #expect(folder.current == new)
+    }
+
+    @Test("a damaged program is seen, and brought anew from its blob")
+    func damaged() throws {
+        let scratch = try TemporaryFolder("prog")
+        let (new, bytes) = try program("new", "0.3.0")
+        let folder = try folder(scratch, bringing: [(new, bytes)])
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: folder.path(of: new.digest))
+        try "other".write(toFile: folder.path(of: new.digest), atomically: false, encoding: .utf8)
+        #expect(!folder.isSound(new.digest))
+        try folder.bring(new, from: scratch.file("blob-\(new.digest.hex.prefix(8))"))
+        #expect(folder.isSound(new.digest))
+        #expect(FileManager.default.isExecutableFile(atPath: folder.path(of: new.digest)))
+    }
+
+    @Test("notes that cannot be read decide nothing", arguments: ["", "{", "{}", "[1]"])
+    func unreadable(note: String) throws {
+        let scratch = try TemporaryFolder("prog")
+        let folder = try folder(scratch, bringing: [])
+        try FileManager.default.createDirectory(
+            atPath: scratch.file("agent"), withIntermediateDirectories: true)
+        for name in ["trial.json", "returned-noPoll.json", "confirmed.json"] {
+            try note.write(toFile: scratch.file("agent/" + name), atomically: true, encoding: .utf8)
+        }
+        try FileManager.default.createSymbolicLink(
+            atPath: scratch.file("agent/current"), withDestinationPath: "/etc/passwd")
+        try folder.settle()
+        #expect(folder.trial == nil && folder.current == nil)
+    }
+
+    @Test("the stamp says the version of this build")
+    func stamp() throws {
+        #expect(MartletVersion.stamped == MartletVersion.text)
+        #expect(ProgramFacts.own?.journal == Journal.form)
+    }
+}
