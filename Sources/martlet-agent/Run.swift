@@ -56,7 +56,11 @@ struct Run: AsyncParsableCommand {
                 configuration: configuration, data: data, environment: environment,
                 logger: try Self.logger(options, log), log: log
             ).run()
-            if isRestart { ProgramLauncher.relaunch(CommandLine.arguments, environment) }
+            // A service manager that was told of the end (STOPPING=1) ends this process however it goes on, and starts
+            // the agent anew by itself.
+            if isRestart, environment["NOTIFY_SOCKET"] == nil {
+                ProgramLauncher.relaunch(CommandLine.arguments, environment)
+            }
         }
     }
 
