@@ -3,7 +3,8 @@
 #
 #   bootstrap.sh           packages, llama-server and the demo's base model
 #   bootstrap.sh build     only what building needs
-#   bootstrap.sh full      the first, and what tests at full counts use: tokens and a TPM in software, a virtual machine
+#   bootstrap.sh full      the first, and what tests at full counts use: tokens and a TPM in software, a virtual machine,
+#                          another build of llama-server
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -25,6 +26,8 @@ fi
 if [ "${1:-}" = full ]; then
     # A PKCS#11 token and a TPM made of software, and what OpenSSL needs to speak to them (docs/keys.md).
     need_packages softhsm2 opensc libengine-pkcs11-openssl swtpm tpm2-openssl tpm2-tools libtss2-tcti-swtpm0
+    # A second build of llama.cpp, for engines that are replaced over the air (ten minutes, once).
+    MARTLET_CACHE=$cache/other MARTLET_LLAMA_FROM=source "$root/scripts/get-llama.sh" >/dev/null
     # Debian roots and virtual machines with the packages in them (docs/systemd.md).
     need_packages qemu-system-x86 debootstrap e2fsprogs lintian binutils python3
 fi

@@ -104,10 +104,12 @@ package struct AgentApp: Sendable {
         let trees = EngineTrees(store: store, confinement: configuration.engine.confinement)
         installer.trees = trees
         let repairs = RepairOrders()
-        let scrub = BlobScrub(
-            store: store, installer: installer, clock: clock, orders: repairs, logger: logger, changed: changed)
         let restart = RestartService()
         let programs = programs(restart)
+        var scrubbing = BlobScrub(
+            store: store, installer: installer, clock: clock, orders: repairs, logger: logger, changed: changed)
+        scrubbing.programs = programs
+        let scrub = scrubbing
         var slotTools = SlotTools(
             store: store, installer: installer,
             engines: engineTools(launcher, gateway, store, hardware, room, gate, trees),
@@ -257,6 +259,7 @@ package struct AgentApp: Sendable {
         let confinement = configuration.engine.confinement
         return AgentPrograms(
             folder: ProgramFolder(data: data), running: ProgramLauncher.running(environment),
+            installed: ProgramLauncher.installed(environment),
             trialSeconds: configuration.agentTrialSeconds,
             describe: { try await ProgramFacts.ask($0, confinement) }, restart: { restart.ring() })
     }

@@ -8,6 +8,8 @@ enum AgentLimits {
     static let describeSeconds = 60
     /// How often it is looked whether a trial is over.
     static let trialLook = Duration.milliseconds(200)
+    /// A program that restarts into another does nothing more; how often it looks at that is all one.
+    static let endOfProgram = Duration.seconds(3600)
     /// What the journal may take before a restart into another program: it notes why.
     static let restartPause = Duration.milliseconds(500)
     /// A configuration file; one with every option is under 4 KiB.

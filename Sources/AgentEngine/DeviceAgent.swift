@@ -156,10 +156,8 @@ package actor DeviceAgent: Service {
                 let collected = try await tools.store.blobs.collect {
                     try await journal.slots().reduce(into: held) { $0.formUnion($1.blobs) }
                 }
-                let archives = try await journal.slots().flatMap { record in
-                    [record.current, record.candidate, record.previous].compactMap { $0?.build?.archive }
-                }
-                try await tools.engines.trees?.collect(keeping: Set(archives))
+                let needed = try await journal.slots().reduce(into: held) { $0.formUnion($1.blobs) }
+                try await tools.engines.trees?.collect(keeping: needed)
                 if collected.blobs > 0 {
                     logger.info(
                         "blobs collected",

@@ -32,6 +32,8 @@ package struct GenerationFile: Sendable, Hashable, Codable {
         case adapter
         /// The agent's own program.
         case program
+        /// The archive of an engine's build, which no generation's folder holds.
+        case engine
     }
 
     package var role: Role
@@ -120,6 +122,14 @@ package struct GenerationRecord: Sendable, Hashable, Codable {
         self.chatTemplate = chatTemplate
         self.shape = shape
         self.created = created
+    }
+
+    /// All that is fetched for it to run, which must stay as it was fetched: its files and its engine's archive.
+    package var content: [GenerationFile] {
+        files
+            + [build].compactMap(\.self).map {
+                GenerationFile(role: .engine, name: $0.name, digest: $0.archive, size: $0.size)
+            }
     }
 
     /// Every blob that it needs; collection spares these.

@@ -78,7 +78,7 @@ private struct TreeWriter {
 
     /// Adds what is in a folder, in the order of names.
     mutating func add(_ folder: String, _ place: [String]) throws(BundleError) {
-        for name in try Self.names(folder) {
+        for name in try EngineTree.names(folder) {
             let source = folder + "/" + name
             let here = place + [name]
             let shown = here.joined(separator: "/")
@@ -106,10 +106,7 @@ private struct TreeWriter {
     }
 
     private mutating func addLink(_ source: String, _ place: [String]) throws(BundleError) {
-        var buffer = [UInt8](repeating: 0, count: BundleLimits.treePathBytes + 1)
-        let count = readlink(source, &buffer, buffer.count)
-        guard count > 0 else { throw EngineTree.storage(source, "cannot be read") }
-        let target = String(decoding: buffer.prefix(count), as: UTF8.self)
+        let target = try EngineTree.target(of: source)
         let shown = place.joined(separator: "/")
         guard TreePath.admits(link: target, at: place) else {
             throw BundleError(
@@ -167,19 +164,6 @@ private struct TreeWriter {
         archive_entry_set_mtime(entry, 0, 0)
         if let link { archive_entry_set_symlink(entry, link) }
         guard archive_write_header(archive, entry) == ARCHIVE_OK else { throw Self.failure(archive, path) }
-    }
-
-    private static func names(_ folder: String) throws(BundleError) -> [String] {
-        guard let handle = opendir(folder) else { throw EngineTree.storage(folder, "cannot be read") }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names.sorted()
     }
 
     private static func failure(_ archive: OpaquePointer, _ path: String) -> BundleError {

@@ -14,6 +14,13 @@ package struct EngineOrder: Sendable, Hashable, Codable {
     /// The pipe's name in the engine's folder: what the engine prints goes there.
     static let output = "output"
 
+    /// The newest form of order that this program carries out. The program that is installed carries out orders, the
+    /// one that runs writes them, and the two may be of different versions: what an older one would have to know is a
+    /// newer form, and members that it may pass over are none.
+    package static let newestForm = 1
+
+    /// The form that it needs to be understood; nil in orders of before there was more than one, which is the first.
+    var form: Int?
     /// The slot that it is for.
     let slot: String
     /// The generation that it is for.
@@ -34,6 +41,7 @@ package struct EngineOrder: Sendable, Hashable, Codable {
     let niceness: Int
 
     init(_ spec: EngineSpec, command: EngineCommand, confinement: Confinement, niceness: Int) {
+        form = Self.newestForm
         slot = spec.slot.text
         generation = spec.generation
         program = command.path
@@ -85,6 +93,12 @@ package struct EngineOrder: Sendable, Hashable, Codable {
             throw RuntimeError(
                 .engineNotStarted, "\(folder)/\(name) is no order that can be read.",
                 remedy: "Let the agent start engines; it writes the order first.")
+        }
+        guard order.form ?? 1 <= newestForm else {
+            throw RuntimeError(
+                .engineNotStarted,
+                "\(folder)/\(name) is an order of form \(order.form ?? 1), and this program knows form \(newestForm).",
+                remedy: "Install the package of martlet-agent that belongs to the agent that runs.")
         }
         try order.become(folder)
     }

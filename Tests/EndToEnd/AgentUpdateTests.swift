@@ -83,6 +83,15 @@ struct AgentUpdateTests {
                         "platform/martlet-agent:0.1.3",
                     ], expecting: 65)
                 #expect(wrong.errors.contains("is martlet-agent 0.1.2, not 0.1.3"), "\(wrong.errors)")
+                // Who may publish models is not asked for the agent.
+                try await site.martlet(
+                    "publish", "--kind", "agent", site.folder.file("martlet-agent-0.1.2"), "--as",
+                    "clinic/martlet-agent:0.1.2")
+                let stranger = try await rollOut(
+                    site, "clinic/martlet-agent:0.1.2", slot: "martlet-agent", expecting: 1)
+                #expect(
+                    (stranger.output + stranger.errors).contains("agent releases are taken from the namespace platform")
+                )
                 for version in ["0.1.1", "0.1.2"] {
                     _ = try await rollOut(site, "platform/martlet-agent:\(version)", slot: "martlet-agent")
                     try await eventually(within: 120, "agent \(version) tells its version") {
@@ -129,15 +138,29 @@ struct AgentUpdateTests {
                     return info.devices?.first?.code == "agentReturned"
                 }
                 #expect(try await version(site) == MartletVersion.text)
+                // It ran, and was held for healthy at no moment.
+                let passed = try await run(
+                    "/usr/bin/env",
+                    [
+                        "sqlite3", "-readonly", device.data + "/journal.sqlite",
+                        "SELECT after FROM transition WHERE slot = 'martlet-agent'",
+                    ]
+                ).output.split(separator: "\n")
+                #expect(passed.contains("switching") && passed.last == "failed", "\(passed)")
+                #expect(!passed.contains("soaking") && !passed.contains("committed"), "\(passed)")
             }
         }
     }
 
-    @Test("an agent that ends at once is taken back after three starts")
+    @Test("an agent that ends at once is taken back after three starts, and the release before it runs again")
     func crashLoop() async throws {
         try await site("crash") { site in
             try await supervised(site) { device in
                 _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
+                try await site.martlet(
+                    "publish", "--kind", "agent", try agent(site, version: "0.1.1"), "--as",
+                    "platform/martlet-agent:0.1.1")
+                _ = try await rollOut(site, "platform/martlet-agent:0.1.1", slot: "martlet-agent")
                 let wrapper = try await crashing(site)
                 try await site.martlet(
                     "publish", "--kind", "agent", wrapper, "--as", "platform/martlet-agent:0.1.9")
@@ -147,8 +170,59 @@ struct AgentUpdateTests {
                 try await eventually(within: 60, "the old agent serves") {
                     try await Chat.ask(device.gateway, model: "triage", "Hello") == 200
                 }
-                #expect(try await version(site) == MartletVersion.text)
+                try await eventually(within: 60, "the release before tells its version") {
+                    try await version(site) == "0.1.1"
+                }
+                let slot = try await site.device("box").slots[try SlotName("martlet-agent")]
+                #expect(slot?.current.map(\.reference) == ["platform/martlet-agent:0.1.1"])
             }
+        }
+    }
+
+    @Test("an agent that is killed twice in its own replacement serves after each start, and is replaced in the end")
+    func killed() async throws {
+        try await site("killed") { site in
+            try await supervised(site) { device in
+                _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
+                try await site.martlet(
+                    "publish", "--kind", "agent", try agent(site, version: "0.1.1"), "--as",
+                    "platform/martlet-agent:0.1.1")
+                try await site.martlet(
+                    "rollout", "start", "platform/martlet-agent:0.1.1", "--selector", "", "--slot", "martlet-agent",
+                    "--soak", "1s")
+                // With the trial begun, and once more as soon as another start stands there.
+                for _ in 0..<2 {
+                    try await eventually(within: 120, "the agent that is to be killed runs") {
+                        let noted = FileManager.default.fileExists(atPath: device.data + "/agent/trial.json")
+                        let isOver = FileManager.default.fileExists(atPath: device.data + "/agent/current")
+                        return try (noted || isOver) && !runs(of: device).isEmpty
+                    }
+                    let killed = try runs(of: device)
+                    for process in killed { kill(process, SIGKILL) }
+                    try await eventually(within: 60, "the agent starts again") {
+                        try !runs(of: device).isEmpty && Set(runs(of: device)).isDisjoint(with: killed)
+                    }
+                }
+                try await eventually(within: 180, "the new agent is committed") {
+                    let slot = try await site.device("box").slots[try SlotName("martlet-agent")]
+                    return try await version(site) == "0.1.1"
+                        && slot?.current.map(\.reference) == ["platform/martlet-agent:0.1.1"]
+                }
+                try await site.waitUntilServing("box", "triage", "clinic/base:1.0.0")
+                #expect(try await Chat.ask(device.gateway, model: "triage", "Hello") == 200)
+                let programs = try FileManager.default.contentsOfDirectory(atPath: device.data + "/agent/programs")
+                #expect(programs.count == 1, "\(programs)")
+            }
+        }
+    }
+
+    /// The processes in which an agent of that device runs, whichever program it is.
+    private func runs(of device: Site.Device) throws -> [Int32] {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { name in
+            guard let number = Int32(name), let bytes = FileManager.default.contents(atPath: "/proc/\(name)/cmdline")
+            else { return nil }
+            let words = String(decoding: bytes, as: UTF8.self).split(separator: "\0")
+            return words.dropFirst().starts(with: ["run", "--data", Substring(device.data)]) ? number : nil
         }
     }
 

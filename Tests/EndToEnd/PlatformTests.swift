@@ -71,9 +71,8 @@ struct PlatformTests {
         try await site("engine") { site in
             let device = try await site.startDevice("box", policy: Self.policy)
             try await site.martlet("publish", Self.model, "--as", "clinic/base:1.0.0")
-            // `$MARTLET_OTHER_ENGINE` names the folder of a really different build, where there is one.
-            let other = ProcessInfo.processInfo.environment["MARTLET_OTHER_ENGINE"]
-            for (version, given) in [("0.7.1", nil), ("0.7.2", other)] {
+            // Without another build the same is published twice, with a note that makes it another archive.
+            for (version, given) in [("0.7.1", nil), ("0.7.2", Checkout.otherLlama)] {
                 let folder = try given ?? build(site, "build-\(version)", note: version)
                 try await site.martlet("publish", "--kind", "engine", folder, "--as", "platform/llama.cpp:\(version)")
             }

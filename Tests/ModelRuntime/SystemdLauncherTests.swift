@@ -102,6 +102,27 @@ struct SystemdLauncherTests {
         #expect(result.status == 69 && result.errors.contains("order.json"), "\(result.status) \(result.errors)")
     }
 
+    @Test("an order of a newer form is refused with what to do; one of before forms, or with more in it, is read")
+    func orderForms() async throws {
+        let scene = try await RuntimeScene(.systemd)
+        let folder = scene.folder(of: scene.spec())
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        func order(_ more: String) throws {
+            let text =
+                #"{"slot":"triage","generation":7,"program":"/bin/true","arguments":["true"],"environment":[],"#
+                + #""confinement":"off","readable":[],"writable":[],"niceness":0\#(more)}"#
+            try text.write(toFile: folder + "/order.json", atomically: true, encoding: .utf8)
+        }
+        for more in ["", #","form":\#(EngineOrder.newestForm),"later":{"x":1}"#] {
+            try order(more)
+            let result = try await run(Checkout.product("martlet-agent"), ["run-engine", folder])
+            #expect(result.status == 0, "\(result.errors)")
+        }
+        try order(#","form":\#(EngineOrder.newestForm + 1)"#)
+        let result = try await run(Checkout.product("martlet-agent"), ["run-engine", folder])
+        #expect(result.status == 69 && result.errors.contains("Install the package"), "\(result.errors)")
+    }
+
     @Test(
         "names of units are escaped as systemd-escape does it",
         arguments: [

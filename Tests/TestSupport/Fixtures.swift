@@ -24,9 +24,20 @@ public enum Checkout {
             let path = "\(folder)/llama-server"
             if FileManager.default.isExecutableFile(atPath: path) { return path }
         }
-        let home = environment["HOME"] ?? "/root"
-        let cache = environment["MARTLET_CACHE"] ?? (environment["XDG_CACHE_HOME"] ?? home + "/.cache") + "/martlet"
         let path = cache + "/llama.cpp/bin/llama-server"
         return FileManager.default.isExecutableFile(atPath: path) ? path : nil
+    }
+
+    /// The folder of a really different build of llama.cpp, where there is one: `scripts/bootstrap.sh full` makes it.
+    public static var otherLlama: String? {
+        let folder = cache + "/other/llama.cpp"
+        return FileManager.default.isExecutableFile(atPath: folder + "/bin/llama-server") ? folder : nil
+    }
+
+    /// Where scripts keep what they fetched.
+    private static var cache: String {
+        let environment = ProcessInfo.processInfo.environment
+        let home = environment["HOME"] ?? "/root"
+        return environment["MARTLET_CACHE"] ?? (environment["XDG_CACHE_HOME"] ?? home + "/.cache") + "/martlet"
     }
 }

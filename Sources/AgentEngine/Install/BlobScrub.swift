@@ -7,7 +7,8 @@ internal import Synchronization
 internal import Trust
 
 /// Hashes what generations need again, one blob after the other and slowly, and fetches anew what has rotted; what
-/// cannot serve is looked at first.
+/// cannot serve is looked at first. What runs from a copy of a blob, an unpacked engine or the agent's program, is
+/// looked at with it and made anew from it.
 package struct BlobScrub: Service {
     private let store: AgentStore
     private let installer: ReleaseInstaller
@@ -16,6 +17,8 @@ package struct BlobScrub: Service {
     private let logger: Logger
     private let changed: @Sendable () -> Void
     private let orders: RepairOrders
+    /// The agent's own programs; nil where there are none.
+    package var programs: AgentPrograms?
 
     /// `interval` passes between two blobs.
     package init(
@@ -40,7 +43,7 @@ package struct BlobScrub: Service {
                 await orders.wake.wait(for: wait)
                 if Task.isCancelled { return }
                 for record in orders.take() {
-                    for file in record.files { await look(at: File(record: record, file: file), &debts) }
+                    for file in record.content { await look(at: File(record: record, file: file), &debts) }
                 }
                 if let due = debts.due(.now) {
                     await mend(due, &debts)
@@ -51,7 +54,7 @@ package struct BlobScrub: Service {
         }
     }
 
-    /// A weight file with the release that it belongs to.
+    /// A weight file, or a program, with the release that it belongs to.
     package struct File: Sendable, Hashable {
         package let record: GenerationRecord
         package let file: GenerationFile
@@ -80,7 +83,7 @@ package struct BlobScrub: Service {
         var files: [File] = []
         for slot in try await store.journal.slots() {
             for record in [slot.current, slot.previous].compactMap(\.self) {
-                for file in record.files where seen.insert(file.digest).inserted {
+                for file in record.content where seen.insert(file.digest).inserted {
                     files.append(File(record: record, file: file))
                 }
             }
@@ -94,13 +97,38 @@ package struct BlobScrub: Service {
         let digest = file.file.digest
         guard !debts.holds(digest) else { return }
         do {
-            guard try await !store.blobs.scrub(digest) else { return }
+            guard try await !store.blobs.scrub(digest) else { return try await lookAtCopy(of: file) }
             try await tell(file, "blobRotten", "is damaged on this device; it is fetched again.")
         } catch {
             logger.warning("blob not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
             return
         }
         await mend(file, &debts)
+    }
+
+    /// What is unpacked or copied from a sound blob.
+    private func lookAtCopy(of file: File) async throws {
+        guard try await !isWhole(file) else { return }
+        try await tell(file, "blobRotten", "is damaged where it is unpacked on this device; that is done anew.")
+        switch file.file.role {
+        case .engine:
+            if let build = file.record.build { try await installer.trees?.renew(build) }
+        case .program:
+            try programs?.bring(AgentPrograms.program(of: file.record), from: store)
+        default: return
+        }
+        try await tell(file, "blobMended", "is whole again.")
+        await orders.mended(file.file.digest)
+    }
+
+    private func isWhole(_ file: File) async throws -> Bool {
+        switch file.file.role {
+        case .engine:
+            guard let build = file.record.build, let trees = installer.trees else { return true }
+            return try await trees.isWhole(build)
+        case .program: return try programs?.isWhole(file.record) ?? true
+        default: return true
+        }
     }
 
     private func mend(_ file: File, _ debts: inout MendDebts) async {
@@ -113,6 +141,7 @@ package struct BlobScrub: Service {
             debts.paid(file.file.digest)
             try await tell(file, "blobMended", "is whole again.")
             await orders.mended(file.file.digest)
+            try await lookAtCopy(of: file)
         } catch {
             debts.owe(file, isOfContent: (error as? SlotFailure)?.isOfContent ?? false, now: .now)
             logger.warning("blob not mended", metadata: ["error": "\(ErrorSummary(error).message)"])

@@ -7,6 +7,9 @@ package import ModelRuntime
 /// Engines that came as releases, unpacked side by side below the data folder: one folder for each archive, by its
 /// digest, whole or not there at all.
 package actor EngineTrees {
+    /// Whole trees are hashed.
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
+
     /// Unpacks an archive into an empty folder, at most so many bytes. Throws where the archive is refused.
     package typealias Unpack = @Sendable (_ archive: String, _ folder: String, _ limit: ByteCount) async throws -> Void
 
@@ -48,12 +51,35 @@ package actor EngineTrees {
             message: "The engine \(build.name) \(build.version) holds no \(Self.places.joined(separator: " or ")).")
     }
 
-    /// Removes what no generation needs.
+    /// Whether an unpacked build is, byte for byte, what was unpacked. One that is not unpacked now is none that rots.
+    package func isWhole(_ build: EngineBuild) async throws -> Bool {
+        await enter()
+        defer { turn.give() }
+        let folder = self.folder(build.archive)
+        guard store.files.status(folder) != nil else { return true }
+        guard let sum = try store.files.contents(of: folder + Self.sum) else { return false }
+        do throws(BundleError) {
+            return Array(try EngineTree.digest(of: folder).text.utf8) == sum
+        } catch {
+            // What the disk does not give back any more is damaged too.
+            return false
+        }
+    }
+
+    /// Unpacks a build anew. What runs from the damaged files keeps them until it is started again.
+    package func renew(_ build: EngineBuild) async throws {
+        await enter()
+        defer { turn.give() }
+        try store.files.removeTree(folder(build.archive))
+        try await bring(build, to: folder(build.archive))
+    }
+
+    /// Removes what no generation needs: of all blobs that some need, the archives are the ones that count here.
     package func collect(keeping archives: Set<Digest>) async throws {
         await enter()
         defer { turn.give() }
         guard store.files.status(root) != nil else { return }
-        let kept = Set(archives.map { $0.hex })
+        let kept = Set(archives.flatMap { [$0.hex, $0.hex + Self.sum] })
         for name in try store.files.names(in: root) where !kept.contains(name) {
             try store.files.removeTree(root + "/" + name)
         }
@@ -77,6 +103,8 @@ package actor EngineTrees {
             try files.removeTree(fresh)
             try files.makeFolder(fresh, mode: 0o755)
             try await unpack(store.blobs.path(of: build.archive), fresh, build.unpacked)
+            // Before the folder has its name: a whole one always has its sum.
+            try files.writeAtomically(Array(EngineTree.digest(of: fresh).text.utf8), to: folder + Self.sum)
             try files.rename(fresh, to: folder)
             try files.synchronizeFolder(root)
         } catch {
@@ -84,6 +112,9 @@ package actor EngineTrees {
             throw SlotFailure.from(error, otherwise: .retry)
         }
     }
+
+    /// After a folder's name: the file with the digest of all that is in it.
+    private static let sum = ".sum"
 
     private var root: String { store.layout.root + "/engines" }
 

@@ -41,7 +41,9 @@ extension ReleaseInstaller {
 
     /// The device's own word: whether its agent keeps running, its clock, the assignment's end, its owner's policy.
     private func permit(_ target: SlotTarget, in slot: SlotName) throws {
-        if let caution = caution() { throw SlotFailure(.retry, code: SlotFailure.restarts, message: caution) }
+        if slot != SlotName.agent, let caution = caution() {
+            throw SlotFailure(.retry, code: SlotFailure.restarts, message: caution)
+        }
         if let distrust = clock.distrust {
             throw SlotFailure(
                 .retry, code: "clockUntrusted", message: "\(distrust) Nothing is installed until the clock is right.")

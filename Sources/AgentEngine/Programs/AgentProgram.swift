@@ -1,3 +1,4 @@
+package import AgentStore
 package import MartletTypes
 
 /// An agent's program that came as a release.
@@ -16,13 +17,16 @@ package struct AgentProgram: Sendable, Hashable, Codable {
 /// A program that must show that it reaches the registry before it stays.
 package struct AgentTrial: Sendable, Hashable, Codable {
     package var program: AgentProgram
+    /// The try that it belongs to: another try of the same program is another trial.
+    package var generation: GenerationID
     /// How often it was started so far.
     package var starts: Int
     /// How long each start has to reach the registry.
     package var seconds: Int
 
-    package init(program: AgentProgram, starts: Int = 0, seconds: Int) {
+    package init(program: AgentProgram, generation: GenerationID, starts: Int = 0, seconds: Int) {
         self.program = program
+        self.generation = generation
         self.starts = starts
         self.seconds = seconds
     }

@@ -9,6 +9,8 @@ package struct AgentPrograms: Sendable {
     package let folder: ProgramFolder
     /// The program that runs; nil is the installed one.
     package let running: Digest?
+    /// The file of the installed program, which launches the others and carries out orders for engines.
+    package let installed: String
     /// How long a program on trial may take to reach the registry, in seconds.
     package let trialSeconds: Int
     /// Runs a program's own description of itself in the engines' confinement.
@@ -17,21 +19,50 @@ package struct AgentPrograms: Sendable {
     package let restart: @Sendable () -> Void
 
     package init(
-        folder: ProgramFolder, running: Digest?, trialSeconds: Int,
+        folder: ProgramFolder, running: Digest?, installed: String, trialSeconds: Int,
         describe: @escaping @Sendable (_ path: String) async throws -> ProgramFacts,
         restart: @escaping @Sendable () -> Void
     ) {
         self.folder = folder
         self.running = running
+        self.installed = installed
         self.trialSeconds = trialSeconds
         self.describe = describe
         self.restart = restart
     }
 }
 
+extension AgentPrograms {
+    /// The program of a generation of the agent's slot.
+    static func program(of record: GenerationRecord) throws -> AgentProgram {
+        guard let file = record.files.first(where: { $0.role == .program }), let release = record.releases.first else {
+            throw SlotFailure(.final, code: "unsupportedKind", message: "The generation holds no agent.")
+        }
+        return AgentProgram(digest: file.digest, version: release.path.version)
+    }
+
+    /// Puts a whole program in its place, or throws.
+    func bring(_ program: AgentProgram, from store: AgentStore) throws {
+        try folder.bring(program, from: store.blobs.path(of: program.digest))
+        guard folder.isSound(program.digest) else {
+            throw SlotFailure(
+                .retry, code: "blobRotten", message: "The program of martlet-agent \(program.version) is damaged.")
+        }
+    }
+
+    /// Whether the copy that is started next, where it is this generation's, is what its digest says.
+    func isWhole(_ record: GenerationRecord) throws -> Bool {
+        let program = try Self.program(of: record)
+        return folder.current != program || folder.isSound(program.digest)
+    }
+}
+
 /// The slot in which the agent itself stands. Its generations are programs; switching is a restart into the candidate,
 /// which stays once it reached the registry and is taken back by the launcher's watchdog otherwise.
 package actor AgentSlot: SlotRuntime {
+    /// Programs are hashed and copied.
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
+
     private let programs: AgentPrograms
     private let store: AgentStore
     private let news: @Sendable (RuntimeNews) -> Void
@@ -50,47 +81,40 @@ package actor AgentSlot: SlotRuntime {
 
     /// Makes the program of a generation the one that runs. Of one on trial that means to wait until it proved itself.
     package func serve(_ record: GenerationRecord, mayRest: Bool) async throws {
-        let program = try Self.program(record)
-        let trial = programs.folder.trial
+        let program = try AgentPrograms.program(of: record)
         if programs.running == program.digest {
-            try await awaitTrial(program)
+            try await awaitTrial(program, record.id)
             shown = record.id
-            try collect(keeping: program.digest)
-            return
+            return try collect(keeping: program.digest)
         }
-        if let trial, trial.program.digest == programs.running {
-            // While the candidate proves itself what it came from is not called back by a mere start.
-            shown = record.id
-            return
-        }
-        if let reason = programs.folder.returned(program.digest) {
+        // While a candidate proves itself what it came from is not called back by a mere start; where the launcher
+        // could not start the candidate, another restart would end the same way.
+        guard programs.folder.trial == nil else { return shown = record.id }
+        if let reason = programs.folder.returned(record.id) {
             news(.lost(record.id, Self.failure(program, reason.sentence)))
             throw CancellationError()
         }
-        // What the link names was not launched: the launcher knows why, and another try would end the same way.
-        guard programs.running != nil || programs.folder.current != program else {
-            news(
-                .lost(
-                    record.id,
-                    Self.failure(
-                        program, "The installed program runs in its place: it is newer, or the file is damaged.")))
+        let isLaunched = programs.running == nil && programs.folder.current == program
+        guard !isLaunched || !programs.folder.isSound(program.digest) else {
+            // What the link names is whole and was not launched: another try would end the same way.
+            let reason = "The installed program runs in its place: it is newer, or this machine cannot run the other."
+            news(.lost(record.id, Self.failure(program, reason)))
             throw CancellationError()
         }
-        guard trial == nil else { return programs.restart() }
         // It proved itself before: no trial.
-        try programs.folder.bring(program, from: store.blobs.path(of: program.digest))
+        try programs.bring(program, from: store)
         try programs.folder.point(to: program)
         programs.restart()
         throw CancellationError()
     }
 
     /// Waits until the registry's first answer confirmed the program that runs, where it is on trial.
-    private func awaitTrial(_ program: AgentProgram) async throws {
+    private func awaitTrial(_ program: AgentProgram, _ generation: GenerationID) async throws {
         while programs.folder.trial?.program.digest == program.digest {
             try await Task.sleep(for: AgentLimits.trialLook)
         }
         // Taken back: this process is about to be ended, and the program before it tells of it.
-        guard programs.folder.returned(program.digest) == nil else { throw CancellationError() }
+        guard programs.folder.returned(generation) == nil else { throw CancellationError() }
         try programs.folder.settle()
     }
 
@@ -98,18 +122,23 @@ package actor AgentSlot: SlotRuntime {
         _ record: GenerationRecord
     ) async throws -> (mode: SwapMode, milliseconds: Int64) {
         let start = ContinuousClock.now
-        let program = try Self.program(record)
+        let program = try AgentPrograms.program(of: record)
+        guard programs.running != program.digest else { return (.sideBySide, 0) }
+        if let reason = programs.folder.returned(record.id) { throw Self.failure(program, reason.sentence) }
         do {
-            try programs.folder.bring(program, from: store.blobs.path(of: program.digest))
+            try programs.bring(program, from: store)
         } catch {
             throw SlotFailure.from(error, otherwise: .retry)
         }
         return (.sideBySide, (ContinuousClock.now - start).inMilliseconds)
     }
 
-    /// The program must start here, say that it is the version of its release, and know this agent's journal.
+    /// The program must start here, say that it is the version of its release, know this agent's journal, and order
+    /// nothing that the installed program would not understand.
     package func probe(_ record: GenerationRecord, quick: Bool) async throws {
-        let program = try Self.program(record)
+        let program = try AgentPrograms.program(of: record)
+        // It runs already; the agent before it asked.
+        guard programs.running != program.digest else { return }
         let facts: ProgramFacts
         do {
             facts = try await programs.describe(programs.folder.path(of: program.digest))
@@ -124,6 +153,26 @@ package actor AgentSlot: SlotRuntime {
                 "It keeps its journal in form \(facts.journal), this agent in form \(ProgramFacts.own?.journal ?? 0): "
                     + "going back would not be possible. Install its package instead.")
         }
+        let installed = try await installedFacts()
+        guard facts.version >= installed.version else {
+            throw Self.refusal(
+                "It is older than the installed package, which is \(installed.version) and would run in its place. "
+                    + "Install an older package first.")
+        }
+        guard facts.orders <= installed.orders else {
+            throw Self.refusal(
+                "It orders engines in form \(facts.orders), and the installed program carries out form "
+                    + "\(installed.orders) at most. Install its package instead.")
+        }
+    }
+
+    private func installedFacts() async throws -> ProgramFacts {
+        if programs.running == nil, let own = ProgramFacts.own { return own }
+        do {
+            return try await programs.describe(programs.installed)
+        } catch {
+            throw SlotFailure.from(error, otherwise: .retry)
+        }
     }
 
     package func evaluate(_ record: GenerationRecord) async throws -> EvaluationResult {
@@ -136,20 +185,22 @@ package actor AgentSlot: SlotRuntime {
 
     package func awaitIdle(_ time: Duration, waits: @Sendable () -> Void) async throws {}
 
-    /// Notes the trial, then restarts into it once the journal knows.
+    /// Notes the trial and restarts into it. In the program that began it this does not return: whether it went well,
+    /// the other one knows first.
     package func switchOver(_ record: GenerationRecord) async throws -> Duration {
-        let program = try Self.program(record)
+        let program = try AgentPrograms.program(of: record)
         guard programs.running != program.digest else {
-            try await awaitTrial(program)
+            try await awaitTrial(program, record.id)
             return .zero
         }
         do {
-            try programs.folder.begin(AgentTrial(program: program, seconds: programs.trialSeconds))
+            let trial = AgentTrial(program: program, generation: record.id, seconds: programs.trialSeconds)
+            try programs.folder.begin(trial)
         } catch {
             throw SlotFailure.from(error, otherwise: .retry)
         }
         programs.restart()
-        return .zero
+        while true { try await Task.sleep(for: AgentLimits.endOfProgram) }
     }
 
     /// A trial of a program that is given up is over.
@@ -170,6 +221,7 @@ package actor AgentSlot: SlotRuntime {
     package func endAll(forget: Bool) async {
         shown = nil
         guard forget else { return }
+        await endOthers(sparing: nil)
         do {
             try programs.folder.point(to: nil)
             if programs.running != nil { programs.restart() }
@@ -181,13 +233,6 @@ package actor AgentSlot: SlotRuntime {
     private func collect(keeping digest: Digest) throws {
         // What went before stays on disk as long as the store keeps its blob: going back copies it again.
         try programs.folder.collect(keeping: [digest])
-    }
-
-    private static func program(_ record: GenerationRecord) throws -> AgentProgram {
-        guard let file = record.files.first(where: { $0.role == .program }), let release = record.releases.first else {
-            throw SlotFailure(.final, code: "unsupportedKind", message: "The generation holds no agent.")
-        }
-        return AgentProgram(digest: file.digest, version: release.path.version)
     }
 
     private static func failure(_ program: AgentProgram, _ reason: String) -> SlotFailure {

@@ -7,10 +7,14 @@ package struct ProgramFacts: Sendable, Hashable, Codable {
     package var version: SemanticVersion
     /// The form of journal that it writes: another could not be read by the program before it.
     package var journal: Int
+    /// The form of its orders for engines that are units of their own, which the installed program carries out.
+    package var orders: Int
 
     /// What this program says; nil where its stamp was tampered with.
     package static var own: ProgramFacts? {
-        (try? SemanticVersion(MartletVersion.stamped)).map { ProgramFacts(version: $0, journal: Journal.form) }
+        (try? SemanticVersion(MartletVersion.stamped)).map {
+            ProgramFacts(version: $0, journal: Journal.form, orders: EngineOrder.newestForm)
+        }
     }
 
     /// The hidden command that prints them as JSON.

@@ -38,9 +38,9 @@ package struct ProgramFolder: Sendable {
 
     package var trial: AgentTrial? { read(AgentTrial.self, "trial.json") }
 
-    /// Why a program was taken back last; nil where it was not, or another was since.
-    package func returned(_ digest: Digest) -> AgentReturn? {
-        AgentReturn.allCases.first { read(AgentTrial.self, Self.name(of: $0))?.program.digest == digest }
+    /// Why the program of a try was taken back; nil where it was not, or another was since.
+    package func returned(_ generation: GenerationID) -> AgentReturn? {
+        AgentReturn.allCases.first { read(AgentTrial.self, Self.name(of: $0))?.generation == generation }
     }
 
     /// Whether the program of that digest is there and is what its digest says. Reads all of it.
@@ -89,8 +89,10 @@ package struct ProgramFolder: Sendable {
         try files.synchronizeFolder(root + "/programs")
     }
 
-    /// Notes that a program is to prove itself from the next start on. What was noted of earlier ones is forgotten.
+    /// Notes that a program is to prove itself from the next start on. What was noted of earlier ones is forgotten; a
+    /// trial that goes on keeps its count of starts.
     package func begin(_ trial: AgentTrial) throws {
+        guard self.trial?.generation != trial.generation else { return }
         for reason in AgentReturn.allCases { try files.remove("\(root)/\(Self.name(of: reason))") }
         try write(trial)
     }

@@ -27,6 +27,11 @@ package struct ProgramLauncher: Sendable {
         environment[Variable.program].flatMap { try? Digest($0) }
     }
 
+    /// The file of the installed program, as it knows itself where it launched this one.
+    package static func installed(_ environment: [String: String]) -> String {
+        environment[Variable.launcher] ?? ownPath()
+    }
+
     /// Starts what is to run in the place of this program; returns where that is this program itself.
     ///
     /// What goes wrong with a release is noted, and the next best is started: in the end the installed program.
@@ -68,7 +73,7 @@ package struct ProgramLauncher: Sendable {
 
     /// Replaces this program by the installed one, which decides anew. Returns only where that fails.
     package static func relaunch(_ arguments: [String], _ environment: [String: String]) {
-        let path = environment[Variable.launcher] ?? ownPath()
+        let path = installed(environment)
         var environment = environment
         environment[Variable.launcher] = nil
         environment[Variable.program] = nil

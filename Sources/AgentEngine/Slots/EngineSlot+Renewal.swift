@@ -30,7 +30,7 @@ extension EngineSlot {
 extension SlotDriver {
     /// Starts the engine of what serves anew where it has this blob open.
     func renew(_ blob: Digest) {
-        guard let current = record.current, current.files.contains(where: { $0.digest == blob }) else { return }
+        guard let current = record.current, current.content.contains(where: { $0.digest == blob }) else { return }
         command { [runtime, logger] in
             do {
                 try await runtime.renew(current.id)

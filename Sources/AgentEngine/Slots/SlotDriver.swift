@@ -91,7 +91,9 @@ package actor SlotDriver {
         logger[metadataKey: "slot"] = "\(record.slot)"
         self.logger = logger
         machine = SlotMachine(
-            record: record, limits: tools.limits, device: tools.device, caution: tools.caution())
+            record: record, limits: tools.limits, device: tools.device,
+            // Another program may be what ends a loop of restarts; how often one may be started is counted by itself.
+            caution: record.slot == SlotName.agent ? nil : tools.caution())
         hasServed = record.current == nil
         (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()

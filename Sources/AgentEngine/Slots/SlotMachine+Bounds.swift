@@ -20,6 +20,9 @@ extension SlotMachine {
         record.moves = nil
     }
 
+    /// Whether it is the slot in which the agent itself stands.
+    var isOfAgent: Bool { record.slot == SlotName.agent }
+
     /// An agent in a boot loop leaves candidates alone: one of them may be what ends it.
     mutating func isHeldBack(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) -> Bool {
         guard let caution else { return false }

@@ -32,7 +32,8 @@ extension SlotMachine {
         if touchedEngines, let current = record.current {
             step.actions += [.endOthers(sparing: current.id), .serve(current)]
         } else if touchedEngines {
-            step.actions.append(.endAll)
+            // Where no other release of the agent was before, the installed program comes back.
+            step.actions.append(isOfAgent ? .empty : .endAll)
         }
         if record.phase == .failed { step.actions.append(.collect) }
     }

@@ -264,7 +264,9 @@ package struct SlotMachine: Sendable, Hashable {
     }
 
     private mutating func resumeCandidate(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
-        if !record.wasStopped { record.interruptions += 1 }
+        // How often a program on trial may end, the agent's launcher counts.
+        let isOnTrial = isOfAgent && record.phase == .switching
+        if !record.wasStopped, !isOnTrial { record.interruptions += 1 }
         record.wasStopped = false
         if record.phase != .soaking, record.interruptions <= limits.interruptions, isHeldBack(now, random, &step) {
             return

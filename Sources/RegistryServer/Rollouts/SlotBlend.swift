@@ -18,7 +18,8 @@ struct SlotBlend {
         let engines = try wanted.filter(isEngine)
         let models = wanted.filter { !engines.contains($0) }
         let known = before?.releases ?? []
-        let knownEngines = try known.filter(isEngine)
+        // An engine never stands alone, so that most slots need not be asked about.
+        let knownEngines = known.count > 1 ? try known.filter(isEngine) : []
         let knownModels = known.filter { !knownEngines.contains($0) }
         self.releases = (models.isEmpty ? knownModels : models) + (engines.isEmpty ? knownEngines : engines)
         self.settings = models.isEmpty ? before?.settings ?? settings : settings

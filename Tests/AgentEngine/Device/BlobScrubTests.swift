@@ -42,6 +42,48 @@ struct BlobScrubTests {
         await device.close()
     }
 
+    @Test("An unpacked engine that rots is unpacked anew from its archive, which is scrubbed as weights are")
+    func engine() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        var installer = device.installer()
+        let trees = EngineTrees(store: device.store) { archive, folder, limit in
+            let words = EngineTrees.unpackHere(archive, folder, limit: limit)
+            guard words == EngineTrees.done else { throw NeverTrue(description: words) }
+        }
+        installer.trees = trees
+        var slot = SlotRecord(slot: device.slot)
+        let plan = try await installer.plan(device.target(release), record: slot)
+        _ = try await installer.fetch(plan)
+        var record = try await installer.stage(plan).record
+        let build = try await EngineTreesTests.build(device.folder, device.store)
+        record.build = build
+        slot.current = record
+        slot.phase = .committed
+        try await device.store.journal.save(slot, transition: nil)
+        let program = try await trees.program(of: build)
+        let bytes = try #require(FileManager.default.contents(atPath: program))
+        try Data("rot".utf8).write(to: URL(fileURLWithPath: program))
+        let scrub = BlobScrub(
+            store: device.store, installer: installer, clock: device.clock, interval: .milliseconds(1),
+            logger: AgentLog.silent)
+        let task = Task { try await scrub.run() }
+        func mended() async throws -> [DeviceReport] {
+            try await device.reports().filter { $0.message?.contains(build.archive.text) == true }
+        }
+        let end = ContinuousClock.now + .seconds(30)
+        while try await mended().count < 2, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(try await mended().map(\.code) == ["blobRotten", "blobMended"])
+        #expect(FileManager.default.contents(atPath: program) == bytes)
+        // The archive itself, which this registry does not have: it is put aside and told of.
+        try FileManager.default.removeItem(atPath: device.store.blobs.path(of: build.archive))
+        while try await mended().count < 3, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(try await mended().last?.code == "blobRotten")
+        task.cancel()
+        _ = await task.result
+        await device.close()
+    }
+
     @Test("A registry whose copy is damaged too is not asked for it again and again", .timeLimit(.minutes(2)))
     func hopeless() async throws {
         var debts = MendDebts()

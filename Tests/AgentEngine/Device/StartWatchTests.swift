@@ -41,6 +41,24 @@ struct StartWatchTests {
         }
     }
 
+    @Test("In a boot loop nothing is installed but another program of the agent, which may be what ends the loop")
+    func exception() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        let installer = ReleaseInstaller(
+            store: device.store, link: device.link, trust: device.trust, clock: device.clock,
+            policy: DeviceFixture.policy, hardware: device.hardware, caution: { "It ends again and again." })
+        for (name, code) in [("triage", "agentRestarts"), (MartletVersion.agentSlot, "unsupportedKind")] {
+            let record = SlotRecord(slot: try SlotName(name))
+            await #expect {
+                _ = try await installer.plan(device.target(release), record: record)
+            } throws: {
+                ($0 as? SlotFailure)?.code == code
+            }
+        }
+        await device.close()
+    }
+
     @Test("An agent that lasts ends the loop by itself, and tells it")
     func calm() async throws {
         let folder = try TemporaryFolder("starts")

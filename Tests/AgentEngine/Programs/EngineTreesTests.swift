@@ -9,8 +9,8 @@ import Testing
 
 @Suite("Engines that came as releases")
 struct EngineTreesTests {
-    private func build(_ folder: TemporaryFolder, _ store: AgentStore, server: Bool = true) async throws -> EngineBuild
-    {
+    /// A build of a single program, whose archive is in the store.
+    static func build(_ folder: TemporaryFolder, _ store: AgentStore, server: Bool = true) async throws -> EngineBuild {
         let root = folder.file("build-\(server)")
         try FileManager.default.createDirectory(atPath: root + "/bin", withIntermediateDirectories: true)
         #expect(
@@ -38,7 +38,7 @@ struct EngineTreesTests {
     func life() async throws {
         let folder = try TemporaryFolder("trees")
         let store = try await AgentStore.open(root: folder.file("data"))
-        let build = try await build(folder, store)
+        let build = try await Self.build(folder, store)
         let count = Mutex(0)
         let failing = trees(store) { throw NeverTrue(description: "power cut") }
         await #expect(throws: SlotFailure.self) { _ = try await failing.program(of: build) }
@@ -54,11 +54,42 @@ struct EngineTreesTests {
         await store.close()
     }
 
+    @Test("a byte, a mode or a file that is not what was unpacked is seen, and the build unpacked anew")
+    func rot() async throws {
+        let folder = try TemporaryFolder("trees")
+        let store = try await AgentStore.open(root: folder.file("data"))
+        let build = try await Self.build(folder, store)
+        let trees = trees(store)
+        #expect(try await trees.isWhole(build), "what is not unpacked does not rot")
+        let program = try await trees.program(of: build)
+        let tree = String(program.dropLast("/bin/llama-server".count))
+        let files = FileManager.default
+        let damages: [@Sendable () throws -> Void] = [
+            { try Data("#!/bin/sx\n".utf8).write(to: URL(fileURLWithPath: program)) },
+            { try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: program) },
+            { try FileManager.default.removeItem(atPath: program) },
+            { try Data().write(to: URL(fileURLWithPath: tree + "/bin/more")) },
+            { try FileManager.default.createSymbolicLink(atPath: tree + "/bin/l", withDestinationPath: "x") },
+            { try FileManager.default.removeItem(atPath: tree + ".sum") },
+        ]
+        for damage in damages {
+            #expect(try await trees.isWhole(build))
+            try damage()
+            #expect(try await !trees.isWhole(build))
+            try await trees.renew(build)
+            #expect(files.contents(atPath: program) == Data("#!/bin/sh\n".utf8))
+            #expect(try await trees.program(of: build) == program)
+        }
+        try await trees.collect(keeping: [build.archive])
+        #expect(try await trees.isWhole(build))
+        await store.close()
+    }
+
     @Test("a build without a server, and one whose archive is not there, are refused by name")
     func refused() async throws {
         let folder = try TemporaryFolder("trees")
         let store = try await AgentStore.open(root: folder.file("data"))
-        var build = try await build(folder, store, server: false)
+        var build = try await Self.build(folder, store, server: false)
         let trees = trees(store)
         await #expect { _ = try await trees.program(of: build) } throws: {
             ($0 as? SlotFailure)?.code == "engineMissing"

@@ -130,6 +130,31 @@ struct SlotBoundTests {
         #expect(words.contains("serve 1.0.0") && !words.contains("startCandidate") && !words.contains("plan"))
         #expect(step.reports.map(\.code) == ["agentRestarts"])
     }
+
+    @Test("How often an agent on trial may end its launcher counts, and the machine how often it does in its soak")
+    func agentOnTrial() throws {
+        let slot = try SlotName(MartletVersion.agentSlot)
+        var record = SlotRecord(slot: slot)
+        record.target = try SlotFixtures.target("2.0.0", generation: 2)
+        record.candidate = SlotFixtures.generation(2, try #require(record.target), slot: slot)
+        record.phase = .switching
+        record.swap = .sideBySide
+        for _ in 0..<5 {
+            var machine = SlotMachine(record: record)
+            _ = machine.handle(.started, now: now)
+            #expect(machine.record.phase == .starting && machine.record.interruptions == 0)
+        }
+        record.phase = .soaking
+        for count in 1...3 {
+            var machine = SlotMachine(record: record)
+            let step = machine.handle(.started, now: now)
+            record = machine.record
+            let words = Set(step.actions.map(\.word))
+            #expect(count < 3 ? record.phase == .soaking : record.phase == .failed)
+            // There is no release to go back to: the installed program comes back.
+            if count == 3 { #expect(words.contains("empty") && step.reports.map(\.code) == ["interrupted"]) }
+        }
+    }
 }
 
 extension SlotPhase {
