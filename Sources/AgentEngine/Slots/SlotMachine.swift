@@ -244,6 +244,8 @@ package struct SlotMachine: Sendable, Hashable {
         switch record.phase {
         case .idle, .committed, .failed:
             serveCurrent(&step)
+            // It may have been ended between the commit and what follows it.
+            step.actions.append(.collect)
         case .waiting:
             serveCurrent(&step)
             boundTurn(now)

@@ -25,7 +25,7 @@ struct SlotLocalRollbackTests {
         #expect(report.message == "It was sent back to clinic/triage:0.9.0 on this device, by user 0.")
         // The same assignment again, or one that is signed anew, moves nothing; so does the agent's next start.
         #expect(machine.handle(.assigned(try SlotFixtures.target("1.0.0", generation: 1)), now: now).actions.isEmpty)
-        #expect(machine.handle(.started, now: now).actions.map(\.word) == ["point", "serve 0.9.0"])
+        #expect(machine.handle(.started, now: now).actions.map(\.word) == ["point", "serve 0.9.0", "collect"])
         // A second time there is nothing to go back to: it would only be forward again.
         #expect(machine.handle(.sentBack(by: "user 0"), now: now).actions.isEmpty)
         // A newer decision of the registry ends it.

@@ -9,11 +9,11 @@ struct SlotRestartTests {
     private let now = SlotFixtures.start
 
     @Test(
-        "Each phase goes on so that something serves first",
+        "Each phase goes on so that something serves first, and what an end left undone is done",
         arguments: [
-            (SlotPhase.idle, SlotPhase.idle, ["point", "serve 1.0.0"]),
-            (.committed, .committed, ["point", "serve 1.0.0"]),
-            (.failed, .failed, ["point", "serve 1.0.0"]),
+            (SlotPhase.idle, SlotPhase.idle, ["point", "serve 1.0.0", "collect"]),
+            (.committed, .committed, ["point", "serve 1.0.0", "collect"]),
+            (.failed, .failed, ["point", "serve 1.0.0", "collect"]),
             (.waiting, .waiting, ["point", "serve 1.0.0", "wake"]),
             (.offered, .planning, ["point", "serve 1.0.0", "plan"]),
             (.planning, .planning, ["point", "serve 1.0.0", "plan"]),
