@@ -67,6 +67,17 @@ package final class AgentClock: Sendable {
             + "\(known)."
     }
 
+    /// Waits until a time; with `orTrusted` no longer than until the system clock agrees with what is known.
+    package func sleep(until time: Timestamp, orTrusted: Bool) async throws {
+        while orTrusted, distrust != nil {
+            let left = time - now
+            guard left > .zero else { return }
+            try await Task.sleep(for: min(left, AgentLimits.wrongClockInterval))
+        }
+        guard !orTrusted else { return }
+        try await Task.sleep(for: max(.zero, time - now))
+    }
+
     private static func isAbsurd(_ system: Timestamp, _ known: Timestamp) -> Bool {
         system > known + AgentLimits.clockHorizon
     }

@@ -40,6 +40,8 @@ enum AgentLimits {
     static let clockSetback = Duration.seconds(3600)
     /// Time between two looks at the system clock.
     package static let clockInterval = Duration.seconds(60)
+    /// The same while it cannot be right: whoever sets it looks at the device for what comes of it.
+    static let wrongClockInterval = Duration.seconds(1)
     /// Starts in a row of which none lasted for `calm` that make a boot loop.
     static let startsInLoop = 5
     /// How long an agent must run for its start to count as good, and in a boot loop before candidates are tried again.

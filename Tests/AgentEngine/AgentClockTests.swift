@@ -60,6 +60,21 @@ struct AgentClockTests {
         #expect(clock.now.seconds >= 3_000_000)
     }
 
+    @Test("Whoever waits for it goes on when it is set right, and otherwise at the time that was meant")
+    func wait() async throws {
+        let (clock, system) = clock(system: 5, signed: 2_000_000)
+        let waiting = Task { try await clock.sleep(until: Timestamp(seconds: 3_000_000), orTrusted: true) }
+        try await clock.sleep(until: Timestamp(seconds: 2_000_000), orTrusted: true)
+        #expect(clock.distrust != nil)
+        system.now = Timestamp(seconds: 2_000_100)
+        try await waiting.value
+        #expect(clock.now < Timestamp(seconds: 3_000_000))
+        // One that is right is no reason to wake anything else.
+        let other = Task { try await clock.sleep(until: Timestamp(seconds: 3_000_000), orTrusted: false) }
+        other.cancel()
+        await #expect(throws: CancellationError.self) { try await other.value }
+    }
+
     @Test("A system clock behind what signatures vouch for is not trusted, a few minutes aside")
     func distrust() {
         let (clock, system) = clock(system: 2_000_000, signed: 2_000_100)

@@ -46,7 +46,7 @@ extension ReleaseInstaller {
         }
         if let distrust = clock.distrust {
             throw SlotFailure(
-                .retry, code: "clockUntrusted", message: "\(distrust) Nothing is installed until the clock is right.")
+                .retry, code: SlotFailure.clock, message: "\(distrust) Nothing is installed until the clock is right.")
         }
         guard target.expires > clock.now else {
             throw SlotFailure(

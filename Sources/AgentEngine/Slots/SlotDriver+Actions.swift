@@ -39,8 +39,9 @@ extension SlotDriver {
         case .collect: await collect()
         case .empty: command { await self.empty() }
         case .wake(let time):
+            let waitsForClock = record.phase == .waiting && record.failedTry?.code == SlotFailure.clock
             return {
-                do { try await Task.sleep(for: max(.zero, time - self.tools.clock.now)) } catch { return }
+                do { try await self.tools.clock.sleep(until: time, orTrusted: waitsForClock) } catch { return }
                 self.send(.woke)
             }
         }

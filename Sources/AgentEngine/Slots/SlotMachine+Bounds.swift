@@ -34,6 +34,8 @@ extension SlotMachine {
     mutating func boundRetry(_ now: Timestamp) {
         // What was held back for the agent's sake goes on as soon as that is over.
         if caution == nil, record.failedTry?.code == SlotFailure.restarts { record.retryAt = now }
+        // What waited for the clock is woken when that is right: whoever set it does not wait for a pause to end.
+        if record.failedTry?.code == SlotFailure.clock { record.retryAt = now }
         let longest = record.pauseMilliseconds.map { Duration.milliseconds($0) } ?? limits.longestRetry
         record.retryAt = min(record.retryAt ?? now, now + longest)
     }

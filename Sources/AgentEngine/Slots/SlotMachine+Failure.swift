@@ -153,6 +153,8 @@ extension SlotFailure {
     /// Whether bytes came, and were not those that were promised.
     var isOfContent: Bool { ["digestMismatch", "lengthMismatch", "tooLarge", "malformedReply"].contains(code) }
 
+    /// Code of a system clock that cannot be right.
+    static let clock = "clockUntrusted"
     /// Code of an agent that ends again and again.
     static let restarts = "agentRestarts"
     /// Code of a generation whose engine ends again and again.

@@ -117,7 +117,7 @@ package struct ClockWatch: Service {
                 let distrust = clock.distrust
                 told = distrust == nil ? nil : told ?? distrust
                 await problems.noteClock(told)
-                await Pause.take(interval)
+                await Pause.take(distrust == nil ? interval : min(interval, AgentLimits.wrongClockInterval))
             }
         }
     }

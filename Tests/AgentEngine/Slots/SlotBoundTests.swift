@@ -108,6 +108,23 @@ struct SlotBoundTests {
         #expect(machine.record.phase == .committed && machine.record.current?.id == GenerationID(2))
     }
 
+    @Test("What waited for the clock is tried again when it is woken, before its pause is over; all else is not")
+    func setRight() throws {
+        for (code, phase) in [("clockUntrusted", SlotPhase.planning), ("blobMissing", .waiting)] {
+            var machine = try planning()
+            var time = now
+            for _ in 0..<8 {
+                _ = machine.handle(.failed(SlotFailure(.retry, code: code, message: "m")), now: time)
+                time = try #require(machine.record.retryAt)
+                _ = machine.handle(.woke, now: time)
+            }
+            _ = machine.handle(.failed(SlotFailure(.retry, code: code, message: "m")), now: time)
+            #expect(try #require(machine.record.retryAt) > time + .seconds(200))
+            _ = machine.handle(.woke, now: time + .seconds(1))
+            #expect(machine.record.phase == phase, "\(code)")
+        }
+    }
+
     private static let phases: [SlotPhase] = [
         .planning, .fetching, .verifying, .checking, .staged, .starting, .probing, .evaluating, .shadowing, .idling,
         .switching,
