@@ -118,7 +118,7 @@ package final class RegistryApp: Sendable {
                 name: "device", address: configuration.deviceAddress, contexts: tls.devices,
                 dispatcher: Dispatcher(
                     table: deviceTable, authorizer: DeviceAuthorizer(core: core), metrics: core.metrics,
-                    listener: "device"),
+                    listener: "device", connections: core.connections),
                 logger: core.logger, onBound: { try await bound.set(.device, $0) }),
             Liveness(core: core, notice: configuration.notice),
         ] + tls.renewals

@@ -37,8 +37,11 @@ enum ServerLimits {
     static let seenGranularity = Duration.seconds(15)
     /// Devices whose last sight is written in one transaction: some ten milliseconds.
     static let seenPerTransaction = 500
-    /// Between the revocation of a device and the end of its connections: enough to answer its parked poll.
+    /// Between the last answer on a connection and its end: enough for the other side to read the answer.
     static let cutDelay = Duration.milliseconds(250)
+    /// The longest that the connections of a revoked device, and such a last answer, take: a busy registry may need
+    /// seconds to answer a parked poll, and a device whose poll is cut instead asks once more to learn why.
+    static let cutLimit = Duration.seconds(5)
     /// Namespaces, and fleets, that one token may be limited to.
     static let tokenLimitNames = 64
     /// Why an operator decided something: a sentence or two.

@@ -32,6 +32,11 @@ import Trust
             route, ["device": device], body: DeviceDecision(reason: reason), as: DeviceInfo.self)
     }
 
+    private func parkedDevices(_ registry: RegistryFixture) async throws -> Int? {
+        let text = String(decoding: try await registry.call(.get, "/metrics").body, as: UTF8.self)
+        return text.firstMatch(of: /martlet_registry_polls_parked ([0-9]+)/).flatMap { Int($0.1) }
+    }
+
     @Test("An answer to enrol that was lost is given again: one use, one certificate")
     func lostAnswer() async throws {
         let registry = try await ready()
@@ -141,6 +146,7 @@ import Trust
     @Test("A revocation holds from the next request on, and cuts the parked poll and every open connection")
     func revocation() async throws {
         let registry = try await ready()
+        let release = try await registry.publish("clinic/triage/1.0.0")
         let device = try await SimulatedDevice("box-1", at: registry)
         let other = try await SimulatedDevice("box-2", at: registry)
         let keepAlive = try RawTLS(
@@ -148,17 +154,25 @@ import Trust
             folder: registry.folder)
         let first = try await keepAlive.request("GET /device/v1/assignment?number=0&journal=\(device.journal) HTTP/1.1")
         #expect(first.hasPrefix("HTTP/1.1 204"))
+        let waiting = try RawTLS(
+            to: registry.deviceOrigin, certificate: device.certificate, key: try device.key.pem(),
+            folder: registry.folder)
+        waiting.send(
+            "GET /device/v1/assignment?number=0&wait=50&journal=\(device.journal) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try await eventually(within: 30, "it is parked") { try await parkedDevices(registry) == 1 }
         async let parked: Void = expectProblem(403, "revokedDevice") { _ = try await device.poll(wait: .seconds(50)) }
-        async let unharmed = other.poll(wait: .seconds(3))
-        try await eventually(within: 10, "both are parked") {
-            String(decoding: try await registry.call(.get, "/metrics").body, as: UTF8.self)
-                .contains("martlet_registry_polls_parked 2")
-        }
+        async let unharmed = other.poll(wait: .seconds(50))
+        try await eventually(within: 30, "both are parked") { try await parkedDevices(registry) == 2 }
         #expect(try await decide(registry, OperatorRoutes.revokeDevice, "box-1", "stolen").standing == .revoked)
         await parked
-        try await eventually(within: 10, "the idle connection is closed") { keepAlive.isClosed }
+        try await eventually(within: 60, "every connection is closed") { keepAlive.isClosed && waiting.isClosed }
+        // Not before its answer was out.
+        #expect(waiting.received.hasPrefix("HTTP/1.1 403") && waiting.received.contains("revokedDevice"))
         await expectProblem(403, "revokedDevice") { _ = try await device.poll() }
-        #expect(try await unharmed == nil)
+        _ = try await registry.admin.startRollout(
+            RolloutRequest(
+                selector: try LabelSelector(""), slot: try SlotName("triage"), releases: [release.path]))
+        #expect(try await unharmed != nil)
         // Renewal is over too, and the history stays.
         let client = try await anonymous(registry)
         let nonce = try await client.renewalNonce().nonce
@@ -212,10 +226,7 @@ import Trust
         let registry = try await ready()
         let device = try await SimulatedDevice("box-1", at: registry)
         async let parked: Void = expectProblem(403, "heldDevice") { _ = try await device.poll(wait: .seconds(50)) }
-        try await eventually(within: 10, "it is parked") {
-            String(decoding: try await registry.call(.get, "/metrics").body, as: UTF8.self)
-                .contains("martlet_registry_polls_parked 1")
-        }
+        try await eventually(within: 30, "it is parked") { try await parkedDevices(registry) == 1 }
         let authority = Array(try await registry.admin.onlineKeys().authority.utf8)
         let twin = try SimulatedDevice.client(registry, device.certificate, device.key, authority)
         await expectProblem(403, "heldDevice") {

@@ -175,9 +175,9 @@ extension DeviceService {
     /// Two boxes use the certificate of a device, which is held from now on: cuts both off.
     func foundClone(_ name: String) -> ServerError {
         if let device = try? DeviceID(name) {
+            core.connections.cut(device)
             core.changes.announce(.assignment, CollectionOfOne(device.text))
             core.changes.announce(.device, CollectionOfOne(device.text))
-            core.connections.cut(device)
         }
         core.logger.warning("a certificate is used by two journals", metadata: ["device": "\(name)"])
         return Self.held(name)

@@ -18,11 +18,12 @@ struct Dispatcher: HTTPResponder {
     let metrics: RequestMetrics
     /// Which listener this is, in logs and metrics.
     let listener: String
+    /// Which connections end with their next answer; nil where none does.
+    var connections: DeviceConnections?
 
     func respond(to request: Request, context: ServerContext) async throws -> Response {
         let start = ContinuousClock.now
         var (route, response) = await answer(request, context)
-        if request.expectsContinue, !response.status.isSuccess { leaveUnread(&response, context) }
         let duration = ContinuousClock.now - start
         metrics.record(listener: listener, route: route, status: response.status.code, duration: duration)
         context.logger.debug(
@@ -33,15 +34,14 @@ struct Dispatcher: HTTPResponder {
                 "milliseconds": "\(duration.milliseconds)",
             ])
         // Errors have bodies too, and a body after HEAD would be read as the next answer.
-        return request.method == .head ? response.createHeadResponse() : response
-    }
-
-    /// Whoever waits to be told to go on may send its body after a refusal or not, so what comes next on the connection
-    /// could be either: it is closed once the answer is out (RFC 9110 section 10.1.1).
-    private func leaveUnread(_ response: inout Response, _ context: ServerContext) {
-        response.headers[.connection] = "close"
-        let channel = context.channel
-        channel.eventLoop.scheduleTask(in: TimeAmount(ServerLimits.cutDelay)) { channel.close(promise: nil) }
+        if request.method == .head { response = response.createHeadResponse() }
+        // Whoever waits to be told to go on may send its body after a refusal or not, so what comes next on the
+        // connection could be either: it is closed once the answer is out (RFC 9110 section 10.1.1).
+        let leavesUnread = request.expectsContinue && !response.status.isSuccess
+        if leavesUnread || connections?.isEnding(context.channel) == true {
+            response.closeAfterwards(context.channel)
+        }
+        return response
     }
 
     private func answer(_ request: Request, _ context: ServerContext) async -> (String, Response) {

@@ -83,12 +83,12 @@ extension OperatorService {
         cutOff(device)
     }
 
-    /// Its parked poll ends at once with the refusal, its connections a moment later.
+    /// Its parked poll ends at once with the refusal, and its connections with that.
     private func cutOff(_ device: DeviceID) {
         core.presence.forget(device)
+        core.connections.cut(device)
         core.changes.announce(.assignment, CollectionOfOne(device.text))
         core.changes.announce(.device, CollectionOfOne(device.text))
-        core.connections.cut(device)
     }
 
     private static func check(_ decision: DeviceDecision) throws {
