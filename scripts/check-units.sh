@@ -15,7 +15,7 @@ for unit in *.service; do
     systemd-analyze security --offline=true --threshold=$limit --no-pager "$unit" | tail -n 1
 done
 # What this machine has not installed (programs, pages) is no fault of a unit.
-complaints=$(systemd-analyze verify --man=no ./*.service ./*.slice 2>&1 |
+complaints=$(systemd-analyze verify --man=no ./*.service ./*.slice ./*.timer 2>&1 |
     grep -v -e 'is not executable: No such file' -e '^$' || true)
 if [ -n "$complaints" ]; then
     printf '%s\n' "$complaints" >&2

@@ -64,6 +64,7 @@ for service in martlet-agent martlet-registry; do
     expect "$service has its user" inside id "$service"
     expect "$service is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/$service.service"
 done
+expect "the scrub is enabled" test -L "$tree/etc/systemd/system/timers.target.wants/martlet-agent-scrub.timer"
 expect "the enrolment is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/martlet-agent-enrol.service"
 expect "the agent's folder is its user's alone" test "$(stat -c %a "$tree/var/lib/martlet-agent")" = 750
 expect "systemd takes the units" inside sh -c \

@@ -64,7 +64,7 @@ script() {
 
 service() {
     local name=$1 short=${1#martlet-} unit
-    for unit in "$root"/systemd/"$name"*.service; do
+    for unit in "$root"/systemd/"$name"*.service "$root"/systemd/"$name"*.timer; do
         [ ! -e "$unit" ] || install -D -m 644 "$unit" "$tree/usr/lib/systemd/system/${unit##*/}"
     done
     install -D -m 644 "$root/systemd/$name.sysusers.conf" "$tree/usr/lib/sysusers.d/$name.conf"
@@ -121,9 +121,9 @@ package() {
     martlet-agent)
         service "$name"
         agent
-        local units="martlet-agent.service martlet-agent-enrol.service"
-        script postinst "$name" "$units" "martlet-agent.service" -
-        script prerm "$name" - - "martlet-agent.service 'martlet-runtime@*.service'"
+        local units="martlet-agent.service martlet-agent-enrol.service martlet-agent-scrub.timer"
+        script postinst "$name" "$units" "martlet-agent.service martlet-agent-scrub.timer" -
+        script prerm "$name" - - "martlet-agent-scrub.timer martlet-agent.service 'martlet-runtime@*.service'"
         script postrm "$name" "$units" - -
         ;;
     esac

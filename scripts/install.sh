@@ -13,7 +13,7 @@ install -d "$goal/bin" "$goal/share/doc/martlet" "$units" "$2/usr/lib/sysusers.d
 for program in martlet martlet-registry martlet-agent; do
     install -s -m 755 "$built/$program" "$goal/bin/$program"
 done
-for unit in "$root"/systemd/*.{service,slice}; do
+for unit in "$root"/systemd/*.{service,slice,timer}; do
     sed "s|/usr/bin/|$prefix/bin/|; s|/usr/share/|$prefix/share/|" "$unit" >"$units/${unit##*/}"
     chmod 644 "$units/${unit##*/}"
 done

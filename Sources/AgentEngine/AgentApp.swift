@@ -180,7 +180,7 @@ package struct AgentApp: Sendable {
                 ControlSocket(
                     folder: store.layout.run, access: configuration.control, logger: logger, intake: intake,
                     explain: { try await explainer.explain($0) },
-                    rollback: { try await sendBack($0, by: $1, agent) },
+                    rollback: { try await sendBack($0, by: $1, agent) }, scrub: { try await scrub.askRound() },
                     logs: LogTeller(ring: log, folder: store.layout.logs)
                 ) { try await status.status() },
                 Liveness(notice: notice, beforeEnd: { await launcher.agentStops() }) {
@@ -300,7 +300,7 @@ package struct AgentApp: Sendable {
     }
 
     /// A way back that somebody on the box wants, as far as its owner allows it.
-    private func sendBack(_ slot: SlotName, by who: String, _ agent: DeviceAgent) async throws -> RollbackAnswer.Done {
+    private func sendBack(_ slot: SlotName, by who: String, _ agent: DeviceAgent) async throws -> LocalRollback {
         guard configuration.policy.allowsLocalRollback else {
             throw AgentError(
                 .localRollbackRefused, "This device's owner does not let slots go back on the box.",

@@ -79,7 +79,7 @@ package actor DeviceAgent: Service {
     }
 
     /// Sends a slot back to what served before. Throws `unknownSlot` and `localRollbackRefused`.
-    package func sendBack(_ slot: SlotName, by who: String) async throws -> RollbackAnswer.Done {
+    package func sendBack(_ slot: SlotName, by who: String) async throws -> LocalRollback {
         guard let driver = drivers[slot] else {
             throw AgentError(
                 .unknownSlot, "This device has no slot \(slot).", remedy: "`martlet-agent status` lists them.")
@@ -98,7 +98,7 @@ package actor DeviceAgent: Service {
         logger.notice("slot sent back on this device", metadata: ["slot": "\(slot)", "by": "\(who)"])
         driver.send(.sentBack(by: who))
         let from = record.phase.isUnderWay ? record.target?.paths : record.current?.paths
-        return RollbackAnswer.Done(slot: slot, to: back.paths, from: from ?? [])
+        return LocalRollback(slot: slot, to: back.paths, from: from ?? [])
     }
 
     var allDrivers: [SlotDriver] { Array(drivers.values) }

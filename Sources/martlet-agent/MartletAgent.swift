@@ -18,7 +18,7 @@ struct MartletAgent: AsyncParsableCommand {
         version: MartletVersion.stamped,
         subcommands: [
             Enrol.self, Run.self, Install.self, Rollback.self, Status.self, Explain.self, Logs.self, Doctor.self,
-            RunEngine.self, UnpackEngine.self, ProgramFactsCommand.self, WatchTrial.self, Version.self,
+            Scrub.self, RunEngine.self, UnpackEngine.self, ProgramFactsCommand.self, WatchTrial.self, Version.self,
         ])
 }
 

@@ -45,7 +45,7 @@ struct Rollback: AsyncParsableCommand {
         }
     }
 
-    private func waitUntilBack(_ done: RollbackAnswer.Done, _ client: ControlClient, seconds: Int) async throws {
+    private func waitUntilBack(_ done: LocalRollback, _ client: ControlClient, seconds: Int) async throws {
         let deadline = ContinuousClock.now + .seconds(seconds)
         while true {
             let now = try client.status().slots.first { $0.slot == done.slot }
@@ -62,7 +62,7 @@ struct Rollback: AsyncParsableCommand {
 
 /// A slot that does not serve yet what it goes back to.
 private struct NotBack: MartletError {
-    let done: RollbackAnswer.Done
+    let done: LocalRollback
 
     let code = "notServing"
     var message: String { "Slot \(done.slot) does not serve yet what it goes back to." }

@@ -144,6 +144,12 @@ struct LocalCommandTests {
                 Checkout.product("martlet-agent"), ["logs", "--data", device.data, "--follow", "--lines", "0"],
                 log: site.folder.file("follow.log"))
 
+            let scrub = try await agent("scrub", "--data", device.data)
+            #expect(scrub.status == 0 && scrub.output.hasPrefix("2 files of "), "\(scrub)")
+            try await eventually(within: 60, "all of them were looked at") {
+                follower.output.contains("all files were looked at")
+            }
+
             let back = try await agent("rollback", "t", "--data", device.data, "--wait", "60")
             #expect(back.status == 0, "\(back)")
             #expect(back.output == "t: went back from clinic/base:2.0.0 to clinic/base:1.0.0\n")

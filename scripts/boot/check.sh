@@ -102,6 +102,9 @@ first() {
     watchdog
     limits
     units
+    expect "the weekly scrub runs" systemctl start martlet-agent-scrub.service
+    expect "all files were looked at" within 60 bash -c 'journalctl -b -u martlet-agent | grep -q "all files were looked at"'
+    expect "the scrub has a timer" systemctl is-active martlet-agent-scrub.timer
     # The next boot has no registry.
     systemctl disable -q martlet-registry
     systemctl stop martlet-registry

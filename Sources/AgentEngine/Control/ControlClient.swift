@@ -40,9 +40,14 @@ package struct ControlClient: Sendable {
 
     /// Takes a slot back to what served before it. Throws what `status` throws, `unknownSlot` and
     /// `localRollbackRefused`.
-    package func rollback(_ slot: String) throws -> RollbackAnswer.Done {
+    package func rollback(_ slot: String) throws -> LocalRollback {
         let question = ControlQuestion(command: ControlQuestion.rollback, slot: slot)
-        return try RollbackAnswer.done(in: try ask(JSONText.encode(question)))
+        return try ControlAnswer<LocalRollback>.done(in: try ask(JSONText.encode(question)))
+    }
+
+    /// Has all files looked at that generations need, in the background. Throws what `status` throws.
+    package func scrub() throws -> ScrubRound {
+        try ControlAnswer<ScrubRound>.done(in: try ask(JSONText.encode(ControlQuestion(command: ControlQuestion.scrub))))
     }
 
     /// Calls `take` with the last lines of the agent's and its engines' logs and, where it follows, with each that

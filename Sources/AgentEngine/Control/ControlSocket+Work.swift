@@ -9,6 +9,7 @@ struct ControlQuestion: Codable {
     static let explain = "explain"
     static let rollback = "rollback"
     static let logs = "logs"
+    static let scrub = "scrub"
     var command: String
     /// The slot of a bundle that does not say, of a way back, or of logs.
     var slot: String?
@@ -22,14 +23,14 @@ struct ControlQuestion: Codable {
 
 extension ControlSocket {
     /// What takes as long as a bundle is long, as the registry takes to answer, or as somebody reads along; nil for
-    /// what
-    /// is answered at once.
+    /// what is answered at once.
     func longWork(_ question: ControlDoor.Question) -> (@Sendable () async -> Void)? {
         guard let asked = try? JSONText.decode(ControlQuestion.self, from: question.line) else { return nil }
         switch asked.command {
         case ControlQuestion.install: return { await install(asked.slot, question) }
         case ControlQuestion.explain: return { await tell(about: asked.subject, question.socket) }
         case ControlQuestion.rollback: return { await goBack(asked.slot, question) }
+        case ControlQuestion.scrub: return { await lookAtAll(question) }
         case ControlQuestion.logs: return { await tellLogs(asked, question.socket) }
         default: return nil
         }
@@ -89,17 +90,30 @@ extension ControlSocket {
     }
 
     private func goBack(_ name: String?, _ question: ControlDoor.Question) async {
-        do {
-            var answer = RollbackAnswer()
-            do {
-                guard question.mayChange else { throw AgentError.controlRefused(.change) }
-                guard let rollback else {
-                    throw AgentError(.notRunning, "This agent takes nothing back.", remedy: "Run `martlet-agent run`.")
-                }
-                answer.done = try await rollback(try SlotName(name ?? ""), "user \(question.peer.user)")
-            } catch {
-                answer.error = AgentStatus.Line.Failure(error)
+        await act(question) {
+            guard let rollback else {
+                throw AgentError(.notRunning, "This agent takes nothing back.", remedy: "Run `martlet-agent run`.")
             }
+            return try await rollback(try SlotName(name ?? ""), "user \(question.peer.user)")
+        }
+    }
+
+    private func lookAtAll(_ question: ControlDoor.Question) async {
+        await act(question) {
+            guard let scrub else {
+                throw AgentError(.notRunning, "This agent keeps no files.", remedy: "Run `martlet-agent run`.")
+            }
+            return try await scrub()
+        }
+    }
+
+    /// Does what somebody wants who may change something, and says what came of it.
+    private func act(_ question: ControlDoor.Question, _ body: () async throws -> some Sendable & Codable) async {
+        let answer = await ControlAnswer {
+            guard question.mayChange else { throw AgentError.controlRefused(.change) }
+            return try await body()
+        }
+        do {
             _ = LocalSocket.write(try JSONText.encode(answer) + [UInt8(ascii: "\n")], to: question.socket)
         } catch {
             logger.error("an answer on the control socket failed", metadata: ["error": "\(error)"])

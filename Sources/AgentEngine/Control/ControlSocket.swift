@@ -18,15 +18,18 @@ package struct ControlSocket: Service {
     private let status: @Sendable () async throws -> AgentStatus
     let intake: BundleIntake?
     let explain: (@Sendable (String?) async throws -> Explanation)?
-    let rollback: (@Sendable (_ slot: SlotName, _ by: String) async throws -> RollbackAnswer.Done)?
+    let rollback: (@Sendable (_ slot: SlotName, _ by: String) async throws -> LocalRollback)?
+    let scrub: (@Sendable () async throws -> ScrubRound)?
     let logs: LogTeller?
 
     /// `folder` is the run folder, which exists; `access` says who may ask. What is nil is not answered: `intake` takes
-    /// bundles, `explain` is given what is asked about, `rollback` a slot and who wants it back.
+    /// bundles, `explain` is given what is asked about, `rollback` a slot and who wants it back; `scrub` has all files
+    /// hashed.
     package init(
         folder: String, access: ControlAccess = ControlAccess(), logger: Logger, intake: BundleIntake? = nil,
         explain: (@Sendable (String?) async throws -> Explanation)? = nil,
-        rollback: (@Sendable (_ slot: SlotName, _ by: String) async throws -> RollbackAnswer.Done)? = nil,
+        rollback: (@Sendable (_ slot: SlotName, _ by: String) async throws -> LocalRollback)? = nil,
+        scrub: (@Sendable () async throws -> ScrubRound)? = nil,
         logs: LogTeller? = nil, status: @escaping @Sendable () async throws -> AgentStatus
     ) {
         self.folder = folder
@@ -35,6 +38,7 @@ package struct ControlSocket: Service {
         self.intake = intake
         self.explain = explain
         self.rollback = rollback
+        self.scrub = scrub
         self.logs = logs
         self.status = status
     }
@@ -92,7 +96,7 @@ package struct ControlSocket: Service {
             guard question.command == ControlQuestion.status else {
                 throw AgentError(
                     .badAnswer, "\(question.command.prefix(64)) is not a known command.",
-                    remedy: "Known: explain, install, logs, rollback, status.")
+                    remedy: "Known: explain, install, logs, rollback, scrub, status.")
             }
             return try await status().lines()
         } catch {

@@ -38,17 +38,27 @@ package struct BlobScrub: Service {
         await cancelWhenGracefulShutdown {
             var turn: [File] = []
             var debts = MendDebts()
+            // Whether a whole round was asked for: then nothing is waited for between two files.
+            var isRound = false
             while !Task.isCancelled {
-                let wait = debts.wait(upTo: interval, now: .now)
+                let wait = isRound ? .zero : debts.wait(upTo: interval, now: .now)
                 await orders.wake.wait(for: wait)
                 if Task.isCancelled { return }
                 for record in orders.take() {
                     for file in record.content { await look(at: File(record: record, file: file), &debts) }
                 }
+                if orders.takeRound() {
+                    isRound = true
+                    turn = []
+                }
                 if let due = debts.due(.now) {
                     await mend(due, &debts)
-                } else if wait == interval {
+                } else if isRound || wait == interval {
                     await next(&turn, &debts)
+                    if isRound, turn.isEmpty {
+                        isRound = false
+                        logger.notice("all files were looked at")
+                    }
                 }
             }
         }
@@ -75,6 +85,14 @@ package struct BlobScrub: Service {
             if Task.isCancelled { return }
             logger.warning("blobs not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
         }
+    }
+
+    /// Has all files looked at one after the other, without the pauses of the slow round; returns how many there are.
+    package func askRound() async throws -> ScrubRound {
+        let files = try await files()
+        orders.askRound()
+        return ScrubRound(
+            files: files.count, bytes: ByteCount(files.reduce(0) { $0 + $1.file.size.bytes }))
     }
 
     /// Each file that a generation needs, once.
@@ -167,6 +185,7 @@ package final class RepairOrders: Sendable {
 
     private struct State {
         var suspects: [GenerationRecord] = []
+        var isRoundAsked = false
         var observer: (@Sendable (Digest) async -> Void)?
     }
 
@@ -178,6 +197,19 @@ package final class RepairOrders: Sendable {
             if !state.suspects.contains(where: { $0.id == record.id }) { state.suspects.append(record) }
         }
         wake.ring()
+    }
+
+    /// Wants every file looked at soon.
+    func askRound() {
+        state.withLock { $0.isRoundAsked = true }
+        wake.ring()
+    }
+
+    func takeRound() -> Bool {
+        state.withLock { state in
+            defer { state.isRoundAsked = false }
+            return state.isRoundAsked
+        }
     }
 
     /// Calls `observer` with each blob that was put in place anew; takes the place of an earlier one.

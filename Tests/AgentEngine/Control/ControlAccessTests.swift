@@ -27,7 +27,7 @@ struct ControlAccessTests {
             let socket = ControlSocket(
                 folder: run, access: access, logger: AgentLog.silent,
                 rollback: { slot, who in
-                    RollbackAnswer.Done(
+                    LocalRollback(
                         slot: slot, to: [try ReleasePath("clinic/\(who.replacing(" ", with: "-"))/1.0.0")], from: [])
                 }
             ) { try BrokenSetUp.status { _ in } }

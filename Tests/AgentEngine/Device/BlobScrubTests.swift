@@ -10,8 +10,10 @@ import Testing
 
 @Suite("Scrubbing")
 struct BlobScrubTests {
-    @Test("A blob that rots on the device is found, put aside, reported and fetched again")
-    func mends() async throws {
+    @Test(
+        "A blob that rots on the device is found, by itself or when asked for, put aside, reported and fetched again",
+        arguments: [false, true])
+    func mends(isAsked: Bool) async throws {
         let device = try await DeviceFixture()
         let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
         let installer = device.installer()
@@ -28,9 +30,15 @@ struct BlobScrubTests {
         try FileManager.default.removeItem(atPath: path)
         try bytes.write(to: URL(fileURLWithPath: path))
         let scrub = BlobScrub(
-            store: device.store, installer: installer, clock: device.clock, interval: .milliseconds(1),
+            store: device.store, installer: installer, clock: device.clock,
+            interval: isAsked ? .seconds(3600) : .milliseconds(1),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let task = Task { try await scrub.run() }
+        if isAsked {
+            let round = try await scrub.askRound()
+            #expect(round.files == slot.current?.files.count)
+            #expect(round.bytes.bytes == slot.current?.files.reduce(0) { $0 + $1.size.bytes })
+        }
         let end = ContinuousClock.now + .seconds(30)
         while try await !device.reports().contains(where: { $0.code == "blobMended" }), ContinuousClock.now < end {
             try await Task.sleep(for: .milliseconds(10))

@@ -41,7 +41,9 @@ extension Figures {
         try wait(for: "the memory of \(device.name) to come to rest", within: 300) {
             let now = try Usage(device)
             samples.append(now.pss)
-            if now.pss != last.pss { (last, unmoved) = (now, Date()) }
+            // Its share of the libraries' pages moves with whoever else uses them.
+            if now.rss != last.rss { unmoved = Date() }
+            last = now
             let rested = unmoved.timeIntervalSinceNow < -restSeconds
             usleep(500_000)
             return rested && begin.timeIntervalSinceNow < -idleSeconds
