@@ -47,7 +47,8 @@ package struct ControlClient: Sendable {
 
     /// Has all files looked at that generations need, in the background. Throws what `status` throws.
     package func scrub() throws -> ScrubRound {
-        try ControlAnswer<ScrubRound>.done(in: try ask(JSONText.encode(ControlQuestion(command: ControlQuestion.scrub))))
+        let question = ControlQuestion(command: ControlQuestion.scrub)
+        return try ControlAnswer<ScrubRound>.done(in: try ask(JSONText.encode(question)))
     }
 
     /// Calls `take` with the last lines of the agent's and its engines' logs and, where it follows, with each that
