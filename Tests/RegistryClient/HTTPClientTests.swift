@@ -117,7 +117,7 @@ struct HTTPClientTests {
             ([.text("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf"), .hang], .timedOut),
         ])
     func misbehaviour(steps: [Step], code: ClientError.Code) async throws {
-        try await withClient(.init(patience: .seconds(1))) { _, _ in
+        try await withClient(.init(patience: .seconds(code == .timedOut ? 1 : 60))) { _, _ in
             steps
         } body: { client, server in
             let inMemory = try await clientCode { _ = try await client.perform(HTTPCall(.get, "/"), limit: 1000) }
