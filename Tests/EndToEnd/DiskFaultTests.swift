@@ -26,7 +26,7 @@ struct DiskFaultTests {
                 try await scene.assign()
                 let met = scene.disk[.met]
                 // Long enough for the installation to come to where it fails, or past it.
-                try? await eventually(within: 6, "met") { scene.disk[.met] > met }
+                try? await eventually(within: 6, isPatient: false, "met") { scene.disk[.met] > met }
                 #expect(
                     try await Chat.ask(scene.device.gateway, model: KillScene.slot, "hello") == 200,
                     "\(what)\n\(scene.device.process.output.suffix(2000))")

@@ -113,7 +113,7 @@ struct IdentityTests {
         let former = try await site.startAgent("ward-1", extra: ["--log-level", "trace"])
         try await eventually(within: 60, "it is there") { try await site.device("ward-1").online }
         try await site.martlet("devices", "revoke", "ward-1", "--reason", "stolen on 3 May")
-        try await eventually(within: 30, "it is told at once\n\(former.process.output)") {
+        try await eventually(within: 45, isPatient: false, "it is told at once\n\(former.process.output)") {
             former.process.output.contains("stolen on 3 May")
         }
         #expect(

@@ -82,9 +82,9 @@ final class KillScene: @unchecked Sendable {
     }
 
     /// Waits for the cut that was ordered; false where the agent lives on because what it was ordered at did not come.
-    func awaitCut(within seconds: Double = 30) async throws -> Bool {
+    func awaitCut(within seconds: Double = 120) async throws -> Bool {
         do {
-            _ = try await device.process.exitCode(within: seconds)
+            _ = try await device.process.exitCode(within: seconds, isPatient: false)
             return true
         } catch is NeverTrue {
             return false

@@ -132,7 +132,7 @@ struct ReportSenderTests {
     @Test("a ring ends the pause for a registry that came back")
     func ringsInPause() async throws {
         try await add(1)
-        await peer.set(fates: Array(repeating: .unreachable, count: 8))
+        await peer.set(fates: Array(repeating: .unreachable, count: 14))
         let sender = sender
         let running = Task { try await sender.run() }
         try await eventually(within: 30, "it arrives long before the pauses would end") {
