@@ -94,6 +94,7 @@ struct DeviceAgentTests {
         agent = device.agent()
         try await running(agent) {
             try await serves(agent)
+            try await reported("servingAgain", device)
             let again = try #require(try await device.reports().last { $0.code == "servingAgain" })
             #expect(again.figures?.unavailableMilliseconds != nil)
             // The engine is killed from outside.
@@ -114,7 +115,7 @@ struct DeviceAgentTests {
             await agent.apply(device.assignment(number: 1, release))
             try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
             await agent.apply(device.assignment(number: 2, slots: [:]))
-            let end = ContinuousClock.now + .seconds(30)
+            let end = ContinuousClock.now + .seconds(120)
             while ContinuousClock.now < end {
                 if try await device.record() == nil, try await device.store.blobs.usage() == .zero { break }
                 try await Task.sleep(for: .milliseconds(10))
@@ -128,7 +129,7 @@ struct DeviceAgentTests {
     }
 
     private func serves(_ agent: DeviceAgent) async throws {
-        let end = ContinuousClock.now + .seconds(30)
+        let end = ContinuousClock.now + .seconds(120)
         while await agent.snapshots().first?.serving == nil, ContinuousClock.now < end {
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -136,7 +137,7 @@ struct DeviceAgentTests {
     }
 
     private func reported(_ code: String, _ device: DeviceFixture) async throws {
-        let end = ContinuousClock.now + .seconds(30)
+        let end = ContinuousClock.now + .seconds(120)
         while try await !device.reports().contains(where: { $0.code == code }), ContinuousClock.now < end {
             try await Task.sleep(for: .milliseconds(10))
         }

@@ -142,7 +142,7 @@ final class DeviceFixture: Sendable {
     /// Waits until the slot's record is as wished.
     @discardableResult
     func eventually(
-        within seconds: Double = 60, _ what: String, _ condition: (SlotRecord) -> Bool
+        within seconds: Double = 240, _ what: String, _ condition: (SlotRecord) -> Bool
     ) async throws -> SlotRecord {
         let end = ContinuousClock.now + .seconds(seconds)
         var last: SlotRecord?

@@ -117,17 +117,17 @@ struct EngineFaultTests {
         let good = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
         let next = try device.registry.publish(
             TestRelease("clinic/triage/2.0.0", model: "tiny/tiny-v2.Q8_0.gguf", probes: [Probe(prompt: "hello")]))
-        let agent = device.agent(SwapSettings(startTimeout: .seconds(8)))
+        let agent = device.agent(SwapSettings(startTimeout: .seconds(15)))
         try await running(agent) {
             await agent.apply(device.assignment(number: 1, good))
             let serving = try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
             try engine.fault(fault)
             await agent.apply(device.assignment(number: 2, next))
-            let record = try await device.eventually(within: 120, "2.0.0 has failed") { $0.phase == .failed }
+            let record = try await device.eventually("2.0.0 has failed") { $0.phase == .failed }
             #expect(record.override?.code == code, "\(record.override?.message ?? "")")
             #expect(record.current == serving.current)
             #expect(await agent.snapshots().first?.serving == serving.current?.id)
-            let end = ContinuousClock.now + .seconds(20)
+            let end = ContinuousClock.now + .seconds(120)
             while !engine.left.isEmpty, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(20)) }
             #expect(engine.left.isEmpty)
         }
@@ -141,7 +141,7 @@ struct EngineFaultTests {
         let first = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
         let second = try device.registry.publish(
             TestRelease("clinic/triage/2.0.0", model: "tiny/tiny-v2.Q8_0.gguf"))
-        let agent = device.agent(SwapSettings(startTimeout: .seconds(8)))
+        let agent = device.agent(SwapSettings(startTimeout: .seconds(60)))
         try await running(agent) {
             await agent.apply(device.assignment(number: 1, first))
             try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
@@ -149,10 +149,10 @@ struct EngineFaultTests {
             try await device.eventually("2.0.0 is committed") { $0.phase == .committed && $0.current?.assigned == 2 }
             try engine.fault("exits")
             for pid in try EngineProcesses.pids(of: device) { kill(pid, SIGKILL) }
-            let record = try await device.eventually(within: 120, "it goes back") { $0.phase == .failed }
+            let record = try await device.eventually("it goes back") { $0.phase == .failed }
             #expect(record.override?.code == "crashLoop" && record.current?.assigned == 1)
             try engine.fault(nil)
-            let end = ContinuousClock.now + .seconds(90)
+            let end = ContinuousClock.now + .seconds(240)
             while await agent.snapshots().first?.serving != record.current?.id, ContinuousClock.now < end {
                 try await Task.sleep(for: .milliseconds(20))
             }
@@ -166,7 +166,7 @@ struct EngineFaultTests {
         let engine = try FaultyEngine()
         let device = try await device(engine)
         let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
-        var settings = SwapSettings(startTimeout: .seconds(20))
+        var settings = SwapSettings(startTimeout: .seconds(60))
         settings.healthInterval = .milliseconds(300)
         let agent = device.agent(settings)
         let gateway = Task { try await device.gateway.run() }
@@ -178,7 +178,7 @@ struct EngineFaultTests {
             // Stopped, it keeps its connections and answers nobody.
             kill(pid, SIGSTOP)
             let asked = Task { try await ask(port) }
-            let end = ContinuousClock.now + .seconds(90)
+            let end = ContinuousClock.now + .seconds(240)
             while try await !device.reports().contains(where: { $0.code == "engineRestarted" }),
                 ContinuousClock.now < end
             { try await Task.sleep(for: .milliseconds(20)) }

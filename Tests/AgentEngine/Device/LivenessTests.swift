@@ -15,12 +15,16 @@ struct LivenessTests {
         let notice = ServiceNotice(
             environment: ["NOTIFY_SOCKET": folder.file("notify"), "WATCHDOG_USEC": "60000"])
         let stuck = Mutex(false)
+        let isStuck = Mutex(false)
         let stops = Mutex(0)
         let liveness = Liveness(
             notice: notice, beforeEnd: { stops.withLock { $0 += 1 } },
             isAlive: {
                 // Stuck: does not come back by itself.
-                while stuck.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
+                while stuck.withLock({ $0 }), !Task.isCancelled {
+                    isStuck.withLock { $0 = true }
+                    await Task.yield()
+                }
                 return true
             })
         let group = ServiceGroup(
@@ -30,8 +34,8 @@ struct LivenessTests {
             try await eventually(within: 30, "it is kept alive") { listener.next() == "WATCHDOG=1" }
         }
         stuck.withLock { $0 = true }
-        // One beat may be under way.
-        try await Task.sleep(for: .milliseconds(60))
+        // One beat may be under way until then.
+        try await eventually(within: 30, "it is stuck") { isStuck.withLock { $0 } }
         while listener.next() != nil {}
         try await Task.sleep(for: .milliseconds(200))
         #expect(listener.next() == nil)

@@ -88,7 +88,7 @@ struct SharedMemoryScene {
         try EngineProcesses.pids(under: device.folder.path + "/run/engines/\(slot)/")
     }
 
-    func until(_ what: String, within seconds: Double = 60, _ condition: () async throws -> Bool) async throws {
+    func until(_ what: String, within seconds: Double = 240, _ condition: () async throws -> Bool) async throws {
         let end = ContinuousClock.now + .seconds(seconds)
         while try await !condition() {
             guard ContinuousClock.now < end else {
@@ -128,7 +128,7 @@ final class SteadyLoad: Sendable {
     /// Waits until so many more were answered.
     func more(_ count: Int) async throws {
         let goal = answered + count
-        let end = ContinuousClock.now + .seconds(120)
+        let end = ContinuousClock.now + .seconds(240)
         while answered < goal {
             guard ContinuousClock.now < end else {
                 throw DeviceFixture.NeverHappened(what: "\(count) more answers", last: "\(failures.prefix(1))")

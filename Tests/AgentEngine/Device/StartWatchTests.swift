@@ -17,7 +17,7 @@ struct StartWatchTests {
 
     /// Opens a store that was closed: an engine of another test that is being started holds its lock for a moment.
     private func reopen(_ path: String) async throws -> AgentStore {
-        let end = ContinuousClock.now + .seconds(30)
+        let end = ContinuousClock.now + .seconds(120)
         while true {
             do {
                 return try await AgentStore.open(root: path)
@@ -69,7 +69,7 @@ struct StartWatchTests {
             journal: store.journal, problems: problems, logger: AgentLog.silent, calm: .milliseconds(50))
         #expect(watch.caution != nil)
         let task = Task { try await watch.run() }
-        let end = ContinuousClock.now + .seconds(30)
+        let end = ContinuousClock.now + .seconds(120)
         while watch.caution != nil, ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(5)) }
         #expect(watch.caution == nil)
         while try await store.journal.reports(limit: 9).count < 2, ContinuousClock.now < end {

@@ -61,7 +61,7 @@ struct SwapUnderLoadTests {
         try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
         await agent.apply(device.assignment(number: 2, second))
         let current = try await device.eventually("2.0.0 is committed") { $0.current?.assigned == 2 }.current
-        let end = ContinuousClock.now + .seconds(60)
+        let end = ContinuousClock.now + .seconds(240)
         while try await device.record()?.override == nil, ContinuousClock.now < end {
             for pid in try EngineProcesses.pids(of: device, generation: try #require(current?.id)) {
                 kill(pid, SIGKILL)

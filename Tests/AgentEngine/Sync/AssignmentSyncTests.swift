@@ -32,7 +32,7 @@ struct AssignmentSyncTests {
     }
 
     private func until(_ condition: () async throws -> Bool) async throws {
-        let end = ContinuousClock.now + .seconds(30)
+        let end = ContinuousClock.now + .seconds(120)
         while try await !condition(), ContinuousClock.now < end { try await Task.sleep(for: .milliseconds(10)) }
         #expect(try await condition())
     }
