@@ -77,7 +77,7 @@ import Trust
             Fleet(name: try FleetName("wards"), selector: try LabelSelector("site=berlin")))
         let rollout = try await registry.admin.startRollout(
             RolloutRequest(fleet: try FleetName("wards"), slot: slot, releases: [release.path]))
-        let assignment = try #require(try await device.poll(wait: .seconds(10)))
+        let assignment = try #require(try await device.poll(wait: .seconds(50)))
         try await device.report(
             .failed, slot, try #require(assignment.slots[slot]), code: "engineExited",
             message: "<script>alert(1)</script>")

@@ -46,7 +46,7 @@ struct RolloutGateTests {
         // The fourth of five may be enough, where the fifth takes its time.
         #expect(decision.gate == .timePerOutputToken && (decision.effect ?? 0) > 1.3 && decision.devices >= 4)
         for part in caught.devices ?? [] where part.wave == 0 {
-            let back = try #require(try await site.device(part.device).poll(wait: .seconds(10))?.slots[site.slot])
+            let back = try #require(try await site.device(part.device).poll(wait: .seconds(50))?.slots[site.slot])
             #expect(back.releases.map(\.path) == [site.releases[0]])
             try await site.device(part.device).report(.succeeded, site.slot, back)
             let moves = try await site.admin.moves(of: part.device)

@@ -44,7 +44,7 @@ struct RolloutOperationTests {
         let part = again.devices?.first { $0.device == site.devices[0].name }
         #expect(part?.attempts == 1 && part?.lastFailure == "downloadFailed: as the test wants it")
         #expect(again.decisions?.contains { $0.action == "retry" && $0.reason.contains("the link is back") } == true)
-        let slot = try #require(try await site.devices[0].poll(wait: .seconds(10))?.slots[site.slot])
+        let slot = try #require(try await site.devices[0].poll(wait: .seconds(50))?.slots[site.slot])
         try await site.devices[0].report(.offered, site.slot, slot, code: "planning")
         let because = try await site.admin.explainRollout(rollout.id, device: site.devices[0].name).because
         #expect(because.contains { $0.contains("Attempt 1 failed: downloadFailed") }, "\(because)")
@@ -63,13 +63,13 @@ struct RolloutOperationTests {
         let site = try await RolloutSite(2)
         try await site.settle(0)
         let rollout = try await site.start(1)
-        let atWork = try #require(try await site.devices[0].poll(wait: .seconds(10))?.slots[site.slot])
+        let atWork = try #require(try await site.devices[0].poll(wait: .seconds(50))?.slots[site.slot])
         try await site.devices[0].report(.downloading, site.slot, atWork)
         #expect(try await site.admin.changeRollout(rollout.id, .abort).state == .aborted)
         #expect(try await site.devices[0].poll() == nil)
         let answer = try await site.admin.rollback(RollbackRequest(rollout: rollout.id, reason: "cancelled"))
         #expect(answer.moves.count == 2 && answer.moves.allSatisfy { $0.to == [site.releases[0]] })
-        let back = try #require(try await site.devices[0].poll(wait: .seconds(10))?.slots[site.slot])
+        let back = try #require(try await site.devices[0].poll(wait: .seconds(50))?.slots[site.slot])
         #expect(back.releases.map(\.path) == [site.releases[0]])
         let moves = try await site.admin.moves(of: site.devices[0].name)
         #expect(moves.map(\.releases) == [[site.releases[0]], [site.releases[1]], [site.releases[0]]])
@@ -89,7 +89,7 @@ struct RolloutOperationTests {
         let ended = try await site.admin.rollout(old.id)
         #expect(ended.state == .aborted && ended.cause == "superseded", "\(ended.reason)")
         #expect(ended.reason.contains(new.id.text))
-        let assignment = try #require(try await site.devices[0].poll(wait: .seconds(10)))
+        let assignment = try #require(try await site.devices[0].poll(wait: .seconds(50)))
         #expect(assignment.slots[site.slot]?.releases.map(\.path) == [third])
         // It never came to run 2.0.0, so back is what it runs.
         let answer = try await site.admin.rollback(RollbackRequest(rollout: new.id))
@@ -168,7 +168,7 @@ struct RolloutOperationTests {
         let conditions = UpdateConditions(idleSeconds: 30, onMains: true, bytesPerSecond: 1_000_000)
         let shadow = ShadowPolicy(sharePermille: 50, samples: 20)
         _ = try await site.start(0, RolloutPolicy(conditions: conditions, shadow: shadow))
-        let update = try #require(try await site.devices[0].poll(wait: .seconds(10))?.slots[site.slot]?.update)
+        let update = try #require(try await site.devices[0].poll(wait: .seconds(50))?.slots[site.slot]?.update)
         #expect(update.conditions == conditions && update.shadow == shadow)
         try await site.registry.stop()
     }

@@ -60,7 +60,7 @@ struct RolloutSite {
         _ id: RolloutID, _ what: String, _ condition: @Sendable (RolloutInfo) -> Bool
     ) async throws -> RolloutInfo {
         var info = try await admin.rollout(id)
-        for _ in 0..<600 where !condition(info) {
+        for _ in 0..<2400 where !condition(info) {
             try await Task.sleep(for: .milliseconds(50))
             info = try await admin.rollout(id)
         }

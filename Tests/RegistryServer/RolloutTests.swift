@@ -101,7 +101,7 @@ import Trust
         #expect(try await registry.admin.rollout(rollout.id).state == .completed)
         let answer = try await registry.admin.rollback(RollbackRequest(rollout: rollout.id))
         #expect(answer.moves.map(\.to) == [[]])
-        let assignment = try #require(try await devices[0].poll(wait: .seconds(10)))
+        let assignment = try #require(try await devices[0].poll(wait: .seconds(50)))
         #expect(assignment.slots.isEmpty)
         try await registry.stop()
     }
@@ -114,7 +114,7 @@ import Trust
         let info = try await registry.admin.rollout(old.id)
         #expect(info.devices?.map(\.state) == [.superseded])
         #expect(info.devices?.first?.message?.contains(new.id.text) == true)
-        let assignment = try #require(try await devices[0].poll(wait: .seconds(10)))
+        let assignment = try #require(try await devices[0].poll(wait: .seconds(50)))
         #expect(assignment.slots[slot]?.releases.map(\.path) == [releases[1].path])
         try await registry.stop()
     }
@@ -169,7 +169,7 @@ import Trust
             request([releases[0].path], RolloutPolicy(deviceDeadlineSeconds: 60)))
         registry.clock.advance(by: .seconds(61))
         var state = RolloutState.running
-        for _ in 0..<100 where state == .running {
+        for _ in 0..<1200 where state == .running {
             state = try await registry.admin.rollout(rollout.id).state
             try await Task.sleep(for: .milliseconds(50))
         }

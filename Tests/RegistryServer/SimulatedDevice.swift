@@ -114,7 +114,7 @@ final class SimulatedDevice: Sendable {
 
     /// Polls once and does as it is told in `slot`: says that it serves the release, or fails where `fails` says so.
     func obey(_ slot: SlotName, before: [ReleasePath] = [], fails: String? = nil) async throws -> Assignment {
-        let assignment = try #require(try await poll(wait: .seconds(20)))
+        let assignment = try #require(try await poll(wait: .seconds(50)))
         let own = try #require(assignment.slots[slot])
         try await report(.downloading, slot, own)
         if let fails {

@@ -50,7 +50,7 @@ import Trust
         let answer = try await registry.admin.rollback(RollbackRequest(fleet: fleet.name, slot: slot, reason: "drill"))
         #expect(answer.moves.count == 2 && answer.moves.allSatisfy { $0.to == [first.path] }, "\(answer)")
         for device in devices {
-            let assignment = try #require(try await device.poll(wait: .seconds(20)))
+            let assignment = try #require(try await device.poll(wait: .seconds(50)))
             #expect(assignment.slots[slot]?.releases.map(\.path) == [first.path])
         }
         let actions = try await registry.admin.audit().map(\.action)
