@@ -51,10 +51,11 @@ struct EngineClientTests {
     func cancelledWait() async throws {
         try await client({ _ in [] }) { client, engine in
             let waiting = Task { try await client.waitUntilReady(timeout: .seconds(600), process: nil) }
-            try await eventually(within: 20, "the engine is asked") { engine.requests.count == 1 }
+            try await eventually(within: 60, "the engine is asked") { !engine.requests.isEmpty }
             waiting.cancel()
             await #expect(throws: (any Error).self) { try await waiting.value }
-            try await eventually(within: 20, "the connection is closed") { engine.closed == 1 }
+            // On a busy machine it may have been asked more than once: each question ends by itself after a while.
+            try await eventually(within: 60, "the connection is closed") { engine.closed > 0 && engine.openCount == 0 }
         }
     }
 

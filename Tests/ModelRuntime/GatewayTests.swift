@@ -176,7 +176,7 @@ struct GatewayTests {
 
     @Test("a request that waited too long is refused and forgotten")
     func parkedTooLong() async throws {
-        try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.maxPark = .milliseconds(100) }) { scene in
+        try await FaultScene.run({ _ in [.send(Self.good)] }, configure: { $0.maxPark = .seconds(2) }) { scene in
             await scene.gateway.park(scene.slot)
             let refused = try await scene.ask()
             #expect(refused.status == 503)

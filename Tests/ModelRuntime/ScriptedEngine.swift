@@ -30,6 +30,8 @@ final class ScriptedEngine: Sendable {
     var requests: [String] { state.withLock { $0.requests } }
     /// Connections that ended, by whichever side.
     var closed: Int { state.withLock { $0.closed } }
+    /// Connections that stand.
+    var openCount: Int { state.withLock { $0.open.count } }
     /// Bytes of endless answers that were handed to the kernel.
     var sentBytes: Int { state.withLock { $0.sentBytes } }
 
