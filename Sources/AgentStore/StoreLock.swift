@@ -20,5 +20,9 @@ package final class StoreLock: Sendable {
         self.descriptor = descriptor
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        // Closed only, it would last until each engine that is being started meanwhile has let go of its copy.
+        flock(descriptor, LOCK_UN)
+        close(descriptor)
+    }
 }

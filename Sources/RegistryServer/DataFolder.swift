@@ -22,7 +22,11 @@ struct DataFolder: Sendable {
     struct Lock: Sendable {
         fileprivate let descriptor: Int32
 
-        func release() { close(descriptor) }
+        /// Closed only, it would last until each program that is being started meanwhile has let go of its copy.
+        func release() {
+            flock(descriptor, LOCK_UN)
+            close(descriptor)
+        }
     }
 
     /// Makes what is missing of the folder.

@@ -36,6 +36,25 @@ struct AgentStoreTests {
         try await eventually(within: 20, "the lock is free") { await code { _ = try await scene.open() } == nil }
     }
 
+    @Test("is free when it is closed, also while a program that is being started has a copy of the descriptor")
+    func lockInChild() throws {
+        let scene = try Scene()
+        try FileManager.default.createDirectory(atPath: scene.root, withIntermediateDirectories: true)
+        let layout = StoreLayout(root: scene.root)
+        var first: StoreLock? = try StoreLock(layout: layout)
+        #expect(first != nil)
+        // Between fork and exec a child has all descriptors of its parent.
+        let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { Int32($0) }
+        let descriptor = try #require(
+            open.first { link in
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(link)")) == layout.lock
+            })
+        let copy = dup(descriptor)
+        defer { close(copy) }
+        first = nil
+        _ = try StoreLock(layout: layout)
+    }
+
     @Test("is made with permissions that keep others out of what is private")
     func folders() async throws {
         let scene = try Scene()
