@@ -18,6 +18,7 @@ struct Load: AsyncParsableCommand {
     @Option(help: "Every n-th request is streamed; 0 streams none.") var streamEvery = 3
     @Option(help: "Tokens of an answer.") var maxTokens = 12
     @Option(help: "Stop after this many seconds; without it at SIGTERM or SIGINT.") var seconds: Double?
+    @Option(help: "Requests that each worker sends in any case, also after it was told to stop.") var least = 0
     @Option(help: "Milliseconds that a worker rests after an answer.") var restMilliseconds = 0
 
     func run() async throws {
@@ -39,7 +40,7 @@ struct Load: AsyncParsableCommand {
                 for worker in 0..<workers {
                     let caller = Worker(
                         origin: origin, model: model, rows: rows, first: worker * 7, streamEvery: streamEvery,
-                        maxTokens: maxTokens, rest: .milliseconds(restMilliseconds))
+                        maxTokens: maxTokens, least: least, rest: .milliseconds(restMilliseconds))
                     group.addTask { try await caller.run(until: stop) }
                 }
             }

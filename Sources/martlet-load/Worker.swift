@@ -19,13 +19,14 @@ struct Worker: Sendable {
     let first: Int
     let streamEvery: Int
     let maxTokens: Int
+    let least: Int
     let rest: Duration
 
     func run(until stop: StopSignal) async throws -> [Outcome] {
         let client = try HTTPClient(origin: origin)
         var outcomes: [Outcome] = []
         var number = first
-        while !stop.isSet {
+        while !stop.isSet || outcomes.count < least {
             let isStreamed = streamEvery > 0 && number % streamEvery == 0
             let start = ContinuousClock.now
             let failure = await ask(client, rows[number % rows.count], streamed: isStreamed)

@@ -19,7 +19,8 @@ enum Chat {
 }
 
 extension LoadRun {
-    /// Lets at least `requests` requests pass (each takes tens of milliseconds), then stops.
+    /// Lets at least `requests` requests pass, then stops. Each takes tens of milliseconds, when busy much more:
+    /// each worker sends some in any case.
     func stopAfter(requests: Int) async throws -> Figures {
         try await Task.sleep(for: .milliseconds(60 * requests))
         let figures = try await stop()

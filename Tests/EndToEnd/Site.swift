@@ -202,7 +202,10 @@ final class Site: @unchecked Sendable {
         return LoadRun(
             process: try RunningProcess(
                 Checkout.product("martlet-load"),
-                ["--model", slot, "--eval", eval, "--workers", String(workers), "--rest-milliseconds", "20"] + gateways,
+                [
+                    "--model", slot, "--eval", eval, "--workers", String(workers), "--rest-milliseconds", "20",
+                    "--least", "5",
+                ] + gateways,
                 log: log))
     }
 }
