@@ -49,7 +49,7 @@ struct OverreachTests {
                 try await site.json([DeviceReport].self, "devices", "reports", "w1")
                     .contains { $0.code == "policyRefused" }
             }
-            #expect(try DataFolder(path: device.data).engines().isEmpty)
+            #expect(DataFolder(path: device.data).engines().isEmpty)
             #expect(try await device.process.stop() == 0)
 
             let id = try KeyPair(pem: Array(try Data(contentsOf: URL(fileURLWithPath: clinic)))).publicKey.keyID

@@ -103,8 +103,11 @@ struct SharedBaseTests {
                 #expect(model.path == URL(fileURLWithPath: try #require(blobs.first)).resolvingSymlinksInPath().path)
                 #expect(try value("--lora", engine.arguments).hasSuffix("adapter-1.gguf"))
             }
-            let inodes = try before.values.map { try mapped($0.pid, digest.hex) }
-            #expect(inodes[0] == inodes[1] && inodes[0].count == 1, "\(inodes)")
+            // One that was just started maps its files while it loads.
+            try await eventually(within: 60, "both have one and the same file mapped") {
+                let inodes = try before.values.map { try mapped($0.pid, digest.hex) }
+                return inodes[0] == inodes[1] && inodes[0].count == 1
+            }
             let now = try await status(device)
             let size = Int64(try Data(contentsOf: URL(fileURLWithPath: Self.base)).count)
             #expect(now.agent.memory.taken == now.slots.compactMap(\.memory).reduce(0, +) - size)
