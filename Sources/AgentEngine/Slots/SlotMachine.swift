@@ -241,6 +241,8 @@ package struct SlotMachine: Sendable, Hashable {
 
     private mutating func start(_ now: Timestamp, _ random: Double, _ step: inout SlotStep) {
         step.actions.append(.point(current: record.current?.id, previous: record.previous?.id))
+        // What is under way may have to begin anew, and then waits for its turn again.
+        if record.phase.isWaiting || record.phase.isUnderWay { boundTurn(now) }
         switch record.phase {
         case .idle, .committed, .failed:
             serveCurrent(&step)
@@ -248,12 +250,10 @@ package struct SlotMachine: Sendable, Hashable {
             step.actions.append(.collect)
         case .waiting:
             serveCurrent(&step)
-            boundTurn(now)
             boundRetry(now)
             step.actions.append(.wake(record.retryAt ?? now))
         case .offered:
             serveCurrent(&step)
-            boundTurn(now)
             if let target = record.target { begin(target, &step) }
         case .planning, .fetching, .verifying, .checking:
             serveCurrent(&step)

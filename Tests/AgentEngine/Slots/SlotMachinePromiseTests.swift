@@ -104,12 +104,15 @@ private struct SlotLife {
 
 @Suite("What a slot promises")
 struct SlotMachinePromiseTests {
+    /// Lives that once went wrong: a clock that is set back while a file is fetched, which fails afterwards.
+    private static let found: [UInt64] = [59_696_997]
+
     @Test("it keeps through random lives: kills, crashes, failures, new assignments, a clock that is set back")
     func lives() throws {
         let scale = ProcessInfo.processInfo.environment["MARTLET_SCALE"].flatMap(Int.init) ?? 1
         let start = UInt64.random(in: 0...1_000_000_000)
         var seen: Set<String> = []
-        for seed in start..<start + UInt64(600 * scale) {
+        for seed in Self.found + Array(start..<start + UInt64(600 * scale)) {
             var life = try SlotLife(seed: seed)
             try life.live()
             let last = life.world.events.suffix(12).joined(separator: ", ")
