@@ -153,11 +153,11 @@ package actor DeviceAgent: Service {
                     held[record.slot] = nil
                 }
                 let held = held.values.reduce(into: Set<Digest>()) { $0.formUnion($1) }
-                let collected = try await tools.store.blobs.collect {
+                let needed: @Sendable () async throws -> Set<Digest> = {
                     try await journal.slots().reduce(into: held) { $0.formUnion($1.blobs) }
                 }
-                let needed = try await journal.slots().reduce(into: held) { $0.formUnion($1.blobs) }
-                try await tools.engines.trees?.collect(keeping: needed)
+                let collected = try await tools.store.blobs.collect(keeping: needed)
+                try await tools.engines.trees?.collect(keeping: try await needed())
                 if collected.blobs > 0 {
                     logger.info(
                         "blobs collected",

@@ -54,10 +54,10 @@ package struct BlobScrub: Service {
                 if let due = debts.due(.now) {
                     await mend(due, &debts)
                 } else if isRound || wait == interval {
-                    await next(&turn, &debts)
+                    let wasLooked = await next(&turn, &debts)
                     if isRound, turn.isEmpty {
                         isRound = false
-                        logger.notice("all files were looked at")
+                        if wasLooked { logger.notice("all files were looked at") }
                     }
                 }
             }
@@ -75,15 +75,18 @@ package struct BlobScrub: Service {
         }
     }
 
-    private func next(_ turn: inout [File], _ debts: inout MendDebts) async {
+    /// Looks at the next file of the round; false where the files could not be found out.
+    private func next(_ turn: inout [File], _ debts: inout MendDebts) async -> Bool {
         do {
             if turn.isEmpty { turn = try await files() }
-            guard !turn.isEmpty else { return }
+            guard !turn.isEmpty else { return true }
             try await installer.gate.pass()
             await look(at: turn.removeFirst(), &debts)
+            return true
         } catch {
-            if Task.isCancelled { return }
+            if Task.isCancelled { return false }
             logger.warning("blobs not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
+            return false
         }
     }
 
