@@ -58,6 +58,12 @@ struct AgentUpdateTests {
         }
     }
 
+    private func publish(_ site: Site, version: String) async throws {
+        try await site.martlet(
+            "publish", "--kind", "agent", try agent(site, version: version), "--as",
+            "platform/martlet-agent:\(version)")
+    }
+
     private func rollOut(_ site: Site, _ release: String, slot: String, expecting: Int32 = 0) async throws -> Finished {
         try await site.martlet(
             ["rollout", "start", release, "--selector", "", "--slot", slot, "--soak", "1s", "--wait"],
@@ -71,12 +77,8 @@ struct AgentUpdateTests {
         try await site("agent") { site in
             try await supervised(site) { device in
                 _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
-                try await site.martlet(
-                    "publish", "--kind", "agent", try agent(site, version: "0.1.1"), "--as",
-                    "platform/martlet-agent:0.1.1")
-                try await site.martlet(
-                    "publish", "--kind", "agent", try agent(site, version: "0.1.2"), "--as",
-                    "platform/martlet-agent:0.1.2")
+                try await publish(site, version: "0.1.1")
+                try await publish(site, version: "0.1.2")
                 let wrong = try await site.martlet(
                     [
                         "publish", "--kind", "agent", site.folder.file("martlet-agent-0.1.2"), "--as",
@@ -114,9 +116,7 @@ struct AgentUpdateTests {
         try await site("nopoll") { site in
             try await supervised(site) { device in
                 _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
-                try await site.martlet(
-                    "publish", "--kind", "agent", try agent(site, version: "0.1.1"), "--as",
-                    "platform/martlet-agent:0.1.1")
+                try await publish(site, version: "0.1.1")
                 // The registry is gone the moment the new agent starts.
                 let rollout = try await site.json(
                     RolloutInfo.self, "rollout", "start", "platform/martlet-agent:0.1.1", "--selector", "", "--slot",
@@ -157,9 +157,7 @@ struct AgentUpdateTests {
         try await site("crash") { site in
             try await supervised(site) { device in
                 _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
-                try await site.martlet(
-                    "publish", "--kind", "agent", try agent(site, version: "0.1.1"), "--as",
-                    "platform/martlet-agent:0.1.1")
+                try await publish(site, version: "0.1.1")
                 _ = try await rollOut(site, "platform/martlet-agent:0.1.1", slot: "martlet-agent")
                 let wrapper = try await crashing(site)
                 try await site.martlet(
@@ -184,9 +182,7 @@ struct AgentUpdateTests {
         try await site("killed") { site in
             try await supervised(site) { device in
                 _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
-                try await site.martlet(
-                    "publish", "--kind", "agent", try agent(site, version: "0.1.1"), "--as",
-                    "platform/martlet-agent:0.1.1")
+                try await publish(site, version: "0.1.1")
                 try await site.martlet(
                     "rollout", "start", "platform/martlet-agent:0.1.1", "--selector", "", "--slot", "martlet-agent",
                     "--soak", "1s")
