@@ -133,7 +133,7 @@ struct MalformedInputTests {
 
     /// What a process had of memory at its worst moment, in bytes.
     static func peak(_ pid: Int32) throws -> Int {
-        let status = try String(contentsOfFile: "/proc/\(pid)/status", encoding: .utf8)
+        let status = try KernelFile.text("/proc/\(pid)/status")
         let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") })
         return try #require(line.split(separator: " ").compactMap { Int($0) }.first) << 10
     }

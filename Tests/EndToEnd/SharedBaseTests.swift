@@ -61,7 +61,7 @@ struct SharedBaseTests {
 
     /// The inodes that a process has mapped from files of that name or digest.
     private func mapped(_ pid: Int32, _ path: String) throws -> Set<Substring> {
-        let maps = try String(contentsOfFile: "/proc/\(pid)/maps", encoding: .utf8)
+        let maps = try KernelFile.text("/proc/\(pid)/maps")
         return Set(
             maps.split(separator: "\n").filter { $0.hasSuffix(path) }
                 .compactMap { line in

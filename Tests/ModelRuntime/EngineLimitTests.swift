@@ -183,7 +183,7 @@ struct EngineLimitTests {
                 == "memory 512.0 MiB without mapped weights (RLIMIT_DATA), "
                 + "processor time is not limited: no groups here"
         )
-        let limits = try String(contentsOfFile: "/proc/\(process.pid)/limits", encoding: .utf8)
+        let limits = try KernelFile.text("/proc/\(process.pid)/limits")
         let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max data size") })
         #expect(line.contains("536870912"))
         _ = await process.terminate(grace: .seconds(5))
