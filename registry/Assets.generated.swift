@@ -2596,9 +2596,42 @@ components:
               soakSeconds: { type: integer }
               confirm: { type: boolean }
         gates: { type: array, items: { $ref: "#/components/schemas/GateStanding" } }
+        proofs:
+          description: What devices proved on themselves, by hardware profile; of more than 400 an even sample
+          type: array
+          items: { $ref: "#/components/schemas/ProfileProof" }
         phase: { enum: [moving, soaking, measuring, confirming] }
         cause: { type: string, description: "Why it is in its state, as a stable code" }
         estimatedEnd: { $ref: "#/components/schemas/Time" }
+    ProfileProof:
+      type: object
+      required: [profile]
+      properties:
+        profile: { type: string, description: Empty for devices that told none }
+        evaluation:
+          type: object
+          required: [devices, passed, rows, correct, lowestAccuracy, lowest, medianMilliseconds]
+          properties:
+            devices: { type: integer }
+            passed: { type: integer, description: Devices that reached the threshold }
+            rows: { type: integer }
+            correct: { type: integer }
+            lowestAccuracy: { type: number }
+            lowest: { $ref: "#/components/schemas/Name" }
+            macroF1: { type: number, description: Median of the devices }
+            medianMilliseconds: { type: number, description: Median of the devices' medians }
+            slowestP95Milliseconds: { type: number }
+        shadow:
+          type: object
+          required: [devices, compared, agreed, lowestAgreement, lowest, liveMedianMilliseconds, candidateMedianMilliseconds]
+          properties:
+            devices: { type: integer }
+            compared: { type: integer }
+            agreed: { type: integer }
+            lowestAgreement: { type: number }
+            lowest: { $ref: "#/components/schemas/Name" }
+            liveMedianMilliseconds: { type: number }
+            candidateMedianMilliseconds: { type: number }
     RolloutDevice:
       type: object
       required: [device, wave, state, updated]
@@ -3438,6 +3471,17 @@ input { font: inherit; color: inherit; background: var(--page); border: 1px soli
 </tbody>
 </table>
 </section>{{/hasGates}}
+
+{{#hasProofs}}<section aria-labelledby="proofs">
+<h2 id="proofs">Proved on devices</h2>
+<table>
+<thead><tr><th scope="col">Profile</th><th scope="col" class="number">Devices</th><th scope="col">Right</th><th scope="col">Lowest accuracy</th><th scope="col">Median time</th><th scope="col">Shadowed answers</th></tr></thead>
+<tbody>
+{{#proofs}}<tr><th scope="row">{{profile}}</th><td class="number">{{devices}}</td><td>{{right}}</td><td>{{lowest}}</td><td>{{times}}</td><td>{{shadow}}</td></tr>
+{{/proofs}}
+</tbody>
+</table>
+</section>{{/hasProofs}}
 
 <section aria-labelledby="devices">
 <h2 id="devices">Devices</h2>

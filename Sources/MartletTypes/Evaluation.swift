@@ -127,20 +127,12 @@ extension EvaluationResult {
     /// One line for people: `36 of 42 right, macro-F1 0.84, median 12 ms, 95 % within 30 ms`.
     package var summary: String {
         var parts = ["\(correct) of \(rows) right"]
-        if let macroF1 { parts.append("macro-F1 \(Self.hundredths(macroF1))") }
+        if let macroF1 { parts.append("macro-F1 \(ProofFigures.share(macroF1))") }
         if failed > 0 { parts.append("\(failed) without an answer") }
-        if rows > failed { parts.append("median \(Self.whole(medianMilliseconds)) ms") }
-        if let p95Milliseconds, rows > failed { parts.append("95 % within \(Self.whole(p95Milliseconds)) ms") }
+        if rows > failed { parts.append("median \(ProofFigures.milliseconds(medianMilliseconds)) ms") }
+        if let p95Milliseconds, rows > failed {
+            parts.append("95 % within \(ProofFigures.milliseconds(p95Milliseconds)) ms")
+        }
         return parts.joined(separator: ", ")
-    }
-
-    private static func hundredths(_ share: Double) -> String {
-        let value = Int((min(max(share, 0), 1) * 100).rounded(.down))
-        return "\(value / 100).\(value % 100 < 10 ? "0" : "")\(value % 100)"
-    }
-
-    /// Numbers of another machine: what is no number of milliseconds is shown as 0.
-    private static func whole(_ milliseconds: Double) -> Int {
-        milliseconds.isFinite ? Int(min(max(milliseconds, 0), 1e12).rounded()) : 0
     }
 }

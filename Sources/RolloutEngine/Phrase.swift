@@ -28,17 +28,11 @@ enum Phrase {
 
     private static func detail(of member: RolloutMember) -> String {
         if let evaluation = member.evaluation, let least = evaluation.minAccuracy, !evaluation.passed {
-            return " (accuracy \(hundredths(evaluation.accuracy)) < \(hundredths(least)))"
+            return " (accuracy \(ProofFigures.share(evaluation.accuracy)) < \(ProofFigures.share(least)))"
         }
         guard let message = member.message, !message.isEmpty else { return "" }
         let most = RolloutLimits.messageCharacters
         return message.count > most ? " (\(message.prefix(most - 1))…)" : " (\(message))"
-    }
-
-    /// Two digits after the point, rounded down: what failed a threshold must not look like it.
-    private static func hundredths(_ value: Double) -> String {
-        let whole = Int((min(max(value, 0), 1) * 100 + 1e-9).rounded(.down))
-        return "\(whole / 100).\(whole % 100 < 10 ? "0" : "")\(whole % 100)"
     }
 
     /// How a rollout came out: `8 of 10 devices succeeded; 1 failed: …; 1 unreachable: pi-7`.

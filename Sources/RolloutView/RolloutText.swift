@@ -18,7 +18,8 @@ package struct RolloutText: Sendable {
     private static let shown = 15
 
     package var lines: [String] {
-        head + waves + section("Gates", (info.gates ?? []).map { GateLine($0).line.text }) + devices
+        head + waves + section("Gates", (info.gates ?? []).map { GateLine($0).line.text })
+            + section("Proved on devices, by profile", (info.proofs ?? []).map { ProofLine($0).text }) + devices
             + section("Decisions, newest first", (info.decisions ?? []).reversed().map(line))
     }
 

@@ -25,9 +25,10 @@ struct KillTests {
         try await scene.assign()
         try await scene.settle()
         let steps = max(8, disk[.steps] - before)
-        var cuts = 0
+        var (tried, cuts) = (0, 0)
         for isOnDisk in [true, false] {
             for step in Swift.stride(from: Int64(isOnDisk ? 1 : 4), through: steps, by: Int(Self.stride)) {
+                tried += 1
                 let what = "cut \(isOnDisk ? "after" : "in") step \(step) of \(steps)"
                 try await scene.stopOrderlyNowAndThen()
                 disk[.keepSome] = step % 2
@@ -45,10 +46,11 @@ struct KillTests {
                 try await scene.settle()
             }
         }
-        #expect(cuts >= (Self.scale > 1 ? 40 : 4), "\(cuts) cuts came about")
+        // Of the last few, which an idle agent takes in its own time, some may not come about.
+        #expect(tried >= 4 && cuts * 4 >= tried * 3, "\(cuts) of \(tried) cuts came about")
         load.process.signal(SIGTERM)
         try await scene.end()
-        print("killed at \(cuts) journaled steps (of \(steps) in an installation, before and after each)")
+        print("killed at \(cuts) of \(tried) journaled steps (\(steps) in an installation; before and after each)")
     }
 
     @Test("comes back with the old or the new release, whole, and leaves nothing behind: at any instant")

@@ -80,7 +80,8 @@ import Trust
         let assignment = try #require(try await device.poll(wait: .seconds(50)))
         try await device.report(
             .failed, slot, try #require(assignment.slots[slot]), code: "engineExited",
-            message: "<script>alert(1)</script>")
+            message: "<script>alert(1)</script>",
+            figures: .init(evaluation: .init(rows: 60, correct: 58, failed: 0, medianMilliseconds: 12)))
         for minute in 0..<60 {
             try await device.client.telemetry(
                 try TelemetrySample.export(
@@ -98,6 +99,7 @@ import Trust
         let rolloutPage = try await browser.text("/rollouts/\(rollout.id)")
         #expect(rolloutPage.contains("engine exited") && rolloutPage.contains("Decisions"))
         #expect(rolloutPage.contains("id=\"waves\"") && rolloutPage.contains("0 of 1 devices"))
+        #expect(rolloutPage.contains("Proved on devices") && rolloutPage.contains("58 of 60"))
         #expect(page.contains("What ran when, and why") && page.contains("admin: rollout \(rollout.id)"))
         #expect(try await browser.text("/releases/clinic/triage/1.0.0").contains("Q4_0"))
         for target in ["/devices", "/rollouts", "/releases"] { _ = try await browser.text(target) }

@@ -82,7 +82,7 @@ final class SimulatedDevice: Sendable {
     @discardableResult
     func report(
         _ state: DeviceRolloutState, _ slot: SlotName, _ assignment: SlotAssignment, code: String? = nil,
-        message: String? = nil
+        message: String? = nil, figures: DeviceReport.Figures? = nil
     ) async throws -> ReportReceipt {
         let next = sequence.withLock { value in
             value += 1
@@ -95,16 +95,19 @@ final class SimulatedDevice: Sendable {
                     DeviceReport(
                         sequence: next, time: Timestamp(seconds: 1_800_000_000), slot: slot,
                         generation: assignment.generation, rollout: assignment.rollout,
-                        releases: assignment.releases.map(\.path), state: state, code: code, message: message)
+                        releases: assignment.releases.map(\.path), state: state, code: code, message: message,
+                        figures: figures)
                 ]))
     }
 
-    func put(current: [ReleasePath], previous: [ReleasePath], slot: SlotName, generation: Int64) async throws {
+    func put(
+        current: [ReleasePath], previous: [ReleasePath], slot: SlotName, generation: Int64, profile: String = "generic"
+    ) async throws {
         let slots = [
             slot: SlotInventory(current: current, previous: previous, generation: generation, serving: true)
         ]
         let text = """
-            {"agentVersion": "0.1.0", "engines": {"llama.cpp": "0.7.0"}, "profile": "generic", "storeBytes": 5000,
+            {"agentVersion": "0.1.0", "engines": {"llama.cpp": "0.7.0"}, "profile": "\(profile)", "storeBytes": 5000,
              "facts": {"os": "linux", "architecture": "amd64", "cpu": {"features": []}, "memory": {"total": 1073741824},
                        "storage": [], "accelerators": [], "thermalZones": [], "powerSupplies": [], "problems": []},
              "slots": \(String(decoding: try JSONText.encode(slots), as: UTF8.self))}

@@ -57,6 +57,33 @@ struct RolloutTextTests {
                 """), "\(shown)")
     }
 
+    @Test("what devices proved on themselves stands by profile")
+    func proofs() throws {
+        var info = try RolloutScene.rollout([RolloutScene.device(1, .succeeded)])
+        info.proofs = [
+            ProfileProof(
+                profile: "",
+                shadow: .init(
+                    devices: 1, compared: 50, agreed: 48, lowestAgreement: 0.96, lowest: try RolloutScene.name("pi-9"),
+                    liveMedianMilliseconds: 11, candidateMedianMilliseconds: 12.4)),
+            ProfileProof(
+                profile: "pi-5",
+                evaluation: .init(
+                    devices: 12, passed: 11, rows: 1200, correct: 1152, lowestAccuracy: 0.89999,
+                    lowest: try RolloutScene.name("pi-7"), macroF1: 0.95, medianMilliseconds: 12.6,
+                    slowestP95Milliseconds: 30)),
+        ]
+        let shown = text(info)
+        #expect(
+            shown.contains(
+                """
+                Proved on devices, by profile
+                  no profile  shadowed on 1 device: 48 of 50 answers agree, median 12 ms against 11 ms
+                  pi-5  12 devices: 1152 of 1200 right, lowest 0.89 (pi-7), macro-F1 0.95, median 13 ms, \
+                95 % within 30 ms, 1 below the threshold
+                """), "\(shown)")
+    }
+
     @Test("a fleet of thousands fits on a screen, and is told whole where that is asked for")
     func large() throws {
         var info = try RolloutScene.rollout(

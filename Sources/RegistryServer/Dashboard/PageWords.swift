@@ -33,10 +33,7 @@ enum PageWords {
 
     /// `0.97 (58 of 60)`.
     static func evaluation(_ result: EvaluationResult?) -> String {
-        guard let result else { return "–" }
-        let hundredths = Int((result.accuracy * 100).rounded(.down))
-        let text = "\(hundredths / 100).\(hundredths % 100 < 10 ? "0" : "")\(hundredths % 100)"
-        return "\(text) (\(result.correct) of \(result.rows))"
+        result.map { "\(ProofFigures.share($0.accuracy)) (\($0.correct) of \($0.rows))" } ?? "–"
     }
 
     static func why(_ code: String?, _ message: String?) -> String? {

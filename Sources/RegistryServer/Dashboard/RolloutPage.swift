@@ -55,6 +55,29 @@ extension Dashboard {
         let sentence: String
     }
 
+    /// What the devices of one profile proved.
+    private struct Proof {
+        let profile: String
+        let devices: Int
+        let right: String
+        let lowest: String
+        let times: String
+        let shadow: String
+
+        init(_ proof: ProfileProof) {
+            profile = proof.profile.isEmpty ? "–" : proof.profile
+            devices = max(proof.evaluation?.devices ?? 0, proof.shadow?.devices ?? 0)
+            right = proof.evaluation.map { "\($0.correct) of \($0.rows)" } ?? "–"
+            lowest = proof.evaluation.map { "\(ProofFigures.share($0.lowestAccuracy)) (\($0.lowest))" } ?? "–"
+            times =
+                proof.evaluation.map {
+                    "\(ProofFigures.milliseconds($0.medianMilliseconds)) ms"
+                        + ($0.slowestP95Milliseconds.map { ", 95 % within \(ProofFigures.milliseconds($0)) ms" } ?? "")
+                } ?? "–"
+            shadow = proof.shadow.map { "\($0.agreed) of \($0.compared) agree" } ?? "–"
+        }
+    }
+
     /// Devices on the page; of more, those that need a look come first.
     private static let devicesShown = 300
 
@@ -80,7 +103,8 @@ extension Dashboard {
             "onFailure": PageWords.words(info.policy.onFailure.rawValue),
             "confirms": info.phase == RolloutPhase.confirming.rawValue,
             "estimatedEnd": info.estimatedEnd.map(PageWords.time) ?? "–", "waveRows": Self.waves(info),
-            "hasGates": !gates.isEmpty, "gates": gates, "devices": Self.shown(all).map(Part.init),
+            "hasGates": !gates.isEmpty, "gates": gates, "hasProofs": info.proofs != nil,
+            "proofs": (info.proofs ?? []).map(Proof.init), "devices": Self.shown(all).map(Part.init),
             "devicesLeft": left > 0 ? "\(left) more are not shown." : "",
             "decisions": (info.decisions ?? []).suffix(Self.devicesShown).reversed().map {
                 Decision(time: PageWords.time($0.time), action: PageWords.words($0.action), reason: $0.reason)

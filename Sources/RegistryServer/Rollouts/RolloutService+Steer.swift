@@ -133,6 +133,8 @@ extension RolloutService {
             .map(RolloutInfo.Decision.init)
         info.progress = progress(row.run)
         info.gates = GateStanding.all(header)
+        let proofs = try ProofsByProfile(row.run.members, sql).proofs
+        info.proofs = proofs.isEmpty ? nil : proofs
         info.estimatedEnd = row.run.estimatedEnd(now: now)
         return info
     }

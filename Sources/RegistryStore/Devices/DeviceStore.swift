@@ -182,6 +182,11 @@ package struct DeviceStore {
         try SlotStore(sql).setReported(device, inventory.slots, now: now)
     }
 
+    /// The hardware profile that a device says it has; nil before its first inventory.
+    package func profile(of device: DeviceID) throws -> String? {
+        try sql.first("SELECT profile FROM devices WHERE device = ?", [.text(device)])?.optionalText("profile")
+    }
+
     /// The inventory as the device sent it; nil before the first.
     package func inventory(_ device: DeviceID) throws -> JSONValue? {
         try sql.first("SELECT document FROM device_inventories WHERE device = ?", [.text(device)])?.json("document")

@@ -69,7 +69,7 @@ package struct EvidenceStore {
             let values = summary.values(question.metrics)
             guard !values.isEmpty else { return }
             observations.append(
-                DeviceObservation(device: device, side: side, group: try group(device), values: values))
+                DeviceObservation(device: device, side: side, group: try DeviceStore(sql).profile(of: device) ?? "", values: values))
         }
         var earliest = now
         for candidate in candidates {
@@ -99,17 +99,13 @@ package struct EvidenceStore {
     }
 
     /// At most so many, evenly spaced, so that each wave has its share.
-    static func sample<Element>(_ all: [Element], most: Int = StoreLimits.evidenceDevices) -> [Element] {
+    package static func sample<Element>(_ all: [Element], most: Int = StoreLimits.evidenceDevices) -> [Element] {
         guard all.count > most else { return all }
         return (0..<most).map { all[$0 * all.count / most] }
     }
 
     private static func minute(_ time: Timestamp) -> Timestamp {
         Timestamp(seconds: time.seconds - (time.seconds % 60 + 60) % 60)
-    }
-
-    private func group(_ device: DeviceID) throws -> String {
-        try sql.first("SELECT profile FROM devices WHERE device = ?", [.text(device)])?.optionalText("profile") ?? ""
     }
 
     /// A label of measurements names a slot's models, then its engine; a rollout may be of either.
