@@ -28,9 +28,9 @@ struct ProofLine {
     private static func text(_ found: ProfileProof.Shadow) -> String {
         var parts = ["\(found.agreed) of \(found.compared) answers agree"]
         if found.devices > 1 { parts.append("lowest \(ProofFigures.share(found.lowestAgreement)) (\(found.lowest))") }
-        parts.append(
-            "median \(ProofFigures.milliseconds(found.candidateMedianMilliseconds)) ms against \(ProofFigures.milliseconds(found.liveMedianMilliseconds)) ms"
-        )
+        let candidate = ProofFigures.milliseconds(found.candidateMedianMilliseconds)
+        let live = ProofFigures.milliseconds(found.liveMedianMilliseconds)
+        parts.append("median \(candidate) ms against \(live) ms")
         return "shadowed on \(RolloutWords.count(found.devices, "device")): \(parts.joined(separator: ", "))"
     }
 }

@@ -18,11 +18,11 @@ struct ProofsByProfile {
     let proofs: [ProfileProof]
 
     init(_ results: [Result]) {
-        proofs = Dictionary(grouping: results, by: \.profile).sorted { $0.key < $1.key }.compactMap {
-            profile, results in
-            let proof = ProfileProof(
-                profile: profile, evaluation: Self.evaluation(results), shadow: Self.shadow(results))
-            return proof.evaluation == nil && proof.shadow == nil ? nil : proof
+        let groups = Dictionary(grouping: results, by: \.profile).sorted { $0.key < $1.key }
+        proofs = groups.compactMap { profile, results in
+            let (evaluation, shadow) = (Self.evaluation(results), Self.shadow(results))
+            guard evaluation != nil || shadow != nil else { return nil }
+            return ProfileProof(profile: profile, evaluation: evaluation, shadow: shadow)
         }
     }
 
