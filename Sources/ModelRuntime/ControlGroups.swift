@@ -59,15 +59,24 @@ package struct ControlGroups: Sendable {
         return cprocess_is_delegated(folder) == 1
     }
 
-    /// Only a group without processes of its own can limit those below it.
+    /// Only a group without processes of its own can limit those below it. The agent may not be alone in it: the
+    /// watchdog of a program on trial was started there before.
     private func divide(_ pid: Int32) throws(Missing) {
         do {
             try make(folder + "/" + Self.agentName)
-            try write(String(pid), to: folder + "/" + Self.agentName + "/cgroup.procs")
+            let own = folder + "/" + Self.agentName + "/cgroup.procs"
+            try write(String(pid), to: own)
+            // One that cannot be moved has ended meanwhile, or the division fails for it.
+            for process in processes() where process != pid { _ = try? write(String(process), to: own) }
             try write("+cpu +memory", to: folder + "/cgroup.subtree_control")
         } catch {
             throw Missing(reason: "its control group cannot be divided: \(error.reason)")
         }
+    }
+
+    /// The processes of the group itself.
+    private func processes() -> [Int32] {
+        (ProcFile.text(folder + "/cgroup.procs") ?? "").split(separator: "\n").compactMap { Int32($0) }
     }
 
     // MARK: Engines

@@ -123,8 +123,9 @@ package final class SystemdLauncher: RuntimeLauncher {
         try order.write(in: folder)
         let output = Self.openOutput(folder)
         do throws(RuntimeError) {
-            try await units.start(unit)
+            // Before it starts: no engine runs without its limits, whatever happens to the agent between the two.
             try await units.limit(unit, spec.limits)
+            try await units.start(unit)
             return Start(state: try await units.state(unit), output: output)
         } catch {
             if output >= 0 { close(output) }

@@ -160,6 +160,16 @@ struct EngineLimitTests {
         #expect(reason(blocked)?.contains("cannot be divided") == true)
     }
 
+    @Test("The watchdog of a program on trial, which was started beside the agent, does not keep the group undivided")
+    func company() throws {
+        let fake = try FakeGroups()
+        try "77\n78\n".write(toFile: fake.own + "/cgroup.procs", atomically: true, encoding: .utf8)
+        _ = try fake.open().get()
+        // The kernel takes one process at a time; this file keeps the last.
+        #expect(try fake.text("agent/cgroup.procs") == "78")
+        #expect(try fake.text("cgroup.subtree_control") == "+cpu +memory")
+    }
+
     @Test("An agent that replaced itself finds the group that its predecessor divided")
     func again() throws {
         let fake = try FakeGroups()

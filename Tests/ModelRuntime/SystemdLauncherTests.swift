@@ -78,14 +78,17 @@ struct SystemdLauncherTests {
         }
     }
 
-    @Test("limits of a slot are set at its unit")
+    @Test("limits of a slot are set at its unit, before it starts")
     func limits() async throws {
         let scene = try await RuntimeScene(.systemd)
         var spec = scene.spec()
         spec.limits = EngineLimits(memory: .mebibytes(512), cpuPercent: 150)
         let process = try await scene.ready(spec)
         let log = try String(contentsOfFile: scene.state + "/log", encoding: .utf8)
-        #expect(log.contains("MemoryMax=536870912 CPUQuota=150%"))
+        let lines = log.split(separator: "\n")
+        let limited = lines.firstIndex { $0.hasSuffix("MemoryMax=536870912 CPUQuota=150%") }
+        let started = try #require(lines.firstIndex { $0.hasPrefix("start ") })
+        #expect(limited.map { $0 < started } == true, "\(log)")
         _ = await process.terminate(grace: .seconds(20))
     }
 

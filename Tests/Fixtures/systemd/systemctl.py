@@ -176,7 +176,8 @@ def main():
         for key in flags[0].split("=", 1)[1].split(","):
             print(f"{key}={state.get(key, '')}")
     elif options.verb == "set-property":
-        unit.read() or fail(f"Unit {unit.name} not loaded.")
+        # Of a unit that does not run yet it is noted for its start.
+        pass
     else:
         fail(f"Unknown command verb '{options.verb}'.")
 
