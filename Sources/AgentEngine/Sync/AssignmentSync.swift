@@ -63,13 +63,14 @@ package struct AssignmentSync: Service {
     // MARK: Assignments
 
     private func follow() async {
-        await takeUpLast()
+        var isTakenUp = false
         var backoff = Backoff()
         var heard: TrustRevision?
         // Why the last poll failed: another cause is news, such as a stranger's certificate after an outage.
         var cause: String?
         while !Task.isCancelled {
             let start = ContinuousClock.now
+            if !isTakenUp { isTakenUp = await takeUpLast() }
             do {
                 try await poll(&heard)
                 polled()
@@ -140,9 +141,9 @@ package struct AssignmentSync: Service {
             await tell(error)
             throw error
         }
-        try await keep(assignment, bytes)
         clock.vouch(assignment.issued)
         try await store.journal.raise(.signedTime, to: assignment.issued.milliseconds)
+        try await keep(assignment, bytes)
         logger.info(
             "assignment accepted",
             metadata: ["number": "\(assignment.number)", "slots": "\(assignment.slots.count)"])
@@ -196,7 +197,8 @@ package struct AssignmentSync: Service {
         return former.isDisjoint(with: keys.keys)
     }
 
-    /// Keeps an assignment that was checked, with those who signed it.
+    /// Keeps an assignment that was checked, with those who signed it. Its number is the last that is kept: from then on
+    /// the registry does not send it again, so nothing that a full disk may refuse stands between that and its slots.
     private func keep(_ assignment: Assignment, _ bytes: [UInt8]) async throws {
         if try await isNewSeries() {
             logger.notice("assignments are counted anew: the owner named another director")
@@ -204,22 +206,25 @@ package struct AssignmentSync: Service {
             await agent.renumber()
         }
         let signers = try Assignment.signers(of: bytes, among: await trust.director().keys)
-        try await store.accept(assignment: bytes, number: assignment.number)
         try await store.journal.setFact(Self.signersFact, try JSONText.encode(signers.sorted()))
+        try await store.accept(assignment: bytes, number: assignment.number)
     }
 
     private static let signersFact = "assignmentSigners"
 
-    /// A crash between accepting and applying must not lose an assignment: the registry will not send it again.
-    private func takeUpLast() async {
+    /// A crash between accepting and applying must not lose an assignment: the registry will not send it again. Returns
+    /// whether that is settled; a disk that takes no writes now may later.
+    private func takeUpLast() async -> Bool {
         do {
-            guard let bytes = try store.lastAssignment() else { return }
+            guard let bytes = try store.lastAssignment() else { return true }
             let assignment = try await verified(bytes)
             try await keep(assignment, bytes)
             await agent.apply(assignment)
+            return true
         } catch {
             // Expired, or nobody is there to vouch for it: what is journaled for each slot still holds.
             logger.debug("last assignment not taken up", metadata: ["error": "\(ErrorSummary(error).message)"])
+            return !(error is AgentStoreError)
         }
     }
 

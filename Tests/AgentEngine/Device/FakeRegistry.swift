@@ -103,6 +103,9 @@ final class FakeRegistry: Sendable {
     /// How often a device looked for new metadata.
     var refreshes: Int { seen.count { $0.target.hasSuffix("/timestamp.json") } }
     /// Gives polls these bytes as long as they ask for something above a number below `number`.
+    /// How often an assignment was asked for.
+    var polls: Int { state.withLock(\.polls) }
+
     func offer(_ bytes: [UInt8], number: Int64) { state.withLock { $0.assignment = (number, bytes) } }
 
     /// How this registry answers requests for large blobs; gets the request and the blob.

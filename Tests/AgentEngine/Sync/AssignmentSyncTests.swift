@@ -1,4 +1,3 @@
-import AgentStore
 import Logging
 import MartletAPI
 import MartletTypes
@@ -7,6 +6,7 @@ import Testing
 import Trust
 
 @testable import AgentEngine
+@testable import AgentStore
 
 @Suite("Following the director")
 struct AssignmentSyncTests {
@@ -141,6 +141,51 @@ struct AssignmentSyncTests {
         try await syncing(device) {
             try await device.eventually("the slot has its target") { $0.target?.number == 3 }
         }
+        await device.close()
+    }
+
+    /// Writes that come after the number of an assignment is kept, at each of which the disk may be full.
+    @Test(
+        "An assignment is not lost where the disk is full for a moment", arguments: ["assignmentSigners", "signedTime"])
+    func fullDisk(_ fact: String) async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        try await device.trust.refresh()
+        let bytes = try device.assignment(number: 3, release).signed(by: [device.registry.director]).encoded()
+        let journal = try SQLiteDatabase(path: device.store.layout.journal)
+        try journal.execute(
+            """
+            CREATE TRIGGER full BEFORE INSERT ON fact WHEN NEW.name = '\(fact)'
+            BEGIN SELECT RAISE(ABORT, 'no room'); END
+            """)
+        device.registry.offer(bytes, number: 3)
+        try await syncing(device) {
+            try await until { device.registry.polls > 2 }
+            try journal.execute("DROP TRIGGER full")
+            try await device.eventually("the slot has its target") { $0.target?.number == 3 }
+        }
+        journal.close()
+        await device.close()
+    }
+
+    @Test("An assignment that was accepted before a start on a full disk is taken up once there is room")
+    func fullAtStart() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        try await device.trust.refresh()
+        let bytes = try device.assignment(number: 3, release).signed(by: [device.registry.director]).encoded()
+        try await device.store.accept(assignment: bytes, number: 3)
+        device.registry.isAway = true
+        let journal = try SQLiteDatabase(path: device.store.layout.journal)
+        try journal.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON fact BEGIN SELECT RAISE(ABORT, 'no room'); END")
+        try await syncing(device) {
+            let polls = device.registry.seen.count
+            try await until { device.registry.seen.count > polls + 1 }
+            try journal.execute("DROP TRIGGER full")
+            try await device.eventually("the slot has its target") { $0.target?.number == 3 }
+        }
+        journal.close()
         await device.close()
     }
 
