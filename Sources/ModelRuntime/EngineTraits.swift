@@ -20,18 +20,21 @@ package struct EngineTraits: Sendable, Hashable {
     package var formats: Set<String>
     /// Memory that it takes beside its model's files; nil is llama.cpp's own, which the estimate knows.
     package var memory: ByteCount?
+    /// Whether it bears connections that are idle between two requests while it answers on others.
+    package var keepsAlive: Bool
 
     package init(
         readyPath: String = "/health", speaks: EngineProtocol = .openai, startTimeout: Duration? = nil,
-        formats: Set<String> = [], memory: ByteCount? = nil
+        formats: Set<String> = [], memory: ByteCount? = nil, keepsAlive: Bool = false
     ) {
         self.readyPath = readyPath
         self.speaks = speaks
         self.startTimeout = startTimeout
         self.formats = formats
         self.memory = memory
+        self.keepsAlive = keepsAlive
     }
 
     /// llama.cpp's server.
-    package static let llama = EngineTraits(formats: [ModelShape.ggufFormat])
+    package static let llama = EngineTraits(formats: [ModelShape.ggufFormat], keepsAlive: true)
 }

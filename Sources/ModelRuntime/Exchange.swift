@@ -38,6 +38,8 @@ final class Exchange: EngineConnectionDelegate {
     private var timer: Scheduled<Void>?
     private var pause = Exchange.firstPause
     private var deaths = 0
+    /// Whether a connection that an earlier request left may be taken.
+    private var mayReuse = true
     private var isOver = false
 
     private var head: HTTPResponseHead?
@@ -92,10 +94,7 @@ final class Exchange: EngineConnectionDelegate {
             client?.answer(.otherProtocol(request))
         case .forward(let target):
             self.target = target
-            let connection = EngineConnection(request, delegate: self)
-            self.connection = connection
-            connection.open(
-                socketPath: target.route.socketPath, silence: core.configuration.engineSilence, loop: loop)
+            send(to: target.route)
         case .wait:
             after(deadline - .now()) { exchange in
                 let notice = exchange.core.notice(of: exchange.request.slot)
@@ -107,6 +106,17 @@ final class Exchange: EngineConnectionDelegate {
             finish { _ in }
             client?.answer(.unknownSlot(request.slot.text, known: core.slotStates.map(\.slot)))
         }
+    }
+
+    /// A connection tells at once where its engine is gone: it is taken hold of before it is asked.
+    private func send(to route: GatewayRoute) {
+        if mayReuse, let kept = core.pool.value.take(route) {
+            connection = kept
+            return kept.ask(request, delegate: self)
+        }
+        let new = EngineConnection(request, to: route, core: core, delegate: self)
+        connection = new
+        new.open(loop: loop)
     }
 
     private var isStream: Bool { head?.headers.first(name: "content-type")?.hasPrefix("text/event-stream") == true }
@@ -135,13 +145,15 @@ final class Exchange: EngineConnectionDelegate {
         figures = AnswerFigures()
         recorder?.beginAnew()
         core.finished(identifier)
+        mayReuse = false
         guard let target else { return }
-        if case .gone = loss {
+        if loss == .gone || loss == .stale {
             deaths += 1
             guard deaths <= core.configuration.maxReplays else { return fail("engine_gone", status: 502) }
             core.measure(request.slot, target.route) { $0.replayed += 1 }
         }
-        if core.hasChanged(since: target) { return ask() }
+        // Nothing speaks against an engine that closed an idle connection: it is asked on a new one, without a pause.
+        if loss == .stale || core.hasChanged(since: target) { return ask() }
         guard deadline > .now() else { return refuse("The engine of this slot does not answer.") }
         after(pause) { $0.ask() }
         pause = min(pause + pause, Self.lastPause)
@@ -190,7 +202,7 @@ final class Exchange: EngineConnectionDelegate {
         case .silent where !hasBegun: fail("engine_silent", status: 504)
         case .silent: breakOff("engine_silent") { _ in }
         case .gone where hasBegun, .notReached where hasBegun: breakOff("engine_gone") { _ in }
-        case .gone, .notReached: askAgain(loss)
+        case .gone, .notReached, .stale: askAgain(loss)
         }
     }
 

@@ -41,6 +41,7 @@ package final class Gateway: Sendable {
         for await _ in never {}
         continuation.finish()
         await listener.stop(within: configuration.drainDeadline)
+        await core.closeIdle()
     }
 
     /// The TCP port, once it is known. Throws what `run` throws when it cannot listen.
@@ -79,15 +80,16 @@ package final class Gateway: Sendable {
     // MARK: Routes
 
     /// Sends the slot's next requests to this engine. Requests under way stay where they are. A parked slot stays
-    /// parked. Where the engine does not embed, the gateway answers such requests by itself.
+    /// parked. Where the engine does not embed, the gateway answers such requests by itself. With `keepsAlive` a few
+    /// connections to it are kept between two requests.
     package func setRoute(
         slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false,
-        speaks: EngineProtocol = .openai
+        speaks: EngineProtocol = .openai, keepsAlive: Bool = false
     ) async {
         core.set(
             GatewayRoute(
                 slot: slot, generation: generation, release: release, socketPath: socketPath, embeds: embeds,
-                speaks: speaks))
+                speaks: speaks, keepsAlive: keepsAlive))
     }
 
     /// Lets the slot's next requests wait, within the bounds; makes the slot known if it is not.
@@ -116,6 +118,7 @@ package final class Gateway: Sendable {
         let cut = core.inFlight(key) > 0 ? core.cut(key) : 0
         // A cut takes effect on the event loop, at once, whether or not this task is cancelled.
         await core.waitUntilEmpty(key, orCancelled: false)
+        await core.closeIdle(key)
         return DrainResult(cutStreams: cut, waited: clock.now - start)
     }
 
@@ -142,6 +145,7 @@ package final class Gateway: Sendable {
             await group.next()
             group.cancelAll()
         }
+        await core.closeIdle(key)
         return core.inFlight(key) == 0
     }
 

@@ -79,10 +79,12 @@ package struct GatewayRoute: Sendable, Hashable {
     package let embeds: Bool
     /// What the engine speaks.
     package let speaks: EngineProtocol
+    /// Whether connections to the engine are kept between two requests.
+    package let keepsAlive: Bool
 
     package init(
         slot: SlotName, generation: Int, release: ReleaseLabel, socketPath: String, embeds: Bool = false,
-        speaks: EngineProtocol = .openai
+        speaks: EngineProtocol = .openai, keepsAlive: Bool = false
     ) {
         self.slot = slot
         self.generation = generation
@@ -90,6 +92,7 @@ package struct GatewayRoute: Sendable, Hashable {
         self.socketPath = socketPath
         self.embeds = embeds
         self.speaks = speaks
+        self.keepsAlive = keepsAlive
     }
 }
 

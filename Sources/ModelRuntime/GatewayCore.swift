@@ -1,4 +1,5 @@
 internal import MartletTypes
+internal import NIOCore
 internal import Synchronization
 internal import Telemetry
 
@@ -28,6 +29,8 @@ final class GatewayCore: Sendable {
     }
 
     let configuration: GatewayConfiguration
+    /// Connections to engines that wait for the next request; on the event loop alone.
+    let pool = NIOLoopBoundBox.makeBoxSendingValue(EnginePool(loop: RuntimeLoop.loop), eventLoop: RuntimeLoop.loop)
     private let clock: Clock
     private let made = ContinuousClock.now
     private let state: Mutex<State>
@@ -42,15 +45,22 @@ final class GatewayCore: Sendable {
 
     // MARK: Routes
 
-    func set(_ route: GatewayRoute) { retry { $0.set(route) } }
+    func set(_ route: GatewayRoute) {
+        retry { $0.set(route) }
+        leaveIdle(route.slot)
+    }
 
-    func park(_ slot: SlotName) { state.withLock { $0.table.park(slot) } }
+    func park(_ slot: SlotName) {
+        state.withLock { $0.table.park(slot) }
+        leaveIdle(slot)
+    }
 
     func unpark(_ slot: SlotName) { retry { $0.unpark(slot) } }
 
     func remove(_ slot: SlotName) {
         state.withLock { $0.demands[slot] = nil }
         retry { $0.remove(slot) }
+        leaveIdle(slot)
     }
 
     /// Requests of the slot wait, and each calls `demand`; one that waits already does so now.
@@ -60,6 +70,7 @@ final class GatewayCore: Sendable {
             return state.table.rest(slot)
         }
         if isWaitedFor { demand() }
+        leaveIdle(slot)
     }
 
     func isWaitedFor(_ slot: SlotName) -> Bool { state.withLock { $0.table.isWaitedFor(slot) } }
@@ -79,6 +90,30 @@ final class GatewayCore: Sendable {
     func hasChanged(since target: RouteTable.Target) -> Bool {
         state.withLock { $0.table.isParked(target.route.slot) || $0.table.route(of: target.route.slot) != target.route }
     }
+
+    // MARK: Connections to engines
+
+    /// Whether a connection whose answer is whole may wait for another request: only while new ones go there.
+    func mayKeep(_ route: GatewayRoute) -> Bool {
+        state.withLock { !$0.table.isParked(route.slot) && $0.table.route(of: route.slot) == route }
+    }
+
+    /// Closes the idle connections of a generation, or all, before its engine is ended: it would wait for them.
+    func closeIdle(_ generation: RouteTable.Generation? = nil) async {
+        await withCheckedContinuation { continuation in
+            RuntimeLoop.loop.execute { [pool] in
+                if let generation {
+                    pool.value.close(generation.slot, generation: generation.generation)
+                } else {
+                    pool.value.closeAll()
+                }
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Closes the idle connections of a slot whose requests go elsewhere, or wait, from now on.
+    private func leaveIdle(_ slot: SlotName) { RuntimeLoop.loop.execute { [pool] in pool.value.close(slot) } }
 
     // MARK: Requests
 

@@ -38,6 +38,11 @@ package enum RuntimeLimits {
     package static let commandArguments = 64
     /// One argument of a declared engine's command.
     package static let commandArgumentBytes = 4096
+    /// Connections to one engine that are kept for the next request. Older llama-servers have two threads more than
+    /// they answer requests at once, and an idle connection holds one: health must still be answered.
+    package static let idleConnections = 2
+    /// How long a connection to an engine is kept, in seconds: llama-server closes one that was idle for five.
+    package static let idleConnectionSeconds = 2
     /// The list of this program's own mappings.
     package static let mapsBytes = 1024 * 1024
     /// Engines that a device may declare.

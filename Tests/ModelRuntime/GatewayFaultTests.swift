@@ -33,10 +33,15 @@ struct FaultScene: Sendable {
         try await engine.stop()
     }
 
-    func route(_ generation: Int) async {
+    func route(_ generation: Int, keepsAlive: Bool = false) async {
         await gateway.setRoute(
             slot: slot, generation: generation, release: .test(generation),
-            socketPath: folder.file("\(generation).sock"))
+            socketPath: folder.file("\(generation).sock"), keepsAlive: keepsAlive)
+    }
+
+    /// How often requests were sent once more since the last call.
+    var replays: UInt64 {
+        get async throws { await gateway.takeMeasurements().map(\.replayed).reduce(0, +) }
     }
 
     func ask(_ body: String = Question.chat()) async throws -> GatewayAnswer {

@@ -16,6 +16,7 @@ final class ScriptedEngine: Sendable {
     private struct State {
         var requests: [String] = []
         var closed = 0
+        var accepted = 0
         var sentBytes = 0
         var open: [any Channel] = []
     }
@@ -30,6 +31,8 @@ final class ScriptedEngine: Sendable {
     var requests: [String] { state.withLock { $0.requests } }
     /// Connections that ended, by whichever side.
     var closed: Int { state.withLock { $0.closed } }
+    /// Connections that were made.
+    var accepted: Int { state.withLock { $0.accepted } }
     /// Connections that stand.
     var openCount: Int { state.withLock { $0.open.count } }
     /// Bytes of endless answers that were handed to the kernel.
@@ -79,7 +82,10 @@ final class ScriptedEngine: Sendable {
 
         func channelActive(context: ChannelHandlerContext) {
             let channel = context.channel
-            engine.state.withLock { $0.open.append(channel) }
+            engine.state.withLock { state in
+                state.accepted += 1
+                state.open.append(channel)
+            }
         }
 
         func channelInactive(context: ChannelHandlerContext) {

@@ -72,7 +72,8 @@ struct SwapTests {
             let first = scene.spec(generation: 1)
             var process = try await scene.ready(first)
             await gateway.setRoute(
-                slot: scene.slot, generation: 1, release: .test(1), socketPath: first.socketPath)
+                slot: scene.slot, generation: 1, release: .test(1), socketPath: first.socketPath,
+                keepsAlive: true)
             let crowd = Task { await load(port: port, clients: 6, count: count) }
             for generation in 2..<(2 + swaps) {
                 try await more(count, between)
@@ -100,7 +101,7 @@ struct SwapTests {
             let candidate = try await scene.ready(next)
             await gateway.setRoute(
                 slot: scene.slot, generation: next.generation, release: .test(next.generation),
-                socketPath: next.socketPath)
+                socketPath: next.socketPath, keepsAlive: true)
             let drained = await gateway.drain(scene.slot, generation: next.generation - 1, deadline: .seconds(60))
             #expect(drained.cutStreams == 0)
             _ = await old.terminate(grace: .seconds(20))
@@ -122,7 +123,7 @@ struct SwapTests {
             let candidate = try await scene.ready(next)
             await gateway.setRoute(
                 slot: scene.slot, generation: next.generation, release: .test(next.generation),
-                socketPath: next.socketPath)
+                socketPath: next.socketPath, keepsAlive: true)
             await gateway.unpark(scene.slot)
             return candidate
         }
@@ -135,7 +136,8 @@ struct SwapTests {
         let replayed = try await withGateway { gateway, port in
             var spec = scene.spec(generation: 1)
             var process = try await scene.ready(spec)
-            await gateway.setRoute(slot: scene.slot, generation: 1, release: .test(1), socketPath: spec.socketPath)
+            await gateway.setRoute(
+                slot: scene.slot, generation: 1, release: .test(1), socketPath: spec.socketPath, keepsAlive: true)
             // Whole answers only: a stream that has begun cannot be asked for again.
             let crowd = Task {
                 await withTaskGroup(of: Void.self) { group in
@@ -159,7 +161,8 @@ struct SwapTests {
                 spec = scene.spec(generation: generation)
                 process = try await scene.ready(spec)
                 await gateway.setRoute(
-                    slot: scene.slot, generation: generation, release: .test(1), socketPath: spec.socketPath)
+                    slot: scene.slot, generation: generation, release: .test(1), socketPath: spec.socketPath,
+                    keepsAlive: true)
                 await gateway.unpark(scene.slot)
             }
             try await more(count, 20)

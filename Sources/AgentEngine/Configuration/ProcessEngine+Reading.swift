@@ -4,8 +4,11 @@ internal import ModelRuntime
 extension ProcessEngine {
     private static let members = [
         "command", "version", "versionCommand", "formats", "protocol", "ready", "startSeconds", "memoryBytes",
-        "environment", "readable",
+        "environment", "readable", "connections",
     ]
+
+    /// What becomes of a connection after an answer.
+    private enum ConnectionWord: String, CaseIterable { case closed, kept }
 
     /// Reads `engines`: an object of engines by name. Throws `invalidConfiguration` that names the place.
     static func declared(_ object: ConfigurationObject) throws(AgentError) -> [ProcessEngine] {
@@ -48,6 +51,7 @@ extension ProcessEngine {
         traits.memory = try object.integer("memoryBytes", in: 1...ConfigurationRange.disk.upperBound).map {
             ByteCount($0)
         }
+        traits.keepsAlive = try object.choice("connections", of: ConnectionWord.self) == .kept
         var version: SemanticVersion?
         if let text = try object.text("version") {
             version = try object.checked("version") { () throws(InvalidValue) in try SemanticVersion(text) }

@@ -260,9 +260,10 @@ package actor EngineSlot: SlotRuntime {
     private func route(_ record: GenerationRecord) async {
         routed = record.id
         rest = nil
+        let traits = tools.traits(record.engine.name)
         await tools.gateway.setRoute(
             slot: slot, generation: Int(record.id.number), release: record.label, socketPath: socket(record),
-            embeds: tools.embeds(record), speaks: tools.traits(record.engine.name).speaks)
+            embeds: tools.embeds(record), speaks: traits.speaks, keepsAlive: traits.keepsAlive)
         parkedSince = nil
         await tools.gateway.unpark(slot)
         changed()
