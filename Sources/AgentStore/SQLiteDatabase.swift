@@ -1,4 +1,5 @@
 internal import CSQLite
+internal import Glibc
 internal import MartletTypes
 
 /// A value in a cell.
@@ -48,13 +49,17 @@ final class SQLiteDatabase {
             close()
             throw error
         }
-        do {
+        do throws(AgentStoreError) {
             sqlite3_busy_timeout(handle, 5000)
             try run("PRAGMA journal_mode = WAL")
             try run("PRAGMA synchronous = FULL")
             try run("PRAGMA cache_size = -\(AgentStoreLimits.journalCacheKiB)")
             try run("PRAGMA wal_autocheckpoint = \(AgentStoreLimits.journalCheckpointPages)")
             try run("PRAGMA foreign_keys = ON")
+            // A damaged header may ask that nobody write the file, which is no disk that takes no writes.
+            if sqlite3_db_readonly(handle, "main") == 1, access(path, W_OK) == 0 {
+                throw AgentStoreError(.journalUnusable, "Nobody may write \(path), its header says.")
+            }
         } catch {
             close()
             throw error

@@ -63,6 +63,19 @@ struct JournalDamageTests {
         #expect(try await copy.open().recovery == nil, "once")
     }
 
+    /// SQLite then opens it for reading only, as if the disk took no writes. Source: "Database File Format", 1.3.3.
+    @Test("is noticed where its header says that nobody may write it")
+    func writeVersion() async throws {
+        let scene = try await Self.device()
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: scene.layout.journal))
+        bytes[18] = 117
+        try bytes.write(to: URL(fileURLWithPath: scene.layout.journal))
+        let store = try await scene.open()
+        #expect(store.recovery?.slots.count == 2)
+        try await Self.expectServing(store, "write version 117")
+        await store.close()
+    }
+
     @Test("is noticed where a record in it cannot be read: SQLite has no checksums")
     func unreadableRecord() async throws {
         for garbage in ["", "{", "{\"slot\":\"triage\"}", "\u{1}"] {
