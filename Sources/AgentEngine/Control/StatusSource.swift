@@ -44,7 +44,7 @@ package struct StatusSource: Sendable {
         return AgentStatus(
             agent: AgentStatus.Agent(
                 device: identity.device, registry: identity.isAirGapped ? "none" : identity.registry,
-                version: MartletVersion.text, started: started,
+                version: MartletVersion.stamped, started: started,
                 certificateEnds: identity.notAfter, assignment: try await journal.mark(.assignmentNumber),
                 gateway: try await gateway(), profile: profile, storeBytes: try await store.blobs.usage(),
                 waitingReports: try await journal.reports(limit: AgentLimits.reportsPerCall).count,

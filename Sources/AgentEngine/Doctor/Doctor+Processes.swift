@@ -22,18 +22,22 @@ extension Doctor {
                         + "\(agents.map(String.init).joined(separator: ", ")). Only one can have it."))
         }
         if let status = patient.status {
-            if status.agent.version != MartletVersion.text {
-                findings.append(
-                    Ailment.otherVersion.found(
-                        at: scene.data,
-                        "The agent that runs is version \(status.agent.version), this program \(MartletVersion.text)."))
-            }
+            if let finding = otherVersion(than: status.agent.version) { findings.append(finding) }
             findings += status.agent.problems.map {
                 Ailment.agentProblem.found(at: $0.code, "The agent says: \($0.message)", remedy: $0.remedy)
             }
         }
         findings += unit()
         return .found(findings)
+    }
+
+    /// Whether the agent that runs is neither this program's version nor that of a release that came over the air.
+    private func otherVersion(than running: String) -> Diagnosis.Finding? {
+        let programs = ProgramFolder(data: scene.data)
+        let released = [programs.current, programs.trial?.program].compactMap { $0?.version.text }
+        guard !([MartletVersion.stamped] + released).contains(running) else { return nil }
+        return Ailment.otherVersion.found(
+            at: scene.data, "The agent that runs is version \(running), this program \(MartletVersion.stamped).")
     }
 
     private func silence(_ error: any Error) -> [Diagnosis.Finding] {

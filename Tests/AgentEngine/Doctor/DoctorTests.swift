@@ -22,6 +22,19 @@ struct DoctorTests {
         #expect(running.passed == Doctor.Check.allCases.map(\.rawValue))
     }
 
+    @Test("takes an agent that came over the air for what it is, not for one that was left running")
+    func overTheAir() async throws {
+        let box = try await SickBox()
+        let program = AgentProgram(digest: .of([1]), version: try SemanticVersion("7.1.0"))
+        try box.write(
+            "data/agent/programs/\(program.digest.hex)/program.json",
+            String(decoding: try JSONText.encode(program), as: UTF8.self))
+        try ProgramFolder(data: box.data).point(to: program)
+        try await box.run(BrokenSetUp.status { $0.agent.version = "7.1.0" })
+        let diagnosis = await Doctor(box.scene).examine()
+        #expect(diagnosis.findings.isEmpty, "\(diagnosis)")
+    }
+
     @Test("finds what is wrong, says where and what to do, and nothing that is not so", arguments: BrokenSetUp.all)
     func finds(_ setUp: BrokenSetUp) async throws {
         guard !setUp.needsRoot || geteuid() == 0 else { return }
