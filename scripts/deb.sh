@@ -46,10 +46,11 @@ package_of() {
     esac
 }
 
-# What a program depends on, newest version of the C library included.
+# What a program depends on, newest version of the C library included. Packed relocations came with 2.36.
 dependencies() {
     local needed glibc
-    glibc=$(readelf -W --version-info "$1" | grep -o 'GLIBC_2\.[0-9]*' | sort -Vu | tail -n 1)
+    glibc=$(readelf -W --version-info "$1" | sed 's/GLIBC_ABI_DT_RELR/GLIBC_2.36/' | grep -o 'GLIBC_2\.[0-9]*' |
+        sort -Vu | tail -n 1)
     printf 'libc6 (>= %s)' "${glibc#GLIBC_}"
     # shellcheck disable=SC2013
     for needed in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do package_of "$needed" "$1"; done |
