@@ -83,8 +83,9 @@ package struct RolloutText: Sendable {
         let look = all.filter(needsLook)
             .sorted { (rank($0), $0.updated, $0.device) < (rank($1), $1.updated, $1.device) }
         let atWork = all.filter(\.state.isInFlight).sorted { ($0.updated, $0.device) < ($1.updated, $1.device) }
+        let left = info.devicesLeft.map { ["", "\(RolloutWords.count($0, "more device")); --all shows them"] } ?? []
         return section("Need a look (\(look.count))", look.map(line))
-            + section("At work (\(atWork.count)), those for longest first", atWork.map(line))
+            + section("At work (\(atWork.count)), those for longest first", atWork.map(line)) + left
     }
 
     private func needsLook(_ device: RolloutInfo.Device) -> Bool {

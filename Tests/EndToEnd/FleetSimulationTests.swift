@@ -80,6 +80,23 @@ struct FleetSimulationTests {
         }
     }
 
+    @Test("a rollout of many devices is shown in part, and whole where that is asked for")
+    func shown() async throws {
+        try await Site.ready("fleet") { site in
+            try await site.publishTiny("1.0.0")
+            let fleet = try await site.startFleet(210, "timeScale: 30")
+            let rollout = try await site.json(
+                RolloutInfo.self, "rollout", "start", "clinic/triage:1.0.0", "--selector", "", "--slot", "triage")
+            let text = try await site.martlet("rollout", "show", rollout.id.text).output
+            #expect(text.contains("10 more devices; --all shows them"), "\(text)")
+            let whole = try await site.martlet("rollout", "show", rollout.id.text, "--all").output
+            #expect(whole.contains("Devices (210)"), "\(whole.prefix(2000))")
+            let info = try await site.json(RolloutInfo.self, "rollout", "show", rollout.id.text)
+            #expect(Set(info.devices?.map(\.device) ?? []).count == 210 && info.devicesLeft == nil)
+            #expect(try await fleet.stop().enrolled == 210)
+        }
+    }
+
     @Test("devices that were away come back and catch up straight to the current release")
     func catchesUp() async throws {
         try await Site.ready("fleet") { site in

@@ -101,6 +101,8 @@ struct RolloutTextTests {
         let whole = text(info, all: true)
         #expect(whole.contains("Devices (3000)") && whole.contains("pi-2999") && whole.contains("number 0"))
         #expect(!whole.contains("more; --all"))
+        info.devicesLeft = 7000
+        #expect(text(info).contains("7000 more devices; --all shows them"))
     }
 
     static let steps: [(RolloutState, String?, String?)] = [
