@@ -96,6 +96,10 @@ package struct ProgramLauncher: Sendable {
     private static func execute(_ path: String, _ arguments: [String], _ environment: [String: String]) {
         withCStrings([path] + arguments.dropFirst()) { arguments in
             withCStrings(environment.map { "\($0.key)=\($0.value)" }) { environment in
+                // This runs in a thread that holds all signals back, which the program would inherit for good.
+                var none = sigset_t()
+                sigemptyset(&none)
+                pthread_sigmask(SIG_SETMASK, &none, nil)
                 _ = execve(path, arguments, environment)
             }
         }
