@@ -70,7 +70,7 @@ package struct DeviceHardware: Sendable {
     package var loading: WeightLoading {
         WeightLoading(
             isMapped: profile.engine.loadMode == .mmap, mayRepack: profile.engine.repack,
-            cacheType: profile.engine.cacheType?.rawValue)
+            cacheType: profile.engine.cacheType?.rawValue, flashAttention: profile.engine.flashAttention)
     }
 
     /// The settings that the engine gets: what the assignment leaves open is the profile's.

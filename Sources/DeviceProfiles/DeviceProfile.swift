@@ -95,12 +95,15 @@ extension DeviceProfile {
         package var repackedTypes: [String]
         /// What keys and values of the context are kept as; nil is the engine's `f16`.
         package var cacheType: CacheType?
+        /// Whether attention is computed piece by piece, without a matrix of all scores; nil leaves it to the engine.
+        package var flashAttention: Bool?
 
         package init(
             contextTokens: Int, parallelRequests: Int, loadMode: LoadMode, repack: Bool, repackedTypes: [String],
-            cacheType: CacheType? = nil
+            cacheType: CacheType? = nil, flashAttention: Bool? = nil
         ) {
             self.cacheType = cacheType
+            self.flashAttention = flashAttention
             self.contextTokens = contextTokens
             self.parallelRequests = parallelRequests
             self.loadMode = loadMode

@@ -30,7 +30,7 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
         weights = ByteCount(Self.sum(shape.tensorBytes.bytes))
         repackedCopy = Self.repackedCopy(shape, rule)
         cache = ByteCount(Self.cacheBytes(shape, load, rule, context: context, parallel: parallel))
-        compute = ByteCount(Self.computeBytes(shape, load, context: context, parallel: parallel))
+        compute = ByteCount(Self.computeBytes(shape, load, rule, context: context, parallel: parallel))
         self.adapters = ByteCount(
             adapters.reduce(0) { Self.sum($0, $1.tensorBytes.bytes, Self.adapterBytes) })
         engine = ByteCount(
@@ -67,8 +67,11 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
     }
 
     /// The scheduler's buffer: for each token of a batch five vectors of the embedding's width and three of the
-    /// feed-forward's, as 32-bit numbers; the 16-bit attention mask; one row of answers for each request.
-    private static func computeBytes(_ shape: ModelShape, _ load: SlotLoad, context: Int64, parallel: Int64) -> Int64 {
+    /// feed-forward's, as 32-bit numbers; the 16-bit attention mask; one row of answers for each request. Without flash
+    /// attention, which engines choose by themselves, one score for each head and place of the context besides.
+    private static func computeBytes(
+        _ shape: ModelShape, _ load: SlotLoad, _ rule: DeviceProfile.EngineRule, context: Int64, parallel: Int64
+    ) -> Int64 {
         let batch = load.batchTokens.map(Int64.init) ?? batchTokens
         let tokens = min(batch, product(context, parallel))
         let embedding = Int64(shape.embeddingLength ?? 0)
@@ -76,7 +79,8 @@ package struct MemoryEstimate: Sendable, Hashable, Codable {
         let vectors = product(tokens, 4, sum(product(5, embedding), product(3, feedForward)))
         let mask = product(context, tokens, 2)
         let answers = product(Int64(shape.vocabularySize ?? 0), 4, parallel)
-        return sum(vectors, mask, answers)
+        let heads = rule.flashAttention == false ? Int64(shape.headCount ?? 0) : 0
+        return sum(vectors, mask, answers, product(heads, context, tokens, 4))
     }
 
     /// llama.cpp keeps the mapping of a tensor that it has rearranged (its issue 19578), so both copies count.

@@ -11,6 +11,10 @@ package enum EngineFlag: String, Sendable, CaseIterable {
     /// What keys and values of the context are kept as, since 2024.
     case cacheTypeK = "--cache-type-k"
     case cacheTypeV = "--cache-type-v"
+    /// Attention piece by piece, with `on` or `off` behind it since autumn 2025; without it the engine chooses.
+    case flashAttention = "--flash-attn"
+    /// The same flag before, which takes no word and is off where it is not given.
+    case flashAttentionSwitch = "--flash-attn, alone"
 
     /// The flags that the output of `--help` explains. One that is only mentioned in a description does not count.
     static func known(in help: String) -> Set<EngineFlag> {
@@ -18,7 +22,9 @@ package enum EngineFlag: String, Sendable, CaseIterable {
         for line in help.split(separator: "\n") where line.hasPrefix("-") {
             var others = 0
             for word in line.split(whereSeparator: { $0 == " " || $0 == "," }) {
-                if let flag = EngineFlag(rawValue: String(word)) { known.insert(flag) }
+                if let flag = EngineFlag(rawValue: String(word)) {
+                    known.insert(flag == .flashAttention && !line.contains("on|off") ? .flashAttentionSwitch : flag)
+                }
                 // One word stands for the flag's value; a second one begins the description.
                 if !word.hasPrefix("-") { others += 1 }
                 if others > 1 { break }

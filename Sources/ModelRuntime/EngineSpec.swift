@@ -21,9 +21,14 @@ package struct WeightLoading: Sendable, Hashable {
     package var mayRepack: Bool
     /// What keys and values of the context are kept as, e.g. `q8_0`; nil is the engine's choice.
     package var cacheType: String?
+    /// Whether attention is computed piece by piece, without a matrix of all scores; nil is the engine's choice.
+    package var flashAttention: Bool?
 
-    package init(isMapped: Bool? = nil, mayRepack: Bool = true, cacheType: String? = nil) {
+    package init(
+        isMapped: Bool? = nil, mayRepack: Bool = true, cacheType: String? = nil, flashAttention: Bool? = nil
+    ) {
         self.cacheType = cacheType
+        self.flashAttention = flashAttention
         self.isMapped = isMapped
         self.mayRepack = mayRepack
     }

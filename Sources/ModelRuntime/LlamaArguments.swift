@@ -44,7 +44,15 @@ enum LlamaArguments {
         if let type = loading.cacheType, known.isSuperset(of: [.cacheTypeK, .cacheTypeV]) {
             arguments += [EngineFlag.cacheTypeK.rawValue, type, EngineFlag.cacheTypeV.rawValue, type]
         }
-        return arguments
+        return arguments + attention(loading, known)
+    }
+
+    /// Older engines do without unless told, and cannot start then with values that are kept small.
+    private static func attention(_ loading: WeightLoading, _ known: Set<EngineFlag>) -> [String] {
+        let name = EngineFlag.flashAttention.rawValue
+        if let flash = loading.flashAttention, known.contains(.flashAttention) { return [name, flash ? "on" : "off"] }
+        let isNeeded = (loading.cacheType ?? "f16") != "f16" && known.contains(.cacheTypeV)
+        return known.contains(.flashAttentionSwitch) && (loading.flashAttention ?? isNeeded) ? [name] : []
     }
 
     /// The whole environment of an engine: nothing of the agent's own is passed on.

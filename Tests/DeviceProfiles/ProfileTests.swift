@@ -157,6 +157,7 @@ struct ProfileTests {
             memoryAtLeastMiB: 1, memoryAtMostMiB: 2)
         profile.match.cpuModel = ["d"]
         profile.engine.cacheType = .q8_0
+        profile.engine.flashAttention = true
         let document = try JSONValue(parsing: JSONText.encode(profile))
         #expect(schemaFields(schema) == documentFields(document))
     }

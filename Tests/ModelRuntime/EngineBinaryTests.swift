@@ -65,6 +65,10 @@ struct EngineBinaryTests {
                 --no-mmap                               do not memory-map model (slower load)
                 """, [.noMmap]
             ),
+            (
+                "-fa,   --flash-attn [on|off|auto]        set Flash Attention use ('on', 'off', or 'auto')",
+                [.flashAttention]
+            ), ("-fa,   --flash-attn                     enable Flash Attention", [.flashAttentionSwitch]),
             ("", []), ("usage: llama-server --load-mode", []), ("--load-modes X", []),
         ] as [(String, Set<EngineFlag>)])
     func flags(help: String, flags: Set<EngineFlag>) {
@@ -77,7 +81,7 @@ struct EngineBinaryTests {
         let version = try #require(engine.version)
         #expect(throws: Never.self) { try SemanticVersion(version) }
         if try SemanticVersion(version) >= SemanticVersion("0.5.0") {
-            #expect(engine.flags == [.loadMode, .noRepack, .cacheRAM, .cacheTypeK, .cacheTypeV])
+            #expect(engine.flags == [.loadMode, .noRepack, .cacheRAM, .cacheTypeK, .cacheTypeV, .flashAttention])
         }
     }
 
@@ -186,6 +190,16 @@ struct LlamaArgumentsTests {
                 WeightLoading(cacheType: "q8_0"), [.cacheTypeK, .cacheTypeV],
                 ["--cache-type-k", "q8_0", "--cache-type-v", "q8_0"]
             ), (WeightLoading(cacheType: "q8_0"), [.cacheTypeK], []),
+            (WeightLoading(flashAttention: true), [.flashAttention], ["--flash-attn", "on"]),
+            (WeightLoading(flashAttention: false), [.flashAttention], ["--flash-attn", "off"]),
+            (WeightLoading(flashAttention: true), [.flashAttentionSwitch], ["--flash-attn"]),
+            (WeightLoading(flashAttention: false), [.flashAttentionSwitch], []),
+            (WeightLoading(), [.flashAttention, .flashAttentionSwitch], []),
+            (WeightLoading(flashAttention: true), [], []),
+            (
+                WeightLoading(cacheType: "q8_0"), [.cacheTypeK, .cacheTypeV, .flashAttentionSwitch],
+                ["--cache-type-k", "q8_0", "--cache-type-v", "q8_0", "--flash-attn"]
+            ), (WeightLoading(cacheType: "f16"), [.flashAttentionSwitch], []),
         ] as [(WeightLoading, Set<EngineFlag>, [String])])
     func loading(loading: WeightLoading, known: Set<EngineFlag>, expected: [String]) throws {
         #expect(try arguments(known) { $0.loading = loading } == expected)

@@ -23,18 +23,21 @@ struct MemoryEstimateRunTests {
 
     private func check(
         _ model: String, context: Int, parallel: Int, adapter: String? = nil,
-        loading: DeviceProfile.LoadMode = .mmap, repack: Bool = true, cacheType: DeviceProfile.CacheType? = nil
+        loading: DeviceProfile.LoadMode = .mmap, repack: Bool = true, cacheType: DeviceProfile.CacheType? = nil,
+        flashAttention: Bool? = nil, promptTokens: Int = 640
     ) async throws {
         let scene = try await RuntimeScene()
         var rule = try ProfileCatalog.embedded().match(HardwareProbe().facts()).engine
         (rule.loadMode, rule.repack, rule.cacheType) = (loading, repack, cacheType)
+        rule.flashAttention = flashAttention
         var spec = scene.spec(model: model, adapters: adapter.map { [EngineAdapter(path: $0)] } ?? [])
         spec.settings = SlotSettings(contextTokens: context, parallelRequests: parallel, threads: 1)
         spec.loading = WeightLoading(
-            isMapped: loading == .mmap, mayRepack: repack, cacheType: cacheType?.rawValue)
+            isMapped: loading == .mmap, mayRepack: repack, cacheType: cacheType?.rawValue,
+            flashAttention: flashAttention)
         let process = try await scene.ready(spec)
         // A prompt that fills a batch, as far as the context holds it: buffers are in memory once they were used.
-        let question = String(repeating: "I was charged twice. ", count: (min(context, 640) - 80) / 6)
+        let question = String(repeating: "I was charged twice. ", count: (min(context, promptTokens) - 80) / 6)
         _ = try await EngineClient(socketPath: spec.socketPath).chat(system: "intent?", user: question, maxTokens: 8)
         let measured = try #require(process.memory()).resident
         _ = await process.terminate(grace: .seconds(20))
@@ -78,6 +81,14 @@ struct MemoryEstimateRunTests {
         try await check(model, context: 2048, parallel: 1, loading: .none)
         try await check(model, context: 4096, parallel: 2, cacheType: .q8_0)
         try await check(model, context: 4096, parallel: 2, cacheType: .q4_0)
+    }
+
+    @Test("SmolLM2 without flash attention, and with it and a smaller cache", .enabled(if: smol != nil))
+    func smolAttention() async throws {
+        let model = try #require(Self.smol)
+        // The scores' matrix comes into memory as the context fills.
+        try await check(model, context: 2048, parallel: 1, flashAttention: false, promptTokens: 2048)
+        try await check(model, context: 4096, parallel: 2, cacheType: .q8_0, flashAttention: true)
     }
 
     @Test(
