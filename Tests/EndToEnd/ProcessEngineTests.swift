@@ -24,12 +24,12 @@ struct ProcessEngineTests {
     }
 
     /// The member `engines` of a device's configuration.
-    private func engines(_ python: String) -> String {
+    private func engines(_ python: String, connections: String = "closed") -> String {
         let server = Checkout.fixture("onnx/serve.py")
         return #", "engines": {"onnx-classifier": {"command": ["\#(python)", "\#(server)", "--model", "{model}", "#
             + #""--socket", "{socket}", "--threads", "{threads}"], "versionCommand": ["\#(python)", "\#(server)", "#
             + #""--model", "-", "--socket", "-", "--version"], "formats": ["onnx"], "ready": "/health", "#
-            + #""memoryBytes": 100000000}}"#
+            + #""memoryBytes": 100000000, "connections": "\#(connections)"}}"#
     }
 
     private func publish(
@@ -67,7 +67,7 @@ struct ProcessEngineTests {
     func classifier() async throws {
         guard let python = try await python() else { return }
         try await Site.ready("onnx") { site in
-            let device = try await site.startDevice("box", settings: engines(python))
+            let device = try await site.startDevice("box", settings: engines(python, connections: "kept"))
             try await publish(site, "1.0.0", model: 1, accuracy: "0.75")
             try await publish(site, "2.0.0", model: 2, accuracy: "0.9", "--engine-version", "1.2.0")
             _ = try await rollOut(site, "1.0.0")

@@ -42,6 +42,19 @@ struct ConfigurationFileTests {
         }
     }
 
+    @Test("connections to a declared engine are kept only where its owner says so, to llama.cpp always")
+    func connections() throws {
+        func traits(_ further: String) throws -> EngineTraits? {
+            let engine = #"{"command": ["/opt/x", "{model}", "{socket}"], "formats": ["onnx"]\#(further)}"#
+            return try parse(#"{"engines": {"x": \#(engine)}}"#).declared.first?.traits
+        }
+        #expect(try traits("")?.keepsAlive == false)
+        #expect(try traits(#", "connections": "closed""#)?.keepsAlive == false)
+        #expect(try traits(#", "connections": "kept""#)?.keepsAlive == true)
+        #expect(throws: AgentError.self) { try traits(#", "connections": "open""#) }
+        #expect(EngineTraits.llama.keepsAlive)
+    }
+
     @Test("every member is read")
     func everything() throws {
         let configuration = try parse(
