@@ -97,7 +97,7 @@ package struct AgentApp: Sendable {
         let starts = await StartWatch(journal: store.journal, problems: problems, logger: logger)
         var installer = ReleaseInstaller(
             store: store, link: link, trust: trust, clock: clock, policy: configuration.policy, hardware: hardware,
-            caution: { starts.caution })
+            weights: WeightCheck(confinement: configuration.engine.confinement), caution: { starts.caution })
         installer.reclaimable = { await room.reclaimable(besides: $0) }
         let gate = await backgroundGate(gateway, hardware, clock)
         installer.gate = gate
@@ -173,6 +173,7 @@ package struct AgentApp: Sendable {
                 },
             ]
             + (identity.isAirGapped ? [] : uplink)
+            + steadyWatch(programs) { await agent.pulse() }
             + [
                 StoreWatch(store: store, problems: problems, logger: logger) { sync.lookAgain() },
                 Footprint(work: heavyWork, isBusy: { gateway.isBusy }),
@@ -253,6 +254,18 @@ package struct AgentApp: Sendable {
         }
         await launcher.sweep(sparing: Set(serving))
         return (launcher, "the units of engines")
+    }
+
+    /// Only of a program that was launched: the installed one has none before it.
+    private func steadyWatch(
+        _ programs: AgentPrograms, _ pulse: @escaping @Sendable () async -> Void
+    ) -> [any Service] {
+        guard let running = programs.running else { return [] }
+        let watch = SteadyWatch(folder: programs.folder, program: running, logger: logger) {
+            await pulse()
+            await RuntimePulse.take()
+        }
+        return [watch]
     }
 
     private func programs(_ restart: RestartService) -> AgentPrograms {

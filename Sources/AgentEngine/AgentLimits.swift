@@ -4,6 +4,18 @@ internal import MartletTypes
 enum AgentLimits {
     /// How long an engine may take to unpack, in seconds: three gigabytes on a slow card.
     static let unpackSeconds = 1800
+    /// How long the heads of one model's files may take to read, in seconds: a vocabulary of megabytes from a slow
+    /// card, and under emulation.
+    static let weightCheckSeconds = 120
+    /// What a child may say of the files that it read: two short strings and a number.
+    static let weightAnswerBytes = 4096
+    /// What of a refusal's words is kept.
+    static let weightRefusalCharacters = 400
+    /// `general.architecture`; real ones have under 20.
+    static let architectureBytes = 128
+    /// Memory that a reader may write to: the largest table of tensors takes some tens of megabytes, and what is kept
+    /// of a file's values four; the weights are mapped, and do not count.
+    static let weightCheckMemory = ByteCount.mebibytes(512)
     /// How long a program on trial may take to say what it is, in seconds: under emulation starts are slow.
     static let describeSeconds = 60
     /// How often it is looked whether a trial is over.
@@ -46,6 +58,9 @@ enum AgentLimits {
     static let startsInLoop = 5
     /// How long an agent must run for its start to count as good, and in a boot loop before candidates are tried again.
     package static let calm = Duration.seconds(300)
+    /// How long another program of the agent must run for its start to count as good: less than `calm`, for what it is
+    /// judged by is whether it can serve at all.
+    static let steadyMinute = Duration.seconds(60)
     /// What a try of a blob must bring for the count of failed tries to begin anew: a peer that sends a byte and closes
     /// is not a bad link.
     static let blobProgress: Int64 = 1024 * 1024

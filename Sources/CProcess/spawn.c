@@ -134,6 +134,7 @@ __attribute__((noreturn)) static void child(const cprocess_plan *plan, int pipe,
     }
     set_limit(RLIMIT_CORE, 0);
     if (plan->descriptors > 0) set_limit(RLIMIT_NOFILE, (rlim_t)plan->descriptors);
+    if (plan->data_bytes > 0) set_limit(RLIMIT_DATA, (rlim_t)plan->data_bytes);
     if (plan->niceness != 0) setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + plan->niceness);
     if (plan->out_of_memory_score != 0 && write_score(plan->out_of_memory_score) == 0)
         applied |= CPROCESS_OUT_OF_MEMORY_FIRST;

@@ -8,6 +8,8 @@ struct ChildPlan: Sendable {
     var environment: [String] = []
     var folder: String?
     var descriptors: UInt64 = 0
+    /// Memory that the child may write to, in bytes; 0 leaves the limit as it is.
+    var dataBytes: UInt64 = 0
     var niceness: Int32 = 0
     /// Above zero the kernel ends the child before the agent when memory is short.
     var outOfMemoryScore: Int32 = 0
@@ -73,6 +75,7 @@ struct Child: Sendable {
                     raw.folder = folder
                     raw.output = output
                     raw.descriptors = plan.descriptors
+                    raw.data_bytes = plan.dataBytes
                     raw.niceness = plan.niceness
                     raw.out_of_memory_score = plan.outOfMemoryScore
                     raw.confinement = plan.confinement

@@ -1,4 +1,4 @@
-internal import Glibc
+package import MartletTypes
 
 /// Runs a program of ours, confined as engines are, for work on what nobody has checked yet.
 package struct ConfinedCall: Sendable {
@@ -14,16 +14,72 @@ package struct ConfinedCall: Sendable {
     }
 
     /// Calls the program with `arguments` and returns what it prints; it may read and write the named places alone.
-    /// Killed after `seconds`. Throws `engineNotStarted`.
+    /// Killed after `seconds`. Throws `engineNotStarted` and `confinementUnavailable`.
     package func run(
         _ arguments: [String], readable: [String], writable: [String], seconds: Int
     ) async throws(RuntimeError) -> String {
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
+        var plan = plan(arguments, readable: readable)
+        plan.confine(confinement, readable: plan.readable, writable: writable, mayLink: true)
+        return try await OutputCollector.run(plan, on: thread, seconds: seconds)
+    }
+
+    /// Asks the program something that it answers in a few words; it may read the named files alone, and write
+    /// none.
+    ///
+    /// Whatever it does is an answer: nothing of it is taken for granted. Throws `engineNotStarted` and
+    /// `confinementUnavailable` where it could not be asked.
+    package func ask(
+        _ arguments: [String], readable: [String], _ bounds: Bounds
+    ) async throws(RuntimeError) -> Answer {
+        guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
+        var plan = plan(arguments, readable: readable)
+        plan.confine(confinement, readable: plan.readable)
+        plan.dataBytes = UInt64(clamping: bounds.memory.bytes)
+        let outcome = try await OutputCollector.collect(
+            plan, on: thread, .init(seconds: bounds.seconds, bytes: bounds.bytes, endsTalkers: true))
+        if outcome.isOverdue { return .overdue }
+        if outcome.isCut { return .overlong }
+        return switch outcome.end {
+        case .exited(0): .text(outcome.text)
+        case .exited(let status): .failed(status)
+        case .signalled(let signal): .killed(signal)
+        case .unobserved: .failed(-1)
+        }
+    }
+
+    /// How long a program may take to answer, how much it may say, and what memory it may write to.
+    package struct Bounds: Sendable {
+        package let seconds: Int
+        package let bytes: Int
+        package let memory: ByteCount
+
+        package init(seconds: Int, bytes: Int, memory: ByteCount) {
+            (self.seconds, self.bytes, self.memory) = (seconds, bytes, memory)
+        }
+    }
+
+    /// What came of a question.
+    package enum Answer: Sendable, Hashable {
+        /// It ended well and printed this.
+        case text(String)
+        /// It ended with a status that is not 0.
+        case failed(Int32)
+        /// A signal that nobody here sent ended it.
+        case killed(Int32)
+        /// It was ended because its time was over.
+        case overdue
+        /// It was ended because it said too much.
+        case overlong
+    }
+
+    private func plan(_ arguments: [String], readable: [String]) -> ChildPlan {
         var plan = ChildPlan(path: program, arguments: ["martlet-agent"] + arguments)
         plan.environment = LlamaArguments.environment(home: "/")
         plan.descriptors = RuntimeLimits.engineDescriptors
-        plan.confine(confinement, readable: [program] + Self.libraries() + readable, writable: writable, mayLink: true)
-        return try await OutputCollector.run(plan, on: thread, seconds: seconds)
+        plan.outOfMemoryScore = 500
+        plan.readable = [program] + Self.libraries() + readable
+        return plan
     }
 
     /// The shared libraries that this program runs with, wherever they are.

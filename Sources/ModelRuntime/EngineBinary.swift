@@ -1,7 +1,5 @@
-internal import CProcess
 internal import Glibc
 internal import MartletTypes
-internal import Synchronization
 
 /// An engine's program on this device, as the device's own configuration allows it.
 package struct EngineBinary: Sendable, Hashable {
@@ -80,102 +78,5 @@ package struct EngineBinary: Sendable, Hashable {
         RuntimeError(
             .engineNotStarted, "The thread that starts engines could not be made.",
             remedy: "Free memory or raise the limit of processes.")
-    }
-}
-
-/// Runs a short program to its end and keeps what it prints.
-enum OutputCollector {
-    private struct State {
-        var bytes: [UInt8] = []
-        var isOver = false
-        var reason = EngineExit.Reason.unobserved
-        var continuation: CheckedContinuation<Void, Never>?
-    }
-
-    private final class Box: Sendable {
-        let state = Mutex(State())
-
-        func end(_ reason: EngineExit.Reason) {
-            let continuation = state.withLock { state in
-                state.isOver = true
-                state.reason = reason
-                let continuation = state.continuation
-                state.continuation = nil
-                return continuation
-            }
-            continuation?.resume()
-        }
-
-        func wait() async {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if !state.isOver { state.continuation = continuation }
-                    return state.isOver
-                }
-                if isOver { continuation.resume() }
-            }
-        }
-    }
-
-    /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `seconds`.
-    static func run(
-        _ plan: ChildPlan, on thread: ProcessThread, seconds: Int = RuntimeLimits.probeSeconds
-    ) async throws(RuntimeError) -> String {
-        try await collect(plan, on: thread, seconds: seconds).text
-    }
-
-    /// The same with how it ended.
-    static func collect(
-        _ plan: ChildPlan, on thread: ProcessThread, seconds: Int = RuntimeLimits.probeSeconds
-    ) async throws(RuntimeError) -> (text: String, end: EngineExit.Reason) {
-        let box = Box()
-        let started = await thread.run { start(plan, on: thread, into: box) }
-        guard case .success(let child) = started else {
-            guard case .failure(let failure) = started else { return ("", .unobserved) }
-            throw RuntimeError(.engineNotStarted, "\(plan.path) could not be run: \(failure.text).")
-        }
-        let watchdog = Task {
-            try await Task.sleep(for: .seconds(seconds))
-            _ = cprocess_signal(child.descriptor, SIGKILL)
-        }
-        await box.wait()
-        watchdog.cancel()
-        _ = await watchdog.result
-        close(child.descriptor)
-        return box.state.withLock { (String(decoding: $0.bytes, as: UTF8.self), $0.reason) }
-    }
-
-    private static func start(
-        _ plan: ChildPlan, on thread: ProcessThread, into box: Box
-    ) -> Result<Child, Child.Failure> {
-        var ends: (Int32, Int32) = (-1, -1)
-        guard cprocess_pipe(&ends.0, &ends.1) == 0 else {
-            return .failure(.init(step: Int32(CPROCESS_STEP_PIPE), error: errno))
-        }
-        let output = ends.0
-        let result = Child.start(plan, output: ends.1)
-        close(ends.1)
-        guard case .success(let child) = result else {
-            close(output)
-            return result
-        }
-        let drain: @Sendable () -> Bool = {
-            var buffer = [UInt8](repeating: 0, count: 4096)
-            while true {
-                let count = read(output, &buffer, buffer.count)
-                guard count > 0 else { return count < 0 && (errno == EAGAIN || errno == EINTR) }
-                box.state.withLock { state in
-                    state.bytes += buffer[..<min(count, max(0, RuntimeLimits.probeBytes - state.bytes.count))]
-                }
-            }
-        }
-        thread.watch(child.descriptor) {
-            guard let reason = child.reap() else { return .keep }
-            _ = drain()
-            close(output)
-            box.end(reason)
-            return .stop
-        }
-        return result
     }
 }

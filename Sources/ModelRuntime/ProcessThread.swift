@@ -67,6 +67,11 @@ final class ProcessThread: Sendable {
         wake()
     }
 
+    /// Calls no watcher of `descriptor` any more. Called on the thread, before the descriptor is closed.
+    func stopWatching(_ descriptor: Int32) {
+        _ = state.withLock { $0.watchers.removeValue(forKey: descriptor) }
+    }
+
     private func wake() {
         var byte: UInt8 = 0
         // A full pipe holds enough wake-ups already; the write end blocks only then, and the loop empties it.

@@ -18,7 +18,8 @@ struct MartletAgent: AsyncParsableCommand {
         version: MartletVersion.stamped,
         subcommands: [
             Enrol.self, Run.self, Install.self, Rollback.self, Status.self, Explain.self, Logs.self, Doctor.self,
-            Scrub.self, RunEngine.self, UnpackEngine.self, ProgramFactsCommand.self, WatchTrial.self, Version.self,
+            Scrub.self, RunEngine.self, UnpackEngine.self, CheckWeights.self, ProgramFactsCommand.self, WatchTrial.self,
+            Version.self,
         ])
 }
 

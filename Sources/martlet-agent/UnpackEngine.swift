@@ -2,17 +2,10 @@ import AgentEngine
 import ArgumentParser
 import MartletTypes
 
-/// `martlet-agent unpack-engine`: not for people. The agent calls it in a confinement, because nobody has looked into
-/// the archive yet.
+/// `martlet-agent unpack-engine`: called in a confinement, because nobody has looked into the archive yet.
 struct UnpackEngine: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: EngineTrees.verb,
-        abstract: "Unpack an engine; the agent calls this by itself.",
-        discussion: """
-            Example:
-              martlet-agent unpack-engine ARCHIVE FOLDER 104857600
-            """,
-        shouldDisplay: false)
+    static let configuration = CommandConfiguration.hidden(
+        EngineTrees.verb, "Unpack an engine", example: "ARCHIVE", "FOLDER", "104857600")
 
     @Argument(help: "The archive: tar under zstd.")
     var archive: String

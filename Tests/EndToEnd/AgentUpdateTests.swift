@@ -212,6 +212,74 @@ struct AgentUpdateTests {
         }
     }
 
+    @Test("one that ends again and again after its commit gives way to the one before, and that to the installed one")
+    func lateCrashLoop() async throws {
+        try await site("late") { site in
+            try await supervised(site) { device in
+                _ = try await rollOut(site, "clinic/base:1.0.0", slot: "triage")
+                for version in ["0.1.1", "0.1.2"] {
+                    try await publish(site, version: version)
+                    _ = try await rollOut(site, "platform/martlet-agent:\(version)", slot: "martlet-agent")
+                    try await tells(site, version)
+                }
+                let slot = try SlotName("martlet-agent")
+                let (bad, before) = (try #require(current(of: device)), try #require(link("previous", of: device)))
+                try await endAgain(device, bad, until: before)
+                try await tells(site, "0.1.1")
+                try await eventually(within: 120, "the slot is back") {
+                    try await site.device("box").slots[slot]?.current.map(\.reference) == [
+                        "platform/martlet-agent:0.1.1"
+                    ]
+                }
+                try await eventually(within: 60, "the registry learns why") {
+                    let events = try await site.martlet("devices", "show", "box", "--output", "json").output
+                    return events.contains("martlet-agent 0.1.2 was taken back. It ended 5 times in a row")
+                }
+                #expect(try await Chat.ask(device.gateway, model: "triage", "Hello") == 200)
+                // The one before it is no better: there is no way back to the first, only the installed program.
+                try await endAgain(device, before, until: nil)
+                try await tells(site, MartletVersion.text)
+                try await site.waitUntilServing("box", "triage", "clinic/base:1.0.0")
+                #expect(try await Chat.ask(device.gateway, model: "triage", "Hello") == 200)
+                // Another release ends it, and then somebody wants the first once more.
+                try await publish(site, version: "0.1.3")
+                for version in ["0.1.3", "0.1.2"] {
+                    #expect(current(of: device) == (version == "0.1.3" ? nil : link("current", of: device)))
+                    _ = try await rollOut(site, "platform/martlet-agent:\(version)", slot: "martlet-agent")
+                    try await tells(site, version)
+                }
+                #expect(current(of: device) == bad)
+            }
+        }
+    }
+
+    private func tells(_ site: Site, _ version: String) async throws {
+        try await eventually(within: 120, "agent \(version) tells its version") {
+            try await self.version(site) == version
+        }
+    }
+
+    /// The digest of the program that proved itself last on a device; nil is the installed one.
+    private func current(of device: Site.Device) -> String? { link("current", of: device) }
+
+    private func link(_ name: String, of device: Site.Device) -> String? {
+        let path = try? FileManager.default.destinationOfSymbolicLink(atPath: "\(device.data)/agent/\(name)")
+        return path?.split(separator: "/").dropFirst().first.map(String.init)
+    }
+
+    /// Kills a program of the agent as soon as it runs, each time, until another has taken its place.
+    private func endAgain(_ device: Site.Device, _ program: String, until other: String?) async throws {
+        try await eventually(within: 180, "\(program) gives way") {
+            for process in try runs(of: device) {
+                let file = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(process)/exe")
+                if file?.contains(program) == true { kill(process, SIGKILL) }
+            }
+            let now = current(of: device)
+            if now != program, now != other { throw NeverTrue(description: "\(now ?? "the installed one") runs") }
+            return now == other
+        }
+    }
+
     /// The processes in which an agent of that device runs, whichever program it is.
     private func runs(of device: Site.Device) throws -> [Int32] {
         try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { name in

@@ -57,6 +57,18 @@ struct ChildTests {
         #expect(text == "77\n321\n5\n")
     }
 
+    @Test("a child that prints more than a pipe holds is heard to its end, up to the bound, or ended where one wishes")
+    func talkers() async throws {
+        let text = try await shell("head -c 200000 /dev/zero | tr '\\0' x; echo end")
+        #expect(text.utf8.count == 200_004 && text.hasSuffix("xend\n"))
+        let more = try await shell("head -c 1000000 /dev/zero; exit 0")
+        #expect(more.utf8.count == RuntimeLimits.probeBytes)
+        let plan = ChildPlan(path: "/bin/cat", arguments: ["cat", "/dev/zero"])
+        let ended = try await OutputCollector.collect(
+            plan, on: try #require(ProcessThread.shared), .init(seconds: 600, bytes: 100, endsTalkers: true))
+        #expect(ended.isCut && !ended.isOverdue && ended.end == .signalled(SIGKILL) && ended.text.utf8.count == 100)
+    }
+
     @Test(
         "a program that cannot be executed is reported, with the reason",
         arguments: [

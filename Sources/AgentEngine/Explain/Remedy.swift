@@ -21,6 +21,7 @@ enum Remedy {
         "baseMismatch": "Assign adapters of one base.",
         "belowFloor": "Assign a version that is not below the floor.",
         "blobMissing": "Publish the release again: the registry lost a part of it. It is tried again by itself.",
+        "checkNotStarted": "Free memory, or raise the limit of processes; it goes on by itself.",
         "clockUntrusted": "Set the clock; it goes on by itself.",
         "crashLoop": "See the engine's log (log/SLOT.log in the data folder), then assign another release.",
         "digestMismatch": "Restore the blob in the registry; it is fetched again by itself.",
@@ -41,6 +42,7 @@ enum Remedy {
         "storeReadOnly": "Make the data folder writable; it goes on by itself.",
         "storeFull": "Free space on the disk of the data folder; it goes on by itself.",
         "targetMismatch": "Assign the release as its publisher signed it; if nobody changed it, distrust the registry.",
+        "weightCheckFailed": "Distrust the release: its file breaks what reads it. Publish another.",
         "yanked": "Assign another release: its publisher withdrew this one.",
     ]
 }

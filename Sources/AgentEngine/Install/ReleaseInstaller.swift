@@ -1,6 +1,5 @@
 package import AgentStore
 internal import BundleFormat
-internal import GGUF
 package import MartletTypes
 internal import RegistryClient
 package import Trust
@@ -27,7 +26,7 @@ package struct ReleaseInstaller: Installer {
     let clock: AgentClock
     let policy: LocalPolicy
     let hardware: DeviceHardware
-    let weightCheck = WeightCheck()
+    let weights: WeightCheck
     /// What each piece of a download passes.
     package var gate = BackgroundGate()
     /// What other slots than this give back of memory while it is asked.
@@ -41,7 +40,7 @@ package struct ReleaseInstaller: Installer {
 
     package init(
         store: AgentStore, link: RegistryLink, trust: TrustKeeper, clock: AgentClock, policy: LocalPolicy,
-        hardware: DeviceHardware, caution: @escaping @Sendable () -> String? = { nil },
+        hardware: DeviceHardware, weights: WeightCheck, caution: @escaping @Sendable () -> String? = { nil },
         pause: @escaping @Sendable (Int) async throws -> Void = { failures in
             let full = min(AgentLimits.firstPause * (1 << min(failures, 6)), AgentLimits.longestPause)
             try await Task.sleep(for: full * Double.random(in: 0.5...1))
@@ -53,6 +52,7 @@ package struct ReleaseInstaller: Installer {
         self.clock = clock
         self.policy = policy
         self.hardware = hardware
+        self.weights = weights
         self.caution = caution
         self.pause = pause
     }
@@ -72,19 +72,17 @@ package struct ReleaseInstaller: Installer {
                 // A file of another format is for its engine to judge, in the confinement.
                 guard !layers.isEmpty, variant.manifest.shape.format == nil else { continue }
                 let paths = layers.map { store.blobs.path(of: $0.descriptor.digest) }
-                let shape: ModelShape
+                let facts: WeightFacts
                 do {
-                    shape = try await weightCheck.shape(of: paths)
-                } catch {
-                    let summary = ErrorSummary(error)
-                    throw SlotFailure(
-                        .final, code: "malformedWeights",
-                        message: "\(variant.path.reference): \(summary.message) [\(summary.code)]")
+                    facts = try await weights.facts(of: paths)
+                } catch var failure as SlotFailure {
+                    failure.message = "\(variant.path.reference): \(failure.message)"
+                    throw failure
                 }
                 let promised = role == .adapter ? variant.manifest.adapterShape : variant.manifest.shape
-                guard shape.architecture == promised?.architecture, shape.tensorBytes == promised?.tensorBytes else {
+                guard facts.architecture == promised?.architecture, facts.tensorBytes == promised?.tensorBytes else {
                     throw SlotFailure(
-                        .final, code: "malformedWeights",
+                        .final, code: WeightCheck.malformed,
                         message: "\(variant.path.reference): the \(role.rawValue) file is not of the shape that its "
                             + "manifest states.")
                 }
@@ -172,15 +170,5 @@ extension GenerationRecord {
     var variantDigest: Digest {
         let scales = files.compactMap(\.scalePermille).map(String.init).joined(separator: ",")
         return Digest.of(variants.flatMap { Array($0.text.utf8) } + Array(scales.utf8))
-    }
-}
-
-/// Reads heads of weight files on the thread for long work.
-actor WeightCheck {
-    nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
-
-    /// The shape of a model from its file, or its parts in order. Throws `GGUFError`.
-    func shape(of paths: [String]) throws -> ModelShape {
-        try GGUFFile.shape(parts: paths.map { try GGUFFile.read(path: $0) })
     }
 }

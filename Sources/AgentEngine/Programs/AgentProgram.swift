@@ -57,24 +57,42 @@ package enum AgentReturn: String, Sendable, Codable, CaseIterable {
     }
 }
 
+/// What stands on disk about the programs of the agent.
+package struct ProgramRecord: Sendable, Hashable {
+    /// What proved itself last; nil is the installed program.
+    package var current: AgentProgram?
+    /// What ran before that; nil is the installed program.
+    package var previous: AgentProgram?
+    /// What is to prove itself.
+    package var trial: AgentTrial?
+    /// The starts of `current`, or of what was `current`.
+    package var starts: ProgramStarts?
+    /// What was given up after it had proved itself.
+    package var falls: [ProgramFall] = []
+
+    package init() {}
+}
+
 /// Which of the programs on this device is to run, decided from what stands on disk. Pure.
 package enum LaunchDecision: Sendable, Hashable {
     /// The program that the owner installed, which is the one that decides.
     case installed
-    /// One that proved itself.
-    case proven(AgentProgram)
+    /// One that proved itself; its starts as they are to be written before this one.
+    case proven(AgentProgram, ProgramStarts)
     /// One that is on trial; the trial as it is to be written before the start.
     case trial(AgentTrial)
     /// The trial is over: the program is to be taken back, then decided again.
     case takeBack(AgentTrial, AgentReturn)
     /// The program of the trial stays already; the trial's note is to be removed, then decided again.
     case forgetTrial
+    /// The program that proved itself is given up for the one before it, nil being the installed one; then decided
+    /// again.
+    case goBack(ProgramFall, to: AgentProgram?)
 
-    /// `current` is what proved itself last, `trial` what is to prove itself, `own` the version of the installed
-    /// program.
-    package init(current: AgentProgram?, trial: AgentTrial?, own: SemanticVersion?) {
-        if var trial {
-            if trial.program == current {
+    /// `own` is the version of the installed program, `boot` this run of the machine.
+    package init(_ record: ProgramRecord, own: SemanticVersion?, boot: String?) {
+        if var trial = record.trial {
+            if trial.program == record.current {
                 self = .forgetTrial
             } else if trial.starts >= ProgramFolder.startsInTrial {
                 self = .takeBack(trial, .crashLoop)
@@ -82,11 +100,36 @@ package enum LaunchDecision: Sendable, Hashable {
                 trial.starts += 1
                 self = .trial(trial)
             }
-        } else if let current, own.map({ current.version >= $0 }) ?? true {
-            self = .proven(current)
+        } else if let current = record.current, Self.isNewEnough(current, own) {
+            let known = record.starts.flatMap { $0.program == current.digest ? $0 : nil }
+            let starts = (known ?? ProgramStarts(program: current.digest)).another(in: boot)
+            if let fall = Self.fall(of: current, starts, record) {
+                self = .goBack(fall, to: Self.target(record, own))
+            } else {
+                self = .proven(current, starts)
+            }
         } else {
             // Who installs a newer package wants it to run.
             self = .installed
         }
+    }
+
+    private static func isNewEnough(_ program: AgentProgram, _ own: SemanticVersion?) -> Bool {
+        own.map { program.version >= $0 } ?? true
+    }
+
+    /// That the program is given up, now or by a launcher that was interrupted in it.
+    private static func fall(
+        of program: AgentProgram, _ starts: ProgramStarts, _ record: ProgramRecord
+    ) -> ProgramFall? {
+        record.falls.first { $0.program == program } ?? starts.verdict.map { ProgramFall(program: program, cause: $0) }
+    }
+
+    /// The program before the one that runs, unless it was given up itself: then only the installed one is left.
+    private static func target(_ record: ProgramRecord, _ own: SemanticVersion?) -> AgentProgram? {
+        guard let previous = record.previous, previous != record.current, isNewEnough(previous, own),
+            !record.falls.contains(where: { $0.program == previous })
+        else { return nil }
+        return previous
     }
 }

@@ -87,6 +87,11 @@ package actor AgentSlot: SlotRuntime {
             shown = record.id
             return try collect(keeping: program.digest)
         }
+        if let fall = programs.folder.fall(of: program) {
+            // The launcher gave it up; it is tried again where it, or another release, is assigned anew.
+            news(.lost(record.id, Self.failure(program, fall.cause.sentence)))
+            throw CancellationError()
+        }
         // While a candidate proves itself what it came from is not called back by a mere start; where the launcher
         // could not start the candidate, another restart would end the same way.
         guard programs.folder.trial == nil else { return shown = record.id }

@@ -7,11 +7,14 @@ package import MartletTypes
 ///
 ///     agent/programs/HEX/martlet-agent   a program by its digest, with program.json beside it
 ///     agent/current                      a link to the one that proved itself; absent: the installed program
+///     agent/previous                     a link to the one that ran before it; absent: the installed program
 ///     agent/trial.json                   what is to prove itself
+///     agent/starts.json                  how often `current` was started since it ran for a while
+///     agent/falls.json                   what was given up after it had proved itself
 ///     agent/returned-REASON.json         what was taken back last, and why
 package struct ProgramFolder: Sendable {
-    private let root: String
-    private let files: any FileSystem
+    let root: String
+    let files: any FileSystem
 
     /// Below the data folder.
     package init(data: String, files: any FileSystem = RealFileSystem()) {
@@ -29,8 +32,10 @@ package struct ProgramFolder: Sendable {
     // MARK: What stands there
 
     /// What proved itself last; nil is the installed program.
-    package var current: AgentProgram? {
-        guard let link = files.destination(of: root + "/current") else { return nil }
+    package var current: AgentProgram? { program(at: "current") }
+
+    func program(at name: String) -> AgentProgram? {
+        guard let link = files.destination(of: "\(root)/\(name)") else { return nil }
         let parts = link.split(separator: "/")
         guard parts.count == 3, parts[0] == "programs" else { return nil }
         return read(AgentProgram.self, "programs/\(parts[1])/program.json")
@@ -94,6 +99,9 @@ package struct ProgramFolder: Sendable {
     package func begin(_ trial: AgentTrial) throws {
         guard self.trial?.generation != trial.generation else { return }
         for reason in AgentReturn.allCases { try files.remove("\(root)/\(Self.name(of: reason))") }
+        // Who assigns it anew wants it to be tried anew. Before the trial: once it is confirmed nothing may stand
+        // against it.
+        try forgetFall(of: trial.program)
         try write(trial)
     }
 
@@ -124,19 +132,29 @@ package struct ProgramFolder: Sendable {
     /// Finishes what a crash interrupted.
     package func settle() throws {
         guard let confirmed = read(AgentTrial.self, "confirmed.json") else { return }
-        try point(to: confirmed.program)
+        if current != confirmed.program {
+            // What ran until now is what a launcher goes back to.
+            try setLink("previous", to: current)
+            try setLink("current", to: confirmed.program)
+        }
         try files.remove(root + "/confirmed.json")
         try files.synchronizeFolder(root)
     }
 
-    /// Makes a program the one that runs from the next start on, without a trial; nil is the installed one.
+    /// Makes a program the one that runs from the next start on, without a trial; nil is the installed one. What ran
+    /// before is not gone back to.
     package func point(to program: AgentProgram?) throws {
-        if let program {
-            try files.replaceLink(root + "/current", to: "programs/\(program.digest.hex)/\(Self.name)")
-        } else {
-            try files.remove(root + "/current")
-        }
+        if program == nil || program != current { try setLink("previous", to: nil) }
+        try setLink("current", to: program)
         if files.status(root) != nil { try files.synchronizeFolder(root) }
+    }
+
+    func setLink(_ name: String, to program: AgentProgram?) throws {
+        if let program {
+            try files.replaceLink("\(root)/\(name)", to: "programs/\(program.digest.hex)/\(Self.name)")
+        } else {
+            try files.remove("\(root)/\(name)")
+        }
     }
 
     /// Forgets a trial whose program stays already.
@@ -148,7 +166,8 @@ package struct ProgramFolder: Sendable {
     /// Removes the programs that neither run nor are needed.
     package func collect(keeping kept: Set<Digest>) throws {
         guard files.status(root + "/programs") != nil else { return }
-        let names = Set((kept.union([current?.digest, trial?.program.digest].compactMap(\.self))).map(\.hex))
+        let needed = [current?.digest, previous?.digest, trial?.program.digest].compactMap(\.self)
+        let names = Set(kept.union(needed).map(\.hex))
         for name in try files.names(in: root + "/programs") where !names.contains(name) {
             try files.removeTree("\(root)/programs/\(name)")
         }
@@ -161,7 +180,7 @@ package struct ProgramFolder: Sendable {
     /// Whether this caller was the one that renamed the trial's note.
     private func claim(_ name: String) -> Bool { Glibc.rename(root + "/trial.json", "\(root)/\(name)") == 0 }
 
-    private func read<Value: Decodable>(_ type: Value.Type, _ name: String) -> Value? {
+    func read<Value: Decodable>(_ type: Value.Type, _ name: String) -> Value? {
         do {
             guard let bytes = try files.contents(of: "\(root)/\(name)") else { return nil }
             return try JSONText.decode(type, from: bytes)

@@ -15,9 +15,12 @@ package struct ProgramLauncher: Sendable {
     private let folder: ProgramFolder
     private let data: String
     private let environment: [String: String]
+    private let boot: String?
 
-    package init(data: String, environment: [String: String]) {
+    /// `boot` names this run of the machine; nil where that is not known.
+    package init(data: String, environment: [String: String], boot: String? = Self.thisRun) {
         self.data = data
+        self.boot = boot
         self.environment = environment
         folder = ProgramFolder(data: data)
     }
@@ -43,12 +46,15 @@ package struct ProgramLauncher: Sendable {
             try folder.settle()
             // Each round ends in a start or takes one program away.
             for _ in 0..<Self.rounds {
-                switch LaunchDecision(current: folder.current, trial: folder.trial, own: own) {
+                switch LaunchDecision(folder.record, own: own, boot: boot) {
                 case .installed: return
                 case .forgetTrial: try folder.forgetTrial()
                 case .takeBack(let trial, let reason): try folder.takeBack(trial.program.digest, reason)
-                case .proven(let program):
+                case .goBack(let fall, let target):
+                    try folder.goBack(fall, to: target.flatMap { folder.isSound($0.digest) ? $0 : nil })
+                case .proven(let program, let starts):
                     guard folder.isSound(program.digest) else { return }
+                    count(starts)
                     start(program, arguments)
                     return
                 case .trial(let trial):
@@ -71,6 +77,15 @@ package struct ProgramLauncher: Sendable {
 
     private static let rounds = 8
 
+    /// Before the start: one that ends at once is counted too. A disk that takes no writes keeps nothing from running.
+    private func count(_ starts: ProgramStarts) {
+        do {
+            try folder.count(starts)
+        } catch {
+            return
+        }
+    }
+
     /// Replaces this program by the installed one, which decides anew. Returns only where that fails.
     package static func relaunch(_ arguments: [String], _ environment: [String: String]) {
         let path = installed(environment)
@@ -78,6 +93,18 @@ package struct ProgramLauncher: Sendable {
         environment[Variable.launcher] = nil
         environment[Variable.program] = nil
         execute(path, arguments, environment)
+    }
+
+    /// What the kernel calls this run of the machine.
+    package static var thisRun: String? {
+        let file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        // A name of 36 characters, which comes in one piece.
+        var name = [UInt8](repeating: 0, count: 64)
+        let count = read(file, &name, name.count)
+        guard count > 0 else { return nil }
+        return String(decoding: name[..<count], as: UTF8.self).split(separator: "\n").first.map(String.init)
     }
 
     private func start(_ program: AgentProgram, _ arguments: [String]) {

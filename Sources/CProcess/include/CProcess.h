@@ -53,6 +53,8 @@ typedef struct {
     int output;
     /// Most open descriptors (RLIMIT_NOFILE); 0 leaves the limit as it is.
     uint64_t descriptors;
+    /// Most memory that it may write to, in bytes (RLIMIT_DATA); 0 leaves the limit as it is.
+    uint64_t data_bytes;
     /// Added to the niceness; 0 leaves it.
     int niceness;
     /// Written to /proc/self/oom_score_adj so that the kernel ends the child before its parent; 0 leaves it.

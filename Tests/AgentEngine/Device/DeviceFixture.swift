@@ -87,10 +87,15 @@ final class DeviceFixture: Sendable {
     /// A policy that allows the namespace of the tests.
     static let policy = LocalPolicy(otherSlots: ["clinic/*"])
 
+    /// Reads weights in this process, and takes the answer as if a child had given it.
+    static let weights = WeightCheck { paths in
+        try WeightCheck.facts(of: .text(WeightCheck.checkHere(paths)), seconds: 0)
+    }
+
     func installer(policy: LocalPolicy = DeviceFixture.policy, hardware: DeviceHardware? = nil) -> ReleaseInstaller {
         ReleaseInstaller(
             store: store, link: link, trust: trust, clock: clock, policy: policy,
-            hardware: hardware ?? self.hardware, pause: { _ in })
+            hardware: hardware ?? self.hardware, weights: Self.weights, pause: { _ in })
     }
 
     func target(_ releases: AssignedRelease..., generation: Int64 = 1, soak: Int = 0) -> SlotTarget {

@@ -47,7 +47,8 @@ struct StartWatchTests {
         let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
         let installer = ReleaseInstaller(
             store: device.store, link: device.link, trust: device.trust, clock: device.clock,
-            policy: DeviceFixture.policy, hardware: device.hardware, caution: { "It ends again and again." })
+            policy: DeviceFixture.policy, hardware: device.hardware, weights: DeviceFixture.weights,
+            caution: { "It ends again and again." })
         for (name, code) in [("triage", "agentRestarts"), (MartletVersion.agentSlot, "unsupportedKind")] {
             let record = SlotRecord(slot: try SlotName(name))
             await #expect {

@@ -184,6 +184,25 @@ struct AgentSlotTests {
         await box.store.close()
     }
 
+    @Test("what the launcher gave up is told and not started again, until it is assigned anew")
+    func fallen() async throws {
+        let box = try await Box()
+        let (record, program) = try await box.generation(3, "9.0.0")
+        let slot = box.slot()
+        _ = try await slot.startCandidate(record)
+        try box.folder.goBack(ProgramFall(program: program, cause: .ends), to: nil)
+        for count in 1...2 {
+            await #expect(throws: CancellationError.self) { try await slot.serve(record, mayRest: false) }
+            #expect(box.restarts == 0 && box.lost.count == count && box.folder.current == nil)
+        }
+        let failure = try #require(box.lost.first)
+        #expect(failure.code == "agentReturned" && failure.kind == .final)
+        #expect(failure.message.contains("9.0.0") && failure.message.contains("5 times in a row"))
+        try await until({ box.restarts == 1 }) { _ = try await slot.switchOver(record) }
+        #expect(box.folder.trial?.program == program && box.folder.fall(of: program) == nil)
+        await box.store.close()
+    }
+
     @Test("a slot that is given up goes back to the installed program, out of a trial too")
     func forgotten() async throws {
         let box = try await Box()

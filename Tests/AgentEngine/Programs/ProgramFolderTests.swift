@@ -24,23 +24,6 @@ struct ProgramFolderTests {
         return folder
     }
 
-    @Test("what runs: the proven one, unless the owner installed a newer one; one on trial three times at most")
-    func decisions() throws {
-        let old = try program("old", "0.2.0").program
-        let new = try program("new", "0.3.0").program
-        let own = try SemanticVersion("0.2.0")
-        let trial = AgentTrial(program: new, generation: GenerationID(7), seconds: 600)
-        #expect(LaunchDecision(current: nil, trial: nil, own: own) == .installed)
-        #expect(LaunchDecision(current: old, trial: nil, own: own) == .proven(old))
-        #expect(LaunchDecision(current: old, trial: nil, own: try SemanticVersion("0.2.1")) == .installed)
-        var counted = trial
-        counted.starts = 1
-        #expect(LaunchDecision(current: old, trial: trial, own: own) == .trial(counted))
-        counted.starts = 3
-        #expect(LaunchDecision(current: nil, trial: counted, own: own) == .takeBack(counted, .crashLoop))
-        #expect(LaunchDecision(current: new, trial: trial, own: own) == .forgetTrial)
-    }
-
     @Test(
         "a program that reached the registry stays; one that was taken back is told with its reason"
     )
@@ -71,6 +54,10 @@ struct ProgramFolderTests {
         try folder.confirm(new.digest)
         #expect(folder.current == new)
         try folder.collect(keeping: [])
+        // The one before it is what a launcher goes back to; beyond that nothing is kept.
+        #expect(folder.previous == old && folder.isSound(old.digest) && folder.isSound(new.digest))
+        try folder.point(to: nil)
+        try folder.collect(keeping: [new.digest])
         #expect(!folder.isSound(old.digest) && folder.isSound(new.digest))
     }
 
