@@ -2,8 +2,9 @@
 # Boots a Debian with the packages in a virtual machine and proves what only systemd as process 1 can: boot-test.sh DEBS
 #
 # Readiness and the watchdog, users that come and go (DynamicUser), what an engine's unit can reach, limits by control
-# groups, engines that outlive the agent's restart, enrolment by a credential, and the way from the power button to an
-# answer without a registry. KVM is used where it may be, else the emulator (ten times slower). Needs root.
+# groups, engines that outlive the agent's restart, agents that come over the air and go back by themselves, enrolment by
+# a credential, and the way from the power button to an answer without a registry. KVM is used where it may be, else the
+# emulator (ten times slower). Needs root.
 #
 #   MARTLET_BOOT_DIR=DIR   keeps the image and what was said there
 # shellcheck disable=SC2016  # what others expand stands in single quotes
@@ -17,6 +18,31 @@ llama=$("$root/scripts/get-llama.sh")
 llama_tree=$(dirname "$(dirname "$(realpath "$llama")")")
 base=$("$root/scripts/get-root.sh" bookworm systemd systemd-sysv dbus polkitd linux-image-cloud-amd64 curl \
     libcurl4 libsqlite3-0 libarchive13 libssl3 libzstd1 ca-certificates)
+
+# Agents for updates over the air: this build under a later version, and two that serve nobody, one of which hangs while
+# the other ends at once. Made in the tree, as agent-7, agent-8 and agent-9 with the first digit of their versions.
+agents() {
+    local version facts number behaviour
+    version=$("$tree/usr/bin/martlet-agent" --version)
+    facts=$("$tree/usr/bin/martlet-agent" program-facts)
+    mkdir "$tree/opt/agents"
+    LC_ALL=C sed "s/martlet-agent-version=$version;/martlet-agent-version=7${version#?};/" "$tree/usr/bin/martlet-agent" \
+        >"$tree/opt/agents/agent-7"
+    chmod 755 "$tree/opt/agents/agent-7"
+    for number in 8 9; do
+        behaviour="return 9"
+        [ "$number" = 9 ] || behaviour="for (;;) pause()"
+        {
+            printf '#include <stdio.h>\n#include <string.h>\n#include <unistd.h>\n'
+            printf 'const volatile char stamp[] = "martlet-agent-version=%s;";\n' "$number${version#?}"
+            printf 'int main(int count, char **words) {\n'
+            printf '    if (count > 1 && !strcmp(words[1], "program-facts")) return stamp[0] == 0 || puts("%s") < 0;\n' \
+                "$(sed "s/$version/$number${version#?}/; s/\"/\\\\\"/g" <<<"$facts")"
+            printf '    %s;\n}\n' "$behaviour"
+        } >"$scratch/agent.c"
+        clang -O1 -static -o "$tree/opt/agents/agent-$number" "$scratch/agent.c"
+    done
+}
 
 scratch_folder
 work=${MARTLET_BOOT_DIR:-$scratch}
@@ -38,6 +64,7 @@ mkdir -p "$tree/opt/llama" "$tree/opt/fixtures"
 cp -a "$llama_tree/." "$tree/opt/llama/"
 cp "$root"/Tests/Fixtures/models/tiny/tiny-*.gguf "$root"/Tests/Fixtures/eval/tiny-eval-seen-42.jsonl "$tree/opt/fixtures/"
 install -m 755 "$root/scripts/boot/check.sh" "$tree/opt/check.sh"
+agents
 install -m 644 "$root/scripts/boot/martlet-check.service" "$tree/etc/systemd/system/martlet-check.service"
 ln -s ../martlet-check.service "$tree/etc/systemd/system/multi-user.target.wants/martlet-check.service"
 echo box-1 >"$tree/etc/hostname"
@@ -57,7 +84,7 @@ patience=3600
 if [ -w /dev/kvm ]; then
     (timeout 30 qemu-system-x86_64 -machine accel=kvm -cpu host -m 512 -nodefaults -display none -no-reboot \
         -kernel "$work/vmlinuz" -append "console=ttyS0 panic=-1" -serial "file:$work/kvm.console" \
-        </dev/null >"$work/kvm.qemu" 2>&1) 2>/dev/null || true
+        </dev/null >"$work/kvm.qemu" 2>&1 || true) 2>/dev/null
     if grep -a -q 'Kernel panic' "$work/kvm.console" 2>/dev/null; then
         machine=(-machine accel=kvm -cpu host)
         patience=900

@@ -20,8 +20,9 @@ expect() {
     fi
 }
 refuse() { ! "$@"; }
+# An emulated machine is slow, and one beside other work slower still: no patience here says what is fast enough.
 within() {
-    local end=$((SECONDS + $1))
+    local end=$((SECONDS + 4 * $1))
     shift
     until "$@" >/root/last 2>&1; do
         [ "$SECONDS" -lt "$end" ] || return 1
@@ -35,6 +36,17 @@ ask() {
         -d '{"model":"triage","max_tokens":4,"messages":[{"role":"user","content":"I was charged twice"}]}'
 }
 agent_pid() { property martlet-agent.service MainPID; }
+agent_program() { readlink "/proc/$(agent_pid)/exe"; }
+agent_says() { martlet-agent status | grep -E "$1"; }
+# A file of the control group of a unit or process, or of one above that.
+group_file() { cat "/sys/fs/cgroup$1/$2"; }
+unit_group() { property "$1" ControlGroup; }
+exits() {
+    local code=$1 status=0
+    shift
+    "$@" || status=$?
+    [ "$status" -eq "$code" ]
+}
 engine_unit() { systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*' | awk '{ print $1; exit }'; }
 engine_pid() { property "$(engine_unit)" MainPID; }
 # An engine's process; the image has no pgrep.
@@ -80,7 +92,8 @@ first() {
     mkdir -p /etc/credstore
     martlet token join --uses 1 --valid 1h >/etc/credstore/martlet.join || failed "token join"
     chmod 600 /etc/credstore/martlet.join
-    printf '%s\n' '{"policy": {"slots": {"triage": ["clinic/*"]}}, "engine": {"llamaServer": "/opt/llama/bin/llama-server",' \
+    printf '%s\n' '{"policy": {"slots": {"triage": ["clinic/*"]}, "agentNamespace": "platform"}, "agentTrialSeconds": 120,' \
+        '"engine": {"llamaServer": "/opt/llama/bin/llama-server",' \
         '"threads": 1, "confine": "available"}}' >/etc/martlet/agent.json
     echo 'MARTLET_ENROL_FLAGS="--label site=lab"' >>/etc/default/martlet-agent
     expect "the box enrols by the credential" systemctl start martlet-agent-enrol
@@ -96,11 +109,13 @@ first() {
 
     martlet fleets set lab --selector site=lab || failed "fleets set"
     martlet publish /opt/fixtures/tiny-v1.Q4_0.gguf --as clinic/triage:1.0.0 || failed "publish"
-    expect "a rollout reaches the device" martlet rollout start clinic/triage:1.0.0 --fleet lab --slot triage --soak 1s --wait
+    expect "a rollout reaches the device" martlet rollout start clinic/triage:1.0.0 --fleet lab --slot triage \
+        --memory-mib 600 --cpu-percent 150 --soak 1s --wait
     expect "it answers" within 90 ask
     forked
     watchdog
     limits
+    agents
     units
     expect "the weekly scrub runs" systemctl start martlet-agent-scrub.service
     expect "all files were looked at" within 60 bash -c 'journalctl -b -u martlet-agent | grep -q "all files were looked at"'
@@ -118,18 +133,26 @@ forked() {
     expect "a forked engine has a control group of its own below the agent's" \
         grep -q '/martlet-agent.service/slot-triage/generation-' <<<"$group"
     echo "note: $group"
+    slot_limits "$group"
     expect "it is confined" grep -q 'Seccomp:.2' "/proc/$pid/status"
     expect "it has no capabilities" grep -q 'CapEff:.0000000000000000' "/proc/$pid/status"
 }
 
+# The limits of the assignment at the group of a forked engine.
+slot_limits() {
+    expect "the kernel has its slot's limit of processor time" test "$(group_file "${1%/*}" cpu.max)" = "150000 100000"
+    expect "and its limit of memory" test "$(group_file "$1" memory.max)" = $((600 << 20))
+    expect "the agent says so" agent_says 'limited to memory 600.* 150 % of a processor \(control group\)'
+}
+
 watchdog() {
     mkdir -p /run/systemd/system/martlet-agent.service.d
-    printf '[Service]\nWatchdogSec=6\n' >/run/systemd/system/martlet-agent.service.d/short.conf
+    printf '[Service]\nWatchdogSec=12\n' >/run/systemd/system/martlet-agent.service.d/short.conf
     systemctl daemon-reload
     systemctl restart martlet-agent
     local before
     before=$(agent_pid)
-    sleep 12
+    sleep 24
     expect "an agent that works is left alone by the watchdog" test "$(agent_pid)" = "$before"
     kill -STOP "$before"
     expect "one that hangs is ended and started again" within 90 bash -c \
@@ -152,14 +175,69 @@ limits() {
     expect "started again, it serves" within 60 ask
 }
 
+# Agents over the air: another program becomes the service's process, on trial, under systemd's watchdog.
+agents() {
+    local version process
+    version=$(martlet-agent --version)
+    mkdir -p /run/systemd/system/martlet-agent.service.d
+    printf '[Service]\nWatchdogSec=15\n' >/run/systemd/system/martlet-agent.service.d/short.conf
+    systemctl daemon-reload
+    systemctl restart martlet-agent
+    expect "the publisher of agents has keys" martlet trust delegate platform --keys /root/keys --no-passphrase
+    for process in 7 8 9; do
+        expect "agent $process${version#?} is published" martlet publish --kind agent "/opt/agents/agent-$process" \
+            --as "platform/martlet-agent:$process${version#?}"
+    done
+    process=$(agent_pid)
+    expect "an agent comes over the air and is committed" \
+        martlet rollout start "platform/martlet-agent:7${version#?}" --fleet lab --slot martlet-agent --soak 1s --wait
+    expect "it is the service's process" bash -c "readlink /proc/$(agent_pid)/exe | grep -q ^/var/lib/martlet-agent/agent/programs/"
+    expect "another one than before" test "$(agent_pid)" != "$process"
+    expect "the service is ready" is martlet-agent.service ActiveState active
+    expect "it says its version" agent_says "^version +7${version#?}"
+    expect "the doctor takes it for what it is" refuse bash -c 'martlet-agent doctor --output json | grep -q otherVersion'
+    expect "it keeps engines in control groups" agent_says '^limits +control groups'
+    expect "it serves what was served" within 90 ask
+    slot_limits "$(sed -n 's/^0:://p' "/proc/$(forked_pid)/cgroup")"
+    process=$(agent_pid)
+    kill -STOP "$process"
+    expect "systemd's watchdog ends it too where it hangs, and it starts again" within 90 bash -c \
+        "[ \"\$(systemctl show -P MainPID martlet-agent)\" != $process ] && systemctl is-active martlet-agent"
+    expect "as the same program" grep -q /agent/programs/ <<<"$(agent_program)"
+    expect "and it serves" within 90 ask
+
+    expect "one that ends at once fails its rollout" exits 75 \
+        martlet rollout start "platform/martlet-agent:9${version#?}" --fleet lab --slot martlet-agent --soak 1s --wait
+    went_back crashLoop
+    rm -r /run/systemd/system/martlet-agent.service.d
+    systemctl daemon-reload
+}
+
+# A program on trial is gone again, the one before it serves, and the registry knows.
+went_back() {
+    expect "it was taken back ($1)" within 30 test -e "/var/lib/martlet-agent/agent/returned-$1.json"
+    expect "the agent before it runs" within 60 agent_says "^version +7"
+    expect "from its own file" grep -q /agent/programs/ <<<"$(agent_program)"
+    expect "and serves" within 90 ask
+}
+
 # Engines as units: martlet-runtime@SLOT-GENERATION.service.
 units() {
     sed -i 's/"threads": 1,/"threads": 1, "launcher": "systemd",/' /etc/martlet/agent.json
     echo 'MARTLET_AGENT_FLAGS="--config /etc/martlet/agent.json"' >>/etc/default/martlet-agent
     systemctl restart martlet-agent
     expect "an engine's unit serves" within 90 ask
-    local unit pid
+    local unit pid version
+    martlet publish /opt/fixtures/tiny-v2.Q4_0.gguf --as clinic/triage:2.0.0 || failed "publish"
+    expect "a swap from unit to unit" martlet rollout start clinic/triage:2.0.0 --fleet lab --slot triage \
+        --memory-mib 500 --cpu-percent 50 --soak 1s --wait
+    expect "the unit of before has ended" within 60 bash -c \
+        "[ \"\$(systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*' | wc -l)\" = 1 ]"
+    expect "it answers" within 90 ask
     unit=$(engine_unit) pid=$(engine_pid)
+    unit_limits
+    expect "and had to wait for processor time at its start" bash -c \
+        "grep -q 'nr_throttled [1-9]' /sys/fs/cgroup$(unit_group "$unit")/cpu.stat"
     echo "note: $unit"
     expect "its unit is a template's instance for slot and generation" grep -Eq '^martlet-runtime@triage-[^.]+\.service$' <<<"$unit"
     expect "its user comes and goes with it" test "$(stat -c %u "/proc/$pid")" -ge 61184
@@ -189,15 +267,35 @@ units() {
     expect "an engine that dies is started again" within 90 ask
     expect "as another process" test "$(engine_pid)" != "$pid"
 
-    # Limits by control groups.
-    systemctl set-property --runtime "$(engine_unit)" MemoryMax=24M MemorySwapMax=0
-    expect "a limit of memory reaches the kernel" bash -c \
-        "[ \"\$(cat /sys/fs/cgroup\$(systemctl show -P ControlGroup $(engine_unit))/memory.max)\" = $((24 << 20)) ]"
+    # An agent that hangs, while the engine is a unit of its own.
+    pid=$(engine_pid) version=$(martlet-agent --version)
+    expect "an agent that hangs on trial fails its rollout" exits 75 \
+        martlet rollout start "platform/martlet-agent:8${version#?}" --fleet lab --slot martlet-agent --soak 1s --wait
+    went_back noPoll
+    expect "by the same engine, which two other agents did not disturb" test "$(engine_pid)" = "$pid"
+
+    # Memory: far less than the engine has, all of a sudden.
+    unit=$(engine_unit)
+    systemctl set-property --runtime "$unit" MemoryMax=4M MemorySwapMax=0
+    expect "an engine over its limit of memory is ended by the kernel" within 60 bash -c \
+        '[ "$(systemctl show -P MainPID "'"$unit"'")" != '"$pid"' ]'
+    expect "it is started again" within 90 ask
+    expect "the registry knows why" within 30 bash -c 'martlet devices reports box-1 --output json | grep -q "more than its limit"'
+    unit_limits
     systemctl stop martlet-agent
     expect "where the agent is stopped for good, its engines end" within 60 bash -c \
         "[ -z \"\$(systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*')\" ]"
     systemctl start martlet-agent
     expect "started again, it serves" within 90 ask
+}
+
+# The limits of the assignment at an engine's unit.
+unit_limits() {
+    local group
+    group=$(unit_group "$(engine_unit)")
+    expect "the kernel has the unit's limit of memory" test "$(group_file "$group" memory.max)" = $((500 << 20))
+    expect "and its limit of processor time" test "$(group_file "$group" cpu.max)" = "50000 100000"
+    expect "the agent says so" agent_says 'limited to memory 500.* 50 % of a processor \(unit\)'
 }
 
 # After the power button, without a registry: from disk.
@@ -211,6 +309,9 @@ second() {
     else
         failed "it serves after a boot without a registry"
     fi
+    expect "the agent that came over the air runs" agent_says "^version +7"
+    expect "from its own file" grep -q /agent/programs/ <<<"$(agent_program)"
+    unit_limits
     expect "the registry is not there" refuse systemctl is-active martlet-registry
     expect "the enrolment is skipped" is martlet-agent-enrol ConditionResult no
     expect "no unit of Martlet failed" bash -c '[ -z "$(systemctl list-units --failed --plain --no-legend "martlet*")" ]'
