@@ -19,8 +19,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 /// Products export no symbols: nobody loads code into them, and the tables of a static standard library's names cost
-/// megabytes of file and memory. Relocations are packed: two megabytes of a program's file were nothing else. The linker
-/// of the toolchain does that, and the loader of glibc 2.36 and later understands it.
+/// megabytes of file and memory. Relocations are packed: two megabytes of a program's file were nothing else. The
+/// toolchain's linker does that, and the loader of glibc 2.36 and later understands it.
 let lean: [LinkerSetting] = [
     .unsafeFlags(
         ["-use-ld=lld", "-Xlinker", "--no-export-dynamic", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"],

@@ -32,7 +32,7 @@ struct IdleConnections<Connection: AnyObject> {
         return kept.remove(at: index).connection
     }
 
-    /// Keeps a connection. False where there are as many as may be: it is to be closed. Calls come in the order of time.
+    /// Keeps a connection. False where there are as many as may be: it is to be closed. Call in the order of time.
     mutating func keep(_ connection: Connection, _ route: GatewayRoute, at now: Duration) -> Bool {
         guard kept.count(where: { $0.route == route }) < bound else { return false }
         kept.append(Kept(connection: connection, route: route, since: now))

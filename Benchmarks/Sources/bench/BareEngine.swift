@@ -9,6 +9,14 @@ final class BareEngine {
 
     var address: String { "http://127.0.0.1:\(port)" }
 
+    /// The program's, while it runs.
+    var pid: Int32 {
+        get throws {
+            guard let process else { throw BenchError("the bare engine does not run") }
+            return process.pid
+        }
+    }
+
     /// Takes over the arguments of the engine that an agent runs, but not its socket and its files.
     init(like device: Site.Device, _ workbench: Workbench) throws {
         self.workbench = workbench
