@@ -197,7 +197,8 @@ package struct AssignmentSync: Service {
         return former.isDisjoint(with: keys.keys)
     }
 
-    /// Keeps an assignment that was checked, with those who signed it. Its number is the last that is kept: from then on
+    /// Keeps an assignment that was checked, with those who signed it. Its number is the last that is kept: from then
+    /// on
     /// the registry does not send it again, so nothing that a full disk may refuse stands between that and its slots.
     private func keep(_ assignment: Assignment, _ bytes: [UInt8]) async throws {
         if try await isNewSeries() {

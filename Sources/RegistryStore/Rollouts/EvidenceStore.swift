@@ -99,7 +99,9 @@ package struct EvidenceStore {
     }
 
     /// At most so many, evenly spaced, so that each wave has its share.
-    package static func sample<Element>(_ all: [Element], most: Int = StoreLimits.evidenceDevices) -> [Element] {
+    package static func sample<Element>(
+        _ all: [Element], most: Int = StoreLimits.evidenceDevices
+    ) -> [Element] {
         guard all.count > most else { return all }
         return (0..<most).map { all[$0 * all.count / most] }
     }
