@@ -68,8 +68,8 @@ package struct EvidenceStore {
         func add(_ device: DeviceID, _ side: DeviceObservation.Side, _ summary: DeviceSummary) throws {
             let values = summary.values(question.metrics)
             guard !values.isEmpty else { return }
-            observations.append(
-                DeviceObservation(device: device, side: side, group: try DeviceStore(sql).profile(of: device) ?? "", values: values))
+            let group = try DeviceStore(sql).profile(of: device) ?? ""
+            observations.append(DeviceObservation(device: device, side: side, group: group, values: values))
         }
         var earliest = now
         for candidate in candidates {
