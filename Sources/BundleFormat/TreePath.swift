@@ -6,7 +6,7 @@ enum TreePath {
         guard text.utf8.count <= BundleLimits.treePathBytes else { return nil }
         let trimmed = text.hasSuffix("/") ? text.dropLast() : text[...]
         let parts = trimmed.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count <= BundleLimits.treeDepth, parts.allSatisfy(FileNameRule.holds) else { return nil }
+        guard parts.count <= BundleLimits.treeDepth, parts.allSatisfy(isPlain) else { return nil }
         return parts
     }
 
@@ -17,6 +17,12 @@ enum TreePath {
         let parts = target.split(separator: "/", omittingEmptySubsequences: false)
         let ups = parts.prefix { $0 == ".." }.count
         let names = parts.dropFirst(ups).map(String.init)
-        return ups < place.count && !names.isEmpty && names.allSatisfy(FileNameRule.holds)
+        return ups < place.count && !names.isEmpty && names.allSatisfy(isPlain)
+    }
+
+    /// Beyond ASCII a name depends on the locale in which an archive is written and read, and what is no text becomes
+    /// another name.
+    private static func isPlain(_ name: String) -> Bool {
+        FileNameRule.holds(name) && name.utf8.allSatisfy { $0 < 0x80 }
     }
 }

@@ -77,6 +77,7 @@ struct EngineTreeTests {
             "add('suid', mode=0o4755)", "add('twice'); add('twice')", "add('twice'); link('twice', 'bin')",
             "special('pipe', tarfile.FIFOTYPE)", "special('dev', tarfile.CHRTYPE)", "add('x' * 300)",
             "add('/'.join(['d'] * 40))", "add('short', size=100)",
+            "add('caf\\u00e9')", "add('x\\udcf6')", "link('x', 'caf\\u00e9')",
         ])
     func hostile(entry: String) async throws {
         let folder = try TemporaryFolder("tree")

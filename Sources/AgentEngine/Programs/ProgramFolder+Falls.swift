@@ -44,8 +44,7 @@ extension ProgramFolder {
     }
 
     /// Gives the program that proved itself up for another, nil being the installed one. After a crash within it, the
-    /// next
-    /// decision is the same.
+    /// next decision is the same.
     package func goBack(_ fall: ProgramFall, to target: AgentProgram?) throws {
         let others = falls.filter { $0.program != fall.program }
         try write((others + [fall]).suffix(Self.fallsKept))

@@ -4,8 +4,7 @@ package import MartletTypes
 package import ServiceLifecycle
 
 /// Tells the launcher that the program which runs is none that ends again and again: it has run for a while and its
-/// parts
-/// answer, or somebody asked it to stop.
+/// parts answer, or somebody asked it to stop.
 package struct SteadyWatch: Service {
     private let folder: ProgramFolder
     private let program: Digest
