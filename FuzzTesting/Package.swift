@@ -24,9 +24,16 @@ let package = Package(
     name: "martlet-fuzzing",
     targets: [
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CArchive", pkgConfig: "libarchive", providers: [.apt(["libarchive-dev"])]),
         .target(name: "MartletTypes", dependencies: ["CLibcrypto"], exclude: ["README.md"], swiftSettings: strict),
         .target(name: "GGUF", dependencies: ["MartletTypes"], exclude: ["README.md"], swiftSettings: strict),
+        .target(
+            name: "BundleFormat", dependencies: ["MartletTypes", "CArchive"], exclude: ["README.md"],
+            swiftSettings: strict),
+        .target(name: "fuzz-cage", dependencies: ["BundleFormat", "MartletTypes"], swiftSettings: strict),
         fuzzer("fuzz-gguf", ["GGUF", "MartletTypes"]),
         fuzzer("fuzz-gguf-canary", ["GGUF"]),
+        fuzzer("fuzz-engine", ["fuzz-cage"]),
+        fuzzer("fuzz-engine-canary", ["fuzz-cage"]),
     ]
 )
