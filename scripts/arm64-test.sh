@@ -71,8 +71,8 @@ until_true 120 "the registry knows it as arm64" sh -c "'$bin/martlet' devices sh
 
 release() { martlet publish "$fixtures/models/tiny/$1" --as "clinic/triage:$2" >>"$home/martlet.log" 2>&1 || die "publishing $2 failed"; }
 roll() {
-    martlet rollout start "clinic/triage:$1" --fleet lab --slot triage --soak 1s >>"$home/martlet.log" 2>&1 ||
-        { tail "$home/martlet.log" >&2; die "the rollout of $1 does not start"; }
+    martlet rollout start "clinic/triage:$1" --fleet lab --slot triage --soak 1s --wait >>"$home/martlet.log" 2>&1 ||
+        { tail "$home/martlet.log" >&2; die "the rollout of $1 fails"; }
 }
 martlet fleets set lab --selector site=lab >>"$home/martlet.log" 2>&1 || die "the fleet cannot be made"
 release tiny-v1.Q4_0.gguf 1.0.0
