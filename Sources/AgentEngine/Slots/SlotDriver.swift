@@ -161,7 +161,7 @@ package actor SlotDriver {
             let transition = Transition(
                 time: now, slot: slot, from: before.phase, to: next.record.phase, cause: event.name)
             let isMove = transition.from != transition.to
-            if isMove { log(transition, next.record, step) }
+            if isMove { log(transition, next.record, step) } else { log(step.reports) }
             await keep(next.record, isMove ? transition : nil, step.reports, isStart: event == .started)
             tools.changed()
         }
@@ -195,6 +195,14 @@ package actor SlotDriver {
                     return
                 }
             }
+        }
+    }
+
+    /// What the registry is told though the slot stays where it is, e.g. that its engine ended and was started again.
+    private func log(_ reports: [SlotReport]) {
+        for report in reports {
+            guard let code = report.code else { continue }
+            logger.notice("slot reported", metadata: ["code": "\(code)", "message": "\(report.message ?? "")"])
         }
     }
 

@@ -1,12 +1,14 @@
-import AgentEngine
 import AgentStore
 import Foundation
+import Logging
 import MartletAPI
 import MartletTypes
 import ModelRuntime
 import TestSupport
 import Testing
 import Trust
+
+@testable import AgentEngine
 
 /// The whole device with a real engine; the registry is simulated.
 @Suite("A device with real engines", .serialized)
@@ -91,7 +93,8 @@ struct DeviceAgentTests {
             try await device.eventually("1.0.0 is committed") { $0.phase == .committed }
         }
         device.registry.isAway = true
-        agent = device.agent()
+        let log = LogRing()
+        agent = device.agent(logger: Logger(label: "test") { log.handler(StreamLogHandler.standardError(label: $0)) })
         try await running(agent) {
             try await serves(agent)
             try await reported("servingAgain", device)
@@ -101,6 +104,7 @@ struct DeviceAgentTests {
             let pid = try #require(try EngineProcesses.pids(of: device).first)
             kill(pid, SIGKILL)
             try await reported("engineRestarted", device)
+            #expect(log.last(100).contains { $0.text.contains("engineRestarted") })
             try await serves(agent)
         }
         await device.close()

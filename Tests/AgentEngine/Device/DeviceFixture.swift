@@ -114,11 +114,14 @@ final class DeviceFixture: Sendable {
             store: store, settings: settings)
     }
 
-    func agent(_ settings: SwapSettings = SwapSettings(), limits: SlotLimits = SlotLimits()) -> DeviceAgent {
+    func agent(
+        _ settings: SwapSettings = SwapSettings(), limits: SlotLimits = SlotLimits(),
+        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    ) -> DeviceAgent {
         DeviceAgent(
             tools: SlotTools(
                 store: store, installer: installer(), engines: engineTools(settings), clock: clock, limits: limits,
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+                logger: logger))
     }
 
     /// An assignment as the director signs it.
