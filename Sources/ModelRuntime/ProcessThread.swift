@@ -17,11 +17,14 @@ final class ProcessThread: Sendable {
     /// generic `withLock`, and calling it would take longer, and more stack, each time.
     private struct Watching {
         let call: Watcher
+        /// Tells it from others that get the same number of a descriptor later.
+        let turn: UInt64
     }
 
     private struct State {
         var work: [@Sendable () -> Void] = []
         var watchers: [Int32: Watching] = [:]
+        var turns: UInt64 = 0
     }
 
     /// The thread of this process; nil where the kernel has no room for a pipe or a thread.
@@ -63,7 +66,10 @@ final class ProcessThread: Sendable {
 
     /// Calls `watcher` whenever `descriptor` is readable, until it says `.stop`. The watcher closes the descriptor.
     func watch(_ descriptor: Int32, _ watcher: @escaping Watcher) {
-        state.withLock { $0.watchers[descriptor] = Watching(call: watcher) }
+        state.withLock { state in
+            state.turns += 1
+            state.watchers[descriptor] = Watching(call: watcher, turn: state.turns)
+        }
         wake()
     }
 
@@ -80,16 +86,13 @@ final class ProcessThread: Sendable {
 
     private func loop() -> Never {
         while true {
+            let watched = state.withLock { $0.watchers.map { (descriptor: $0.key, turn: $0.value.turn) } }
             var polled = [pollfd(fd: wakeRead, events: Int16(POLLIN), revents: 0)]
-            state.withLock { state in
-                polled += state.watchers.keys.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
-            }
+            polled += watched.map { pollfd(fd: $0.descriptor, events: Int16(POLLIN), revents: 0) }
             guard poll(&polled, nfds_t(polled.count), -1) > 0 else { continue }
             if polled[0].revents != 0 { emptyWakePipe() }
-            for entry in polled.dropFirst() where entry.revents != 0 {
-                guard let watcher = state.withLock({ $0.watchers[entry.fd] }) else { continue }
-                // Taken out before the call: the watcher may close the number, and a new child may get it.
-                _ = state.withLock { $0.watchers.removeValue(forKey: entry.fd) }
+            for (entry, asked) in zip(polled.dropFirst(), watched) where entry.revents != 0 {
+                guard let watcher = take(asked.descriptor, asked.turn) else { continue }
                 if watcher.call() == .keep { state.withLock { $0.watchers[entry.fd] = watcher } }
             }
             let work = state.withLock { state in
@@ -98,6 +101,15 @@ final class ProcessThread: Sendable {
                 return work
             }
             for piece in work { piece() }
+        }
+    }
+
+    /// Takes out whom the answer about a descriptor is for, before he is called: he may close the number, and a new child
+    /// may get it. Nil where a watcher that was called meanwhile has closed it, whoever has the number now.
+    private func take(_ descriptor: Int32, _ turn: UInt64) -> Watching? {
+        state.withLock { state in
+            guard state.watchers[descriptor]?.turn == turn else { return nil }
+            return state.watchers.removeValue(forKey: descriptor)
         }
     }
 
