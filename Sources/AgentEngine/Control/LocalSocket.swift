@@ -10,15 +10,17 @@ enum LocalSocket {
         // On Linux the mode of a socket before `bind` is that of its file, less the mask; changing it afterwards would
         // leave a gap, which only matters where it shall be closed.
         guard fchmod(socket, isOpen ? 0o666 : 0o600) == 0 else { throw failed("protect", folder, name, socket) }
-        let result = try atAddress(folder, name, socket) { address, length in
-            unlink("\(folder)/\(name)")
+        // Under another name until somebody listens: whoever sees the socket can connect to it.
+        let early = name + ".early"
+        let result = try atAddress(folder, early, socket) { address, length in
+            unlink("\(folder)/\(early)")
             return bind(socket, address, length)
         }
         guard result == 0 else { throw failed("listen on", folder, name, socket) }
-        if isOpen, chmod("\(folder)/\(name)", 0o666) != 0 { throw failed("open", folder, name, socket) }
-        guard Glibc.listen(socket, AgentLimits.controlConnections) == 0 else {
-            throw failed("listen on", folder, name, socket)
-        }
+        if isOpen, chmod("\(folder)/\(early)", 0o666) != 0 { throw failed("open", folder, name, socket) }
+        guard Glibc.listen(socket, AgentLimits.controlConnections) == 0,
+            rename("\(folder)/\(early)", "\(folder)/\(name)") == 0
+        else { throw failed("listen on", folder, name, socket) }
         return socket
     }
 
