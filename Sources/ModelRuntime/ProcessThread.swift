@@ -104,8 +104,8 @@ final class ProcessThread: Sendable {
         }
     }
 
-    /// Takes out whom the answer about a descriptor is for, before he is called: he may close the number, and a new child
-    /// may get it. Nil where a watcher that was called meanwhile has closed it, whoever has the number now.
+    /// Takes out whom the answer about a descriptor is for, before he is called: he may close the number, and a new
+    /// child may get it. Nil where a watcher that was called meanwhile has closed it, whoever has the number now.
     private func take(_ descriptor: Int32, _ turn: UInt64) -> Watching? {
         state.withLock { state in
             guard state.watchers[descriptor]?.turn == turn else { return nil }
