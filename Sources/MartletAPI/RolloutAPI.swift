@@ -222,8 +222,7 @@ package struct RolloutInfo: Sendable, Codable {
     /// How each gate of the policy stands by its last measurement.
     package var gates: [GateStanding]?
     /// What devices proved on themselves, by hardware profile; in the answer for one rollout only, and of more than
-    /// four
-    /// hundred devices with results from an even sample of so many.
+    /// four hundred devices with results from an even sample of so many.
     package var proofs: [ProfileProof]?
     /// Of a running one what it does now: `moving`, `soaking`, `measuring`, or `confirming` while the next wave waits
     /// for a person.

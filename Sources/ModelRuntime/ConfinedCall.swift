@@ -19,8 +19,7 @@ package struct ConfinedCall: Sendable {
         _ arguments: [String], readable: [String], writable: [String], seconds: Int
     ) async throws(RuntimeError) -> String {
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
-        var plan = plan(arguments, readable: readable)
-        plan.confine(confinement, readable: plan.readable, writable: writable, mayLink: true)
+        let plan = plan(arguments, readable: readable, writable: writable, mayLink: true)
         return try await OutputCollector.run(plan, on: thread, seconds: seconds)
     }
 
@@ -34,7 +33,6 @@ package struct ConfinedCall: Sendable {
     ) async throws(RuntimeError) -> Answer {
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
         var plan = plan(arguments, readable: readable)
-        plan.confine(confinement, readable: plan.readable)
         plan.dataBytes = UInt64(clamping: bounds.memory.bytes)
         let outcome = try await OutputCollector.collect(
             plan, on: thread, .init(seconds: bounds.seconds, bytes: bounds.bytes, endsTalkers: true))
@@ -73,12 +71,15 @@ package struct ConfinedCall: Sendable {
         case overlong
     }
 
-    private func plan(_ arguments: [String], readable: [String]) -> ChildPlan {
+    private func plan(
+        _ arguments: [String], readable: [String], writable: [String] = [], mayLink: Bool = false
+    ) -> ChildPlan {
         var plan = ChildPlan(path: program, arguments: ["martlet-agent"] + arguments)
         plan.environment = LlamaArguments.environment(home: "/")
         plan.descriptors = RuntimeLimits.engineDescriptors
-        plan.outOfMemoryScore = 500
-        plan.readable = [program] + Self.libraries() + readable
+        plan.outOfMemoryScore = RuntimeLimits.outOfMemoryScore
+        plan.confine(
+            confinement, readable: [program] + Self.libraries() + readable, writable: writable, mayLink: mayLink)
         return plan
     }
 

@@ -158,7 +158,7 @@ final class EngineConnection: ChannelInboundHandler {
         case .answered:
             // Not before: bytes behind the answer would be taken for that of the next request.
             state = .idle
-            guard core.mayKeep(route), core.pool.value.keep(self) else { return close() }
+            guard core.leads(to: route), core.pool.value.keep(self) else { return close() }
             context.read()
         case .answering:
             if delegate?.takesMore ?? false { context.read() } else { isPaused = true }

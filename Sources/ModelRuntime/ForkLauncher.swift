@@ -47,7 +47,7 @@ package struct ForkLauncher: RuntimeLauncher {
         plan.folder = folder
         plan.descriptors = RuntimeLimits.engineDescriptors
         plan.niceness = Int32(niceness)
-        plan.outOfMemoryScore = 500
+        plan.outOfMemoryScore = RuntimeLimits.outOfMemoryScore
         plan.confine(confinement, readable: command.readable, writable: [folder])
         return plan
     }

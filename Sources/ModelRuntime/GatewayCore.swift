@@ -88,13 +88,13 @@ final class GatewayCore: Sendable {
 
     /// Whether a request that failed at `target` would be sent, or parked, differently now.
     func hasChanged(since target: RouteTable.Target) -> Bool {
-        state.withLock { $0.table.isParked(target.route.slot) || $0.table.route(of: target.route.slot) != target.route }
+        !leads(to: target.route)
     }
 
     // MARK: Connections to engines
 
-    /// Whether a connection whose answer is whole may wait for another request: only while new ones go there.
-    func mayKeep(_ route: GatewayRoute) -> Bool {
+    /// Whether the slot's next requests go there at once: only then a connection may wait for one.
+    func leads(to route: GatewayRoute) -> Bool {
         state.withLock { !$0.table.isParked(route.slot) && $0.table.route(of: route.slot) == route }
     }
 

@@ -27,13 +27,11 @@ enum OutputCollector {
         var bytes: [UInt8] = []
         var isCut = false
         var isOverdue = false
-        var isOver = false
-        var reason = EngineExit.Reason.unobserved
-        var continuation: CheckedContinuation<Void, Never>?
     }
 
     private final class Box: Sendable {
         let state = Mutex(State())
+        let end = ExitLatch<EngineExit.Reason>()
         let limit: Int
 
         init(limit: Int) { self.limit = limit }
@@ -53,27 +51,6 @@ enum OutputCollector {
         }
 
         var isCut: Bool { state.withLock { $0.isCut } }
-
-        func end(_ reason: EngineExit.Reason) {
-            let continuation = state.withLock { state in
-                state.isOver = true
-                state.reason = reason
-                let continuation = state.continuation
-                state.continuation = nil
-                return continuation
-            }
-            continuation?.resume()
-        }
-
-        func wait() async {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if !state.isOver { state.continuation = continuation }
-                    return state.isOver
-                }
-                if isOver { continuation.resume() }
-            }
-        }
     }
 
     /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `seconds`.
@@ -102,14 +79,13 @@ enum OutputCollector {
             box.state.withLock { $0.isOverdue = true }
             _ = cprocess_signal(child.descriptor, SIGKILL)
         }
-        await box.wait()
+        let reason = await box.end.waitUncancelled()
         watchdog.cancel()
         _ = await watchdog.result
         close(child.descriptor)
         return box.state.withLock {
             Outcome(
-                text: String(decoding: $0.bytes, as: UTF8.self), end: $0.reason, isCut: $0.isCut,
-                isOverdue: $0.isOverdue)
+                text: String(decoding: $0.bytes, as: UTF8.self), end: reason, isCut: $0.isCut, isOverdue: $0.isOverdue)
         }
     }
 
@@ -138,7 +114,7 @@ enum OutputCollector {
             thread.stopWatching(output)
             _ = box.take(from: output)
             close(output)
-            box.end(reason)
+            box.end.open(reason)
             return .stop
         }
         return result

@@ -38,6 +38,8 @@ package enum RuntimeLimits {
     package static let commandArguments = 64
     /// One argument of a declared engine's command.
     package static let commandArgumentBytes = 4096
+    /// What children get of the kernel's score where memory is short: above the agent's, so that they go first.
+    static let outOfMemoryScore: Int32 = 500
     /// Connections to one engine that are kept for the next request. Older llama-servers have two threads more than
     /// they answer requests at once, and an idle connection holds one: health must still be answered.
     package static let idleConnections = 2

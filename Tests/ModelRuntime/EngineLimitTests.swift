@@ -193,7 +193,7 @@ struct EngineLimitTests {
                 == "memory 512.0 MiB without mapped weights (RLIMIT_DATA), "
                 + "processor time is not limited: no groups here"
         )
-        let limits = try KernelFile.text("/proc/\(process.pid)/limits")
+        let limits = try #require(ProcFile.text("/proc/\(process.pid)/limits"))
         let line = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max data size") })
         #expect(line.contains("536870912"))
         _ = await process.terminate(grace: .seconds(5))

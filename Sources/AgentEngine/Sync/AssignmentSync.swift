@@ -113,8 +113,7 @@ package struct AssignmentSync: Service {
     }
 
     /// `heard` is the revision of the owner's metadata that the registry told last. Each is acted upon once, whether
-    /// the
-    /// refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless questions.
+    /// the refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless questions.
     private func poll(_ heard: inout TrustRevision?) async throws {
         let versions = await trust.versions()
         let number = try await acceptedNumber()
@@ -198,8 +197,8 @@ package struct AssignmentSync: Service {
     }
 
     /// Keeps an assignment that was checked, with those who signed it. Its number is the last that is kept: from then
-    /// on
-    /// the registry does not send it again, so nothing that a full disk may refuse stands between that and its slots.
+    /// on the registry does not send it again, so nothing that a full disk may refuse stands between that and its
+    /// slots.
     private func keep(_ assignment: Assignment, _ bytes: [UInt8]) async throws {
         if try await isNewSeries() {
             logger.notice("assignments are counted anew: the owner named another director")

@@ -41,6 +41,14 @@ struct AssignmentSyncTests {
         try await device.store.journal.mark(.assignmentNumber)
     }
 
+    /// A device that trusts its registry, and an assignment for it.
+    private func assigned(_ number: Int64) async throws -> (DeviceFixture, [UInt8]) {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        try await device.trust.refresh()
+        return (device, try device.assignment(number: number, release).signed(by: [device.registry.director]).encoded())
+    }
+
     @Test("A signed assignment is kept, and its slots set out for it")
     func accepts() async throws {
         let device = try await DeviceFixture()
@@ -132,10 +140,7 @@ struct AssignmentSyncTests {
 
     @Test("An assignment that was accepted just before a crash is taken up at the next start, without the registry")
     func afterCrash() async throws {
-        let device = try await DeviceFixture()
-        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
-        try await device.trust.refresh()
-        let bytes = try device.assignment(number: 3, release).signed(by: [device.registry.director]).encoded()
+        let (device, bytes) = try await assigned(3)
         try await device.store.accept(assignment: bytes, number: 3)
         device.registry.isAway = true
         try await syncing(device) {
@@ -148,10 +153,7 @@ struct AssignmentSyncTests {
     @Test(
         "An assignment is not lost where the disk is full for a moment", arguments: ["assignmentSigners", "signedTime"])
     func fullDisk(_ fact: String) async throws {
-        let device = try await DeviceFixture()
-        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
-        try await device.trust.refresh()
-        let bytes = try device.assignment(number: 3, release).signed(by: [device.registry.director]).encoded()
+        let (device, bytes) = try await assigned(3)
         let journal = try SQLiteDatabase(path: device.store.layout.journal)
         try journal.execute(
             """
@@ -170,10 +172,7 @@ struct AssignmentSyncTests {
 
     @Test("An assignment that was accepted before a start on a full disk is taken up once there is room")
     func fullAtStart() async throws {
-        let device = try await DeviceFixture()
-        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
-        try await device.trust.refresh()
-        let bytes = try device.assignment(number: 3, release).signed(by: [device.registry.director]).encoded()
+        let (device, bytes) = try await assigned(3)
         try await device.store.accept(assignment: bytes, number: 3)
         device.registry.isAway = true
         let journal = try SQLiteDatabase(path: device.store.layout.journal)
