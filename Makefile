@@ -101,12 +101,23 @@ release: ## Build the three programs for release
 install: release ## Install programs, completions and units below PREFIX (and DESTDIR)
 	@scripts/install.sh "$$($(RELEASE) --show-bin-path)" "$(DESTDIR)" "$(PREFIX)"
 
-# Where `make deb` puts the packages.
+# Where `make deb` puts the packages, and for which machines: this kind, unless ARCH=arm64 asks for a cross-build.
 DEBS ?= .build/debs
+HOST_ARCH := $(shell dpkg --print-architecture 2>/dev/null)
+ARCH ?= $(HOST_ARCH)
 
 .PHONY: deb
-deb: release ## Build the Debian packages of the three products into DEBS (.build/debs)
-	@scripts/deb.sh "$$($(RELEASE) --show-bin-path)" "$(DEBS)"
+ifeq ($(ARCH),$(HOST_ARCH))
+deb: release ## Build the Debian packages of the three products into DEBS (.build/debs); ARCH=arm64 cross-builds
+	@ARCH="$(ARCH)" scripts/deb.sh "$$($(RELEASE) --show-bin-path)" "$(DEBS)"
+else ifeq ($(ARCH),arm64)
+deb: arm64
+	@tools="$$(scripts/arm64.sh)" && ARCH=arm64 STRIP=true \
+		RUN="$$tools/qemu/qemu-aarch64-static -L $$tools/sysroot-arm64" scripts/deb.sh "$(ARM64_BIN)" "$(DEBS)"
+else
+deb:
+	@echo "packages are built for this machine's kind ($(HOST_ARCH)) or cross-built for arm64, not for $(ARCH)" >&2; exit 1
+endif
 
 .PHONY: deb-test
 deb-test: deb ## Install, upgrade, downgrade, remove and purge the packages in a root of their own (needs root)
@@ -116,23 +127,15 @@ deb-test: deb ## Install, upgrade, downgrade, remove and purge the packages in a
 boot-test: deb ## Boot a Debian with the packages in a virtual machine: units, watchdog, sandbox (needs root)
 	@scripts/boot-test.sh "$(DEBS)"
 
-# What is cross-built: agent and command line.
-ARM64 := martlet-agent martlet
 ARM64_BIN ?= .build-arm64/programs
 
 .PHONY: arm64
-arm64: ## Cross-build agent and command line for arm64 (needs root, amd64 Debian)
-	@scripts/arm64.sh "$(ARM64_BIN)" $(ARM64)
+arm64: ## Cross-build the three programs for arm64 (needs root, amd64 Debian)
+	@scripts/arm64.sh "$(ARM64_BIN)" martlet-agent martlet martlet-registry
 
 .PHONY: arm64-test
-arm64-test: arm64 ## Run the arm64 agent and an arm64 engine under an emulator: install, swap, rollback
-	$(BUILD)
-	@scripts/arm64-test.sh "$(ARM64_BIN)/martlet-agent"
-
-.PHONY: arm64-deb
-arm64-deb: arm64 ## Build the Debian packages of agent and command line for arm64 into DEBS
-	@tools="$$(scripts/arm64.sh)" && ARCH=arm64 STRIP=true \
-		RUN="$$tools/qemu/qemu-aarch64-static -L $$tools/sysroot-arm64" scripts/deb.sh "$(ARM64_BIN)" "$(DEBS)" $(ARM64)
+arm64-test: arm64 ## Run the arm64 programs and an arm64 engine under an emulator: install, swap, rollback
+	@scripts/arm64-test.sh "$(ARM64_BIN)"
 
 .PHONY: clean
 clean: ## Remove what was built here (never the cache outside)

@@ -1,18 +1,21 @@
 #!/usr/bin/env bash
-# The story of one arm64 device: install, swap, rollback, with arm64 programs run by an emulator: arm64-test.sh AGENT
+# The story of one arm64 device: install, swap, rollback, with arm64 programs run by an emulator: arm64-test.sh FOLDER
 #
-# AGENT is the agent built for arm64 (make arm64). Its engine is Debian's arm64 llama.cpp, unpacked and emulated too; the
-# registry and the command line are this machine's own, of the debug build. Kernel calls that the emulator does not know
-# (Landlock, seccomp) are left out: no claim about confinement on real arm64 comes from here.
+# FOLDER has the three programs built for arm64 (make arm64): agent, registry and command line. The engine is Debian's arm64
+# llama.cpp, emulated too. The kernel starts the emulator where an arm64 program is to run, a program's children included;
+# it does so in a user namespace of this test's own, or (before Linux 6.7) where qemu-user-static is installed. Kernel calls
+# that the emulator does not know (Landlock, seccomp) are left out: no claim about confinement on real arm64 comes from here.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-agent=$(realpath "$1")
-tools=$("$root/scripts/arm64.sh" 2>/dev/null)
-qemu=$tools/qemu/qemu-aarch64-static
-llama=$(MARTLET_LLAMA_EMULATOR=$qemu "$root/scripts/get-llama.sh")
-bin=${MARTLET_BIN:-$(cd "$root" && swift build --show-bin-path)}
+if [ "${1:-}" != --inside ]; then
+    programs=$(realpath "$1")
+    tools=$("$root/scripts/arm64.sh" 2>/dev/null)
+    llama=$(MARTLET_LLAMA_EMULATOR=$tools/qemu/qemu-aarch64-static "$root/scripts/get-llama.sh")
+    exec unshare --user --map-root-user --mount --propagation private "$0" --inside "$programs" "$tools" "$llama"
+fi
+programs=$2 tools=$3 llama=$4
 fixtures=$root/Tests/Fixtures
 scratch_folder
 # Short: paths of sockets are limited.
@@ -36,20 +39,37 @@ until_true() {
     say "   ok: $what"
 }
 field() { sed -n "s/.*\"$1\" *: *\"\{0,1\}\([^\",}]*\)\"\{0,1\}.*/\1/p" | head -n 1; }
-martlet() { "$bin/martlet" "$@"; }
-# As it is, not a function: signals must reach it.
-emulated=(env QEMU_CPU=cortex-a72 "$qemu" -L "$tools/sysroot-arm64" -E "LD_LIBRARY_PATH=${ARM64_LIBRARIES:-}" "$agent")
+martlet() { "$programs/martlet" "$@"; }
 serves() { martlet devices show pi --output json | tr -d '\n ' | grep -q "\"current\":\[\"$1\"\].*\"serving\":true"; }
+is_arm64() { martlet devices show pi --output json | grep -qi 'arm64\|aarch64'; }
 ask() {
     curl -sf --max-time 120 -H 'Content-Type: application/json' "http://$gateway/v1/chat/completions" \
         -d '{"model":"triage","max_tokens":4,"messages":[{"role":"user","content":"I was charged twice"}]}'
 }
 
+# Has the kernel run arm64 programs by the emulator, which looks for their libraries in /etc/qemu-binfmt/aarch64.
+emulate() {
+    local table=/proc/sys/fs/binfmt_misc zeros='\x00\x00\x00\x00\x00\x00\x00\x00'
+    local magic="\x7fELF\x02\x01\x01\x00$zeros\x02\x00\xb7\x00"
+    local mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
+    if mount -t binfmt_misc none "$table" 2>/dev/null; then
+        printf '%s' ":qemu-aarch64:M::$magic:$mask:$tools/qemu/qemu-aarch64-static:FP" >"$table/register"
+    fi
+    [ -e "$table/qemu-aarch64" ] || die "the kernel runs no arm64 programs here: that needs Linux 6.7, or the package qemu-user-static"
+    mkdir -p "$scratch/etc/qemu-binfmt"
+    ln -s "$tools/sysroot-arm64" "$scratch/etc/qemu-binfmt/aarch64"
+    mount -t overlay overlay -o "lowerdir=$scratch/etc:/etc" /etc
+}
+
 say "== an arm64 device under emulation"
-file=$(od -An -tu2 -j18 -N2 "$agent" | tr -d ' ')
-[ "$file" = 183 ] || die "$agent is no arm64 program"
-say "   $("${emulated[@]}" version), engine $("$llama" --version 2>&1 | sed -n 's/^version: //p')"
-"$bin/martlet-registry" serve --data "$home/registry" --operator-address 127.0.0.1:0 --device-address 127.0.0.1:0 \
+emulate
+export QEMU_CPU=cortex-a72
+for program in martlet martlet-agent martlet-registry; do
+    machine=$(od -An -tu2 -j18 -N2 "$programs/$program" | tr -d ' ')
+    [ "$machine" = 183 ] || die "$programs/$program is no arm64 program"
+done
+say "   $("$programs/martlet-agent" version), engine $("$llama" --version 2>&1 | sed -n 's/^version: //p')"
+"$programs/martlet-registry" serve --data "$home/registry" --operator-address 127.0.0.1:0 --device-address 127.0.0.1:0 \
     --admin-token-file "$home/admin.token" >"$home/registry.log" 2>&1 &
 pids+=("$!")
 until_true 60 "the registry runs" test -s "$home/registry/run/addresses.json"
@@ -59,15 +79,15 @@ martlet login "http://$operator" --token-file "$home/admin.token" >>"$home/martl
 martlet trust init --namespace clinic --keys "$home/keys" --no-passphrase >>"$home/martlet.log" 2>&1
 martlet token join --uses 1 --valid 1h >"$home/pi.join" 2>>"$home/martlet.log"
 echo '{"policy": {"slots": {"triage": ["clinic/*"]}}, "engine": {"threads": 1}, "telemetrySeconds": 5}' >"$home/agent.json"
-"${emulated[@]}" enrol --join-file "$home/pi.join" --name pi --label site=lab --data "$home/pi" --config "$home/agent.json" >"$home/enrol.log" 2>&1 ||
+"$programs/martlet-agent" enrol --join-file "$home/pi.join" --name pi --label site=lab --data "$home/pi" --config "$home/agent.json" >"$home/enrol.log" 2>&1 ||
     { cat "$home/enrol.log" >&2; die "the device does not enrol"; }
 say "   ok: the device enrols, with a key of its own"
-"${emulated[@]}" run --data "$home/pi" --gateway 127.0.0.1:0 --llama-server "$llama" >"$home/pi.log" 2>&1 &
+"$programs/martlet-agent" run --data "$home/pi" --gateway 127.0.0.1:0 --llama-server "$llama" >"$home/pi.log" 2>&1 &
 pids+=("$!")
 until_true 120 "the agent runs" test -s "$home/pi/run/addresses.json"
 gateway=$(field gateway <"$home/pi/run/addresses.json")
 # The registry hears from the device itself what it is.
-until_true 120 "the registry knows it as arm64" sh -c "'$bin/martlet' devices show pi --output json | grep -qi 'arm64\\|aarch64'"
+until_true 120 "the registry knows it as arm64" is_arm64
 
 release() { martlet publish "$fixtures/models/tiny/$1" --as "clinic/triage:$2" >>"$home/martlet.log" 2>&1 || die "publishing $2 failed"; }
 roll() {
