@@ -48,7 +48,7 @@ test-full: ## The same tests at full counts (SCALE=25), and the slow ones
 	@scripts/bootstrap.sh full
 	$(BUILD)
 	MARTLET_SCALE=$(SCALE) $(TEST)
-	$(if $(FILTER),@true,$(MAKE) deb-test boot-test arm64-test)
+	$(if $(FILTER),@true,$(MAKE) deb-test boot-test arm64-test && $(MAKE) deb-test ARCH=arm64)
 
 .PHONY: demo
 demo: bootstrap ## The whole story on this machine; DEMO_EXIT=1 ends by itself
@@ -121,7 +121,7 @@ endif
 
 .PHONY: deb-test
 deb-test: deb ## Install, upgrade, downgrade, remove and purge the packages in a root of their own (needs root)
-	@scripts/deb-test.sh "$(DEBS)"
+	@ARCH="$(ARCH)" $(if $(filter-out $(HOST_ARCH),$(ARCH)),scripts/with-arm64.sh) scripts/deb-test.sh "$(DEBS)"
 
 .PHONY: boot-test
 boot-test: deb ## Boot a Debian with the packages in a virtual machine: units, watchdog, sandbox (needs root)

@@ -2,20 +2,19 @@
 # The story of one arm64 device: install, swap, rollback, with arm64 programs run by an emulator: arm64-test.sh FOLDER
 #
 # FOLDER has the three programs built for arm64 (make arm64): agent, registry and command line. The engine is Debian's arm64
-# llama.cpp, emulated too. The kernel starts the emulator where an arm64 program is to run, a program's children included;
-# it does so in a user namespace of this test's own, or (before Linux 6.7) where qemu-user-static is installed. Kernel calls
-# that the emulator does not know (Landlock, seccomp) are left out: no claim about confinement on real arm64 comes from here.
+# llama.cpp, emulated too. Kernel calls that the emulator does not know (Landlock, seccomp) are left out: no claim about
+# confinement on real arm64 comes from here.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-if [ "${1:-}" != --inside ]; then
+if [ "$#" -eq 1 ]; then
     programs=$(realpath "$1")
-    tools=$("$root/scripts/arm64.sh" 2>/dev/null)
+    tools=$("$root/scripts/arm64.sh")
     llama=$(MARTLET_LLAMA_EMULATOR=$tools/qemu/qemu-aarch64-static "$root/scripts/get-llama.sh")
-    exec unshare --user --map-root-user --mount --propagation private "$0" --inside "$programs" "$tools" "$llama"
+    exec "$root/scripts/with-arm64.sh" "$0" "$programs" "$llama"
 fi
-programs=$2 tools=$3 llama=$4
+programs=$1 llama=$2
 fixtures=$root/Tests/Fixtures
 scratch_folder
 # Short: paths of sockets are limited.
@@ -47,22 +46,7 @@ ask() {
         -d '{"model":"triage","max_tokens":4,"messages":[{"role":"user","content":"I was charged twice"}]}'
 }
 
-# Has the kernel run arm64 programs by the emulator, which looks for their libraries in /etc/qemu-binfmt/aarch64.
-emulate() {
-    local table=/proc/sys/fs/binfmt_misc zeros='\x00\x00\x00\x00\x00\x00\x00\x00'
-    local magic="\x7fELF\x02\x01\x01\x00$zeros\x02\x00\xb7\x00"
-    local mask='\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff'
-    if mount -t binfmt_misc none "$table" 2>/dev/null; then
-        printf '%s' ":qemu-aarch64:M::$magic:$mask:$tools/qemu/qemu-aarch64-static:FP" >"$table/register"
-    fi
-    [ -e "$table/qemu-aarch64" ] || die "the kernel runs no arm64 programs here: that needs Linux 6.7, or the package qemu-user-static"
-    mkdir -p "$scratch/etc/qemu-binfmt"
-    ln -s "$tools/sysroot-arm64" "$scratch/etc/qemu-binfmt/aarch64"
-    mount -t overlay overlay -o "lowerdir=$scratch/etc:/etc" /etc
-}
-
 say "== an arm64 device under emulation"
-emulate
 export QEMU_CPU=cortex-a72
 for program in martlet martlet-agent martlet-registry; do
     machine=$(od -An -tu2 -j18 -N2 "$programs/$program" | tr -d ' ')

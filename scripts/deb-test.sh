@@ -2,16 +2,23 @@
 # Installs, upgrades, downgrades, removes and purges the packages in a root of their own: deb-test.sh DEB_FOLDER [SUITE]
 #
 # No container: debootstrap makes the root once (kept in the cache), chroot runs it, a private mount namespace hides it.
-# SUITE is Debian's (bookworm). Needs root. The packages of the architecture of this machine are taken.
+# SUITE is Debian's: bookworm, for arm64 trixie. Needs root. The packages of this machine's architecture are taken.
+#
+#   ARCH=arm64   those of another, whose programs the kernel has to run (with-arm64.sh)
 # shellcheck disable=SC2016  # what others expand stands in single quotes
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
-debs=$(realpath "$1") suite=${2:-bookworm}
-arch=$(dpkg --print-architecture)
+debs=$(realpath "$1")
+arch=${ARCH:-$(dpkg --print-architecture)}
+if [ "$arch" = arm64 ]; then suite=trixie; else suite=bookworm; fi
+suite=${2:-$suite}
+if [ -z "${MARTLET_HIDDEN:-}" ]; then
+    exec env MARTLET_HIDDEN=1 unshare --mount --propagation private "$0" "$@"
+fi
 need_packages debootstrap dpkg lintian fakeroot
-base=$("$root/scripts/get-root.sh" "$suite" systemd libcurl4 libsqlite3-0 libarchive13 libssl3 libzstd1)
+base=$(ARCH=$arch "$root/scripts/get-root.sh" "$suite" systemd libcurl4 libsqlite3-0 libarchive13 libssl3 libzstd1)
 
 say "== lintian"
 for deb in "$debs"/*_"$arch".deb; do
@@ -43,10 +50,11 @@ expect() {
 status() { inside dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/null; }
 refuse() { ! "$@"; }
 
-mount_all() { mount -t proc proc "$tree/proc" && mount --bind /dev "$tree/dev"; }
-unmount_all() { umount "$tree/proc" "$tree/dev" 2>/dev/null || true; }
-trap 'unmount_all; rm -rf "$scratch"' EXIT
-mount_all
+# Nothing that is mounted may be removed with the root.
+unmount_all() { umount -l "$tree/proc" "$tree/dev" 2>/dev/null || true; }
+trap 'unmount_all; rm -rf --one-file-system "$scratch"' EXIT
+mount --rbind /proc "$tree/proc"
+mount --rbind /dev "$tree/dev"
 
 say "== installation"
 for deb in "$debs"/*_"$arch".deb; do

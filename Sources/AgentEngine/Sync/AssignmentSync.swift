@@ -113,7 +113,8 @@ package struct AssignmentSync: Service {
     }
 
     /// `heard` is the revision of the owner's metadata that the registry told last. Each is acted upon once, whether
-    /// the refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless questions.
+    /// the refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless
+    /// questions.
     private func poll(_ heard: inout TrustRevision?) async throws {
         let versions = await trust.versions()
         let number = try await acceptedNumber()
