@@ -93,7 +93,7 @@ fuzz: ## Fuzz the parsers for FUZZ_SECONDS (60)
 ##@ Release
 
 .PHONY: release
-release: ## Build the three programs for release
+release: ## Build the programs for release
 	@scripts/bootstrap.sh build
 	for product in $(PRODUCTS); do $(RELEASE) --product "$$product"; done
 
@@ -139,4 +139,4 @@ arm64-test: arm64 ## Run the arm64 programs and an arm64 engine under an emulato
 
 .PHONY: clean
 clean: ## Remove what was built here (never the cache outside)
-	rm -rf .build Benchmarks/.build FuzzTesting/.build
+	rm -rf .build .build-arm64 Benchmarks/.build FuzzTesting/.build

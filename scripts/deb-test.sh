@@ -105,8 +105,14 @@ expect "the program is gone" refuse test -e "$tree/usr/bin/martlet-agent"
 expect "the configuration stays" test -e "$tree/etc/default/martlet-agent"
 expect "the data stays" test -s "$tree/var/lib/martlet-agent/journal.sqlite"
 
-say "== purge leaves nothing"
+say "== purge leaves nothing, and empties a data folder that is a volume of its own"
+mkdir -p "$tree/var/lib/martlet-registry"
+mount -t tmpfs tmpfs "$tree/var/lib/martlet-registry"
+echo data >"$tree/var/lib/martlet-registry/registry.sqlite"
 inside dpkg -P martlet-agent martlet-registry martlet >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; die "the purge failed"; }
+expect "the volume is empty" test -z "$(ls -A "$tree/var/lib/martlet-registry")"
+umount "$tree/var/lib/martlet-registry"
+rmdir "$tree/var/lib/martlet-registry"
 left=$(find "$tree/etc" "$tree/usr" "$tree/var" -iname '*martlet*' -not -path '*/var/log/*' -not -path '*/var/lib/dpkg/*')
 [ -z "$left" ] || die "left behind: $left"
 say "   ok: nothing is left"

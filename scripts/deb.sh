@@ -25,6 +25,12 @@ export SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
 
 need_packages dpkg binutils python3
+# What is linked in stands, with its licences, in the build folder.
+checkouts=$built/checkouts
+until [ -d "$checkouts" ]; do
+    [ "$checkouts" != //checkouts ] || die "no checkouts of dependencies above $built: their licences belong into the packages"
+    checkouts=$(realpath "${checkouts%/*}/..")/checkouts
+done
 mkdir -p "$out"
 out=$(realpath "$out")
 work=$(mktemp -d)
@@ -86,16 +92,21 @@ agent() {
 }
 
 documents() {
-    local doc=$tree/usr/share/doc/$1 file
+    local doc=$tree/usr/share/doc/$1 file name
     install -D -m 644 "$root/scripts/deb/copyright" "$doc/copyright"
     gzip -9nc "$root/CHANGELOG.md" | install -m 644 /dev/stdin "$doc/changelog.gz"
     printf '%s (%s) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- %s  %s\n' \
         "$1" "$version" "$maintainer" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")" | gzip -9nc |
         install -m 644 /dev/stdin "$doc/changelog.Debian.gz"
+    for file in "$checkouts"/*/LICENSE* "$checkouts"/*/NOTICE*; do
+        name=${file%/*}
+        [ ! -e "$file" ] || install -D -m 644 "$file" "$doc/licenses/${name##*/}/${file##*/}"
+    done
     for file in "$root"/docs/*.md "$root"/docs/formats/*.md; do
         case $1/${file##*/} in
         martlet-agent/agent-config.md | martlet-agent/keys.md | martlet-agent/offline.md | martlet-agent/security.md | \
-            martlet-registry/operations.md | martlet-registry/keys.md | martlet-registry/rollouts.md | \
+            martlet-agent/doctor.md | martlet-agent/engines.md | martlet-agent/slots.md | martlet-agent/robustness.md | \
+            martlet-agent/profiles.md | martlet-registry/operations.md | martlet-registry/keys.md | martlet-registry/rollouts.md | \
             martlet-agent/systemd.md | martlet-registry/systemd.md | martlet/tutorial.md | martlet/keys.md | martlet/offline.md | \
             martlet/rollout-policy.md | martlet/eval.md | martlet/probes.md)
             install -m 644 "$file" "$doc/${file##*/}"
@@ -145,6 +156,8 @@ package() {
     (cd "$tree" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
     chmod 644 "$tree"/DEBIAN/{control,md5sums}
     [ ! -e "$tree/DEBIAN/conffiles" ] || chmod 644 "$tree/DEBIAN/conffiles"
+    # Older ones beside it would be taken for what was built now.
+    rm -f "$out/${name}"_*_"$arch".deb
     dpkg-deb --root-owner-group -Zxz -z3 -b "$tree" "$out/${name}_${version}_$arch.deb" >&2
     printf '%s\n' "$out/${name}_${version}_$arch.deb"
 }

@@ -30,7 +30,11 @@ need_packages() {
         [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
     done
     [ "${#missing[@]}" -gt 0 ] || return 0
-    command -v apt-get >/dev/null 2>&1 || die "missing: ${missing[*]}; this is not Debian, install their like by hand"
+    if ! command -v dpkg-query >/dev/null 2>&1; then
+        say "this is not Debian: make sure that you have what it calls ${missing[*]}"
+        return 0
+    fi
+    command -v apt-get >/dev/null 2>&1 || die "missing: ${missing[*]}; install them"
     say "installing ${missing[*]}"
     # The lists of a fresh machine or container are empty or old. What apt says matters only when it fails.
     local said status=0
