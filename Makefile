@@ -98,8 +98,9 @@ release: ## Build the programs for release
 	for product in $(PRODUCTS); do $(RELEASE) --product "$$product"; done
 
 .PHONY: install
-install: release ## Install programs, completions and units below PREFIX (and DESTDIR)
-	@scripts/install.sh "$$($(RELEASE) --show-bin-path)" "$(DESTDIR)" "$(PREFIX)"
+# Root often has no compiler on its path: then what was built before is installed.
+install: $(if $(shell command -v swift),release) ## Install programs, completions and units below PREFIX (and DESTDIR)
+	@scripts/install.sh .build/release "$(DESTDIR)" "$(PREFIX)"
 
 # Where `make deb` puts the packages, and for which machines: this kind, unless ARCH=arm64 asks for a cross-build.
 DEBS ?= .build/debs

@@ -4,6 +4,8 @@ set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
 
+need_packages binutils python3
+[ -x "$1/martlet-agent" ] || die "nothing was built in $1; run make release first"
 built=$1 prefix=$3 goal=$2$3
 # Units of a prefix in /usr belong to the system's folder, others to the administrator's.
 units=$2/etc/systemd/system
@@ -23,6 +25,10 @@ for service in martlet-agent martlet-registry; do
 done
 install -m 644 "$root/systemd/martlet-agent.tmpfiles.conf" "$2/usr/lib/tmpfiles.d/martlet-agent.conf"
 install -D -m 644 "$root/systemd/martlet-agent.rules" "$2/usr/share/polkit-1/rules.d/50-martlet-agent.rules"
+# What the owner changed stays.
+for file in etc/default/martlet-agent:agent.default etc/default/martlet-registry:registry.default etc/martlet/agent.json:agent.json; do
+    [ -e "$2/${file%:*}" ] || install -D -m 644 "$root/scripts/deb/${file#*:}" "$2/${file%:*}"
+done
 for package in martlet martlet-agent martlet-registry; do
     install -d "$goal/share/doc/$package"
     install -m 644 "$root"/docs/*.md "$goal/share/doc/$package/"
@@ -31,4 +37,10 @@ done
 for program in martlet martlet-registry martlet-agent; do
     "$root/scripts/describe.sh" "$built/$program" "$goal/share"
 done
-say "installed below $goal; next: docs/operations.md"
+say "installed below $goal"
+[ -n "$2" ] || cat >&2 <<NEXT
+Next, where systemd runs:
+    systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload
+    systemctl enable --now martlet-registry      # on the machine of the registry: docs/operations.md
+    systemctl enable --now martlet-agent         # on a device, once it is enrolled: docs/systemd.md
+NEXT
