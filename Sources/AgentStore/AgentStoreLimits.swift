@@ -1,4 +1,4 @@
-internal import MartletTypes
+package import MartletTypes
 
 /// Bounds of the device's store.
 package enum AgentStoreLimits {
@@ -24,4 +24,10 @@ package enum AgentStoreLimits {
     package static let probeBytes = 64 * 1024
     /// Damaged journals and blobs that are kept aside.
     package static let keptAside = 3
+    /// The longest damaged blob that is kept aside for people to look at: a model would take the room of its successor.
+    package static let keptAsideBytes = ByteCount.mebibytes(4)
+    /// Tries at the start to read a journal that the disk does not give back, before it counts as lost.
+    package static let journalTries = 3
+    /// Between two of these tries: a disk that is reset comes back within a second.
+    package static let journalPause = Duration.seconds(1)
 }

@@ -31,12 +31,12 @@ extension BlobStore {
             collected.blobs += 1
             try files.remove(path)
         }
-        let aside = try files.names(in: layout.quarantine)
-        for name in aside.dropLast(AgentStoreLimits.keptAside) { try files.remove("\(layout.quarantine)/\(name)") }
+        try pruneQuarantine()
         return collected
     }
 
-    /// Hashes a blob again; false where it is damaged, and then it is put aside so that it is fetched again.
+    /// Hashes a blob again; false where it is damaged, and then it is put aside, or removed where it is large, so that
+    /// it is fetched again.
     ///
     /// What the disk does not give back any more is damaged too.
     package func scrub(_ digest: Digest) throws(AgentStoreError) -> Bool {
@@ -55,11 +55,34 @@ extension BlobStore {
         return false
     }
 
-    /// Puts a damaged blob aside.
+    /// Puts a damaged blob aside for people to look at. A large one is removed: it would take the room of the sound one
+    /// that is fetched in its place.
     func quarantine(_ digest: Digest) throws(AgentStoreError) {
         let path = layout.blob(digest)
-        try files.rename(path, to: "\(layout.quarantine)/\(digest.hex)")
+        if let size = files.status(path)?.size, size <= AgentStoreLimits.keptAsideBytes {
+            let last = try aside().last?.number ?? 0
+            try files.rename(path, to: "\(layout.quarantine)/\(last + 1)-\(digest.hex)")
+        } else {
+            try files.remove(path)
+        }
         try files.synchronizeFolder(FileSystemPath.folder(of: path))
+    }
+
+    /// Removes all but the last few of what was put aside, and what is too large to be kept.
+    private func pruneQuarantine() throws(AgentStoreError) {
+        let aside = try aside()
+        for (index, (_, name)) in aside.enumerated() {
+            let path = "\(layout.quarantine)/\(name)"
+            let isSmall = files.status(path).map { $0.size <= AgentStoreLimits.keptAsideBytes } ?? true
+            if index < aside.count - AgentStoreLimits.keptAside || !isSmall { try files.remove(path) }
+        }
+    }
+
+    /// What was put aside, the oldest first; names of earlier agents bear no number.
+    private func aside() throws(AgentStoreError) -> [(number: Int, name: String)] {
+        try files.names(in: layout.quarantine).map { name in
+            (name.contains("-") ? Int(name.prefix { $0 != "-" }) ?? 0 : 0, name)
+        }.sorted { $0 < $1 }
     }
 
     private static func digest(_ text: String) -> Digest? {

@@ -110,7 +110,7 @@ struct BlobUpkeepTests {
         try Data(bytes).write(to: URL(fileURLWithPath: scene.layout.blob(digest)))
         #expect(try await !store.blobs.scrub(digest))
         #expect(!store.blobs.has(digest))
-        #expect(try store.files.names(in: scene.layout.quarantine) == [digest.hex])
+        #expect(try store.files.names(in: scene.layout.quarantine) == ["1-\(digest.hex)"])
         #expect(try await !store.blobs.scrub(digest), "an absent blob is not a sound one")
         bytes[position] ^= 0x10
         try await store.blobs.bring(bytes)
@@ -141,16 +141,33 @@ struct BlobUpkeepTests {
         }
     }
 
-    @Test("keeps few of what it put aside")
+    @Test("removes what is damaged and large, which would take the room of the sound one")
+    func largeBlob() async throws {
+        let bytes = [UInt8](repeating: 7, count: Int(AgentStoreLimits.keptAsideBytes.bytes) + 1)
+        let digest = try await store.blobs.bring(bytes)
+        try Data(bytes + [0]).write(to: URL(fileURLWithPath: scene.layout.blob(digest)))
+        #expect(try await !store.blobs.scrub(digest))
+        #expect(!store.blobs.has(digest))
+        #expect(try store.files.names(in: scene.layout.quarantine).isEmpty)
+        // What an agent before this one put aside goes too.
+        try Data(bytes).write(to: URL(fileURLWithPath: "\(scene.layout.quarantine)/\(digest.hex)"))
+        _ = try await store.blobs.collect { [] }
+        #expect(try store.files.names(in: scene.layout.quarantine).isEmpty)
+    }
+
+    @Test("keeps few of what it put aside, the last ones")
     func boundedQuarantine() async throws {
-        for seed in 50..<56 as Range<UInt64> {
+        var last: [String] = []
+        for seed in 50..<62 as Range<UInt64> {
             let digest = try await store.blobs.bring(Sample.bytes(10, seed: seed))
             try Data([0]).write(to: URL(fileURLWithPath: scene.layout.blob(digest)))
             _ = try await store.blobs.scrub(digest)
+            last.append(digest.hex)
         }
-        #expect(try store.files.names(in: scene.layout.quarantine).count == 6)
+        #expect(try store.files.names(in: scene.layout.quarantine).count == 12)
         _ = try await store.blobs.collect { [] }
-        #expect(try store.files.names(in: scene.layout.quarantine).count == 3)
+        let kept = try store.files.names(in: scene.layout.quarantine)
+        #expect(kept.map { String($0.drop { $0 != "-" }.dropFirst()) } == last.suffix(3))
     }
 
     @Test("counts finished and unfinished blobs as used")
