@@ -244,7 +244,7 @@ let package = Package(
             ]
         ),
         tests("SystemdNotify", ["SystemdNotify", "TestSupport"]),
-        tests("AgentStore", ["AgentStore", "BundleFormat", "TUF", "Trust", "MartletTypes", "TestSupport"]),
+        tests("AgentStore", ["AgentStore", "BundleFormat", "TUF", "Trust", "MartletTypes", "TestSupport", "CSQLite"]),
         tests(
             "ModelRuntime",
             [

@@ -348,6 +348,9 @@ package struct AgentApp: Sendable {
     }
 
     private func tellRecovery(_ store: AgentStore, _ clock: AgentClock) async throws {
+        if let error = store.leftovers {
+            logger.warning("generations not collected", metadata: ["error": "\(error.message)"])
+        }
         guard let recovery = store.recovery else { return }
         let found = recovery.slots.map(\.text).joined(separator: ", ")
         let message =

@@ -25,12 +25,15 @@ package struct AgentStore: Sendable {
     package let recovery: Recovery?
     /// Whether the data folder takes writes.
     package let health: StoreHealth
+    /// Why what an interrupted step left could not be removed at the start; nil where nothing is left.
+    package let leftovers: AgentStoreError?
     private let lock: StoreLock
 
     /// Opens or makes the data folder. Throws `alreadyRunning` where another agent has it.
     ///
-    /// A damaged journal is put aside and the slots are found again from the generations on disk, so that what served
-    /// goes on serving. The journal of a newer agent is left alone and refused.
+    /// A damaged journal, or one that the disk does not give back in three tries, is put aside and the slots are found
+    /// again from the generations on disk, so that what served goes on serving. The journal of a newer agent is left
+    /// alone and refused.
     ///
     /// A disk that takes no writes suspends the store (`health`): all is read as it is, and every write throws until
     /// `resume`. Sockets then go to another folder; `runtime` is systemd's `$RUNTIME_DIRECTORY`, the first choice.
@@ -52,9 +55,10 @@ package struct AgentStore: Sendable {
         }
         let generations = GenerationStore(layout: layout, files: files)
         let (journal, recovery) = try await openJournal(layout, files, generations, health)
+        var leftovers: AgentStoreError?
         if !health.isSuspended {
             try await journal.raise(.nextGeneration, to: generations.highest() + 1)
-            try await generations.collectStrays(try await journal.slots())
+            leftovers = await generations.collectStrays(try await journal.slots())
         }
         let takenBack = try await TakenBackStore(journal: journal, files: files, path: layout.takenBack)
         return AgentStore(
@@ -62,7 +66,7 @@ package struct AgentStore: Sendable {
             blobs: BlobStore(layout: layout, files: files, budget: budget), generations: generations,
             metadata: FileMetadataStore(folder: layout.metadata, files: files), takenBack: takenBack,
             identity: IdentityStore(folder: layout.identity, files: files), recovery: recovery, health: health,
-            lock: lock)
+            leftovers: leftovers, lock: lock)
     }
 
     /// Writes again, where the disk took nothing at the start and does now. Throws why it still does not.
@@ -72,7 +76,7 @@ package struct AgentStore: Sendable {
         try Self.prepare(layout, files)
         let highest = try await generations.highest()
         // Before the journal can be written: no slot makes generations until then.
-        try await generations.collectStrays(try await journal.slots())
+        _ = await generations.collectStrays(try await journal.slots())
         try await journal.reopen(above: highest)
         health.resumed()
     }
@@ -117,7 +121,8 @@ package struct AgentStore: Sendable {
         var damage: (cause: String, aside: String)?
         var usable = try await usableJournal(layout, health)
         if case .failure(let error) = usable {
-            guard error.reason == .journalUnusable, !health.isSuspended else { throw error }
+            let isLost = [.journalUnusable, .journalUnreadable].contains(error.reason)
+            guard isLost, !health.isSuspended else { throw error }
             damage = (error.message, try putAside(layout, files))
             usable = .success(try Journal(path: layout.journal, health: health))
         }
@@ -136,10 +141,22 @@ package struct AgentStore: Sendable {
 
     private static let completeFact = "complete"
 
-    /// Opens the journal and reads what must be readable in it: SQLite's check sees pages, not what is in their cells.
+    /// Opens the journal, a few times where the disk does not give back what is in it.
     private static func usableJournal(
         _ layout: StoreLayout, _ health: StoreHealth
     ) async throws -> Result<Journal, AgentStoreError> {
+        for _ in 1..<AgentStoreLimits.journalTries {
+            let journal = await readJournal(layout, health)
+            guard case .failure(let error) = journal, error.reason == .journalUnreadable else { return journal }
+            try await Task.sleep(for: AgentStoreLimits.journalPause)
+        }
+        return await readJournal(layout, health)
+    }
+
+    /// Opens the journal and reads what must be readable in it: SQLite's check sees pages, not what is in their cells.
+    private static func readJournal(
+        _ layout: StoreLayout, _ health: StoreHealth
+    ) async -> Result<Journal, AgentStoreError> {
         do throws(AgentStoreError) {
             let journal = try Journal(path: layout.journal, health: health)
             do throws(AgentStoreError) {

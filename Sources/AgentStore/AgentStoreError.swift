@@ -17,6 +17,8 @@ package struct AgentStoreError: MartletError, Equatable {
         case alreadyRunning
         /// The journal is damaged.
         case journalUnusable
+        /// The disk does not give back what is in the journal.
+        case journalUnreadable
         /// The journal was written by a newer agent.
         case journalTooNew
         /// Bytes do not have the digest that was promised.
@@ -56,7 +58,7 @@ package struct AgentStoreError: MartletError, Equatable {
         case .diskFull: "Free space, or raise the store's budget in the agent's configuration."
         case .readOnly: "Make the data folder writable for the agent's user."
         case .missingFile: "Check the data folder; enrol again if its identity is gone."
-        case .storageFailed: "Check the disk; the kernel's log names its faults."
+        case .storageFailed, .journalUnreadable: "Check the disk; the kernel's log names its faults."
         case .alreadyRunning: "Stop the other agent, or give this one a data folder of its own."
         case .journalUnusable: "The agent makes a new one; the damaged one is kept beside it."
         case .journalTooNew: "Run the agent version that wrote it, or move the journal aside."

@@ -60,24 +60,42 @@ package actor GenerationStore {
         try files.synchronizeFolder(folder)
     }
 
-    /// Removes the folders of a slot's other generations, and the slot's folder where none is kept.
+    /// Removes the folders of a slot's other generations, and the slot's folder where none is kept. One that cannot be
+    /// removed keeps none of the others; the first such error is thrown in the end.
     package func collect(_ slot: SlotName, keeping kept: Set<GenerationID>) throws(AgentStoreError) {
         let folder = layout.generations(of: slot)
         let names = Set(kept.map(\.description)).union(["current", "previous"])
+        var failure: AgentStoreError?
         for name in try files.names(in: folder) where kept.isEmpty || !names.contains(name) {
-            try files.removeTree("\(folder)/\(name)")
+            do throws(AgentStoreError) {
+                try files.removeTree("\(folder)/\(name)")
+            } catch {
+                failure = failure ?? error
+            }
         }
+        if let failure { throw failure }
         guard kept.isEmpty else { return }
         try files.remove(folder)
         try files.synchronizeFolder(layout.generations)
     }
 
-    /// Removes what an interrupted stage, collection or emptying left: all that no record names.
-    func collectStrays(_ records: [SlotRecord]) throws(AgentStoreError) {
-        for name in try files.names(in: layout.generations) {
-            guard let slot = Self.slot(name) else { continue }
-            try collect(slot, keeping: records.first { $0.slot == slot }?.generations ?? [])
+    /// Removes what an interrupted stage, collection or emptying left: all that no record names. Returns the first
+    /// reason why something is still there, which keeps nothing from serving: the next start tries again.
+    func collectStrays(_ records: [SlotRecord]) -> AgentStoreError? {
+        var failure: AgentStoreError?
+        do throws(AgentStoreError) {
+            for name in try files.names(in: layout.generations) {
+                guard let slot = Self.slot(name) else { continue }
+                do throws(AgentStoreError) {
+                    try collect(slot, keeping: records.first { $0.slot == slot }?.generations ?? [])
+                } catch {
+                    failure = failure ?? error
+                }
+            }
+        } catch {
+            return error
         }
+        return failure
     }
 
     /// What the links say, for an agent whose journal is lost: the slots with what serves and what served before.
@@ -100,13 +118,18 @@ package actor GenerationStore {
         return records
     }
 
-    /// The highest number that a folder bears; 0 where there is none.
+    /// The highest number that a folder bears; 0 where there is none. A slot's folder that cannot be read counts for
+    /// nothing: the journal knows the number too.
     package func highest() throws(AgentStoreError) -> Int64 {
         var highest: Int64 = 0
         for slot in try files.names(in: layout.generations) {
-            for name in try files.names(in: "\(layout.generations)/\(slot)") {
-                highest = max(highest, Int64(name.prefix { $0 != "." }) ?? 0)
+            let names: [String]
+            do throws(AgentStoreError) {
+                names = try files.names(in: "\(layout.generations)/\(slot)")
+            } catch {
+                continue
             }
+            for name in names { highest = max(highest, Int64(name.prefix { $0 != "." }) ?? 0) }
         }
         return highest
     }

@@ -222,8 +222,16 @@ final class SQLiteDatabase {
             case SQLITE_ERROR where handle != nil: .journalUnusable
             case SQLITE_FULL: .diskFull
             case SQLITE_READONLY, SQLITE_PERM: .readOnly
+            case SQLITE_IOERR where isOfReading: .journalUnreadable
             default: .storageFailed
             }
         return AgentStoreError(reason, "Could not \(operation) \(path): \(detail).")
+    }
+
+    /// Whether the last failure was that the disk did not give back what is in the files.
+    private var isOfReading: Bool {
+        // Composed by macros that the importer does not bring: the primary code, and which of its kinds above it.
+        let kinds: [Int32] = [1, 2, 32, 33]  // READ, SHORT_READ, DATA, CORRUPTFS
+        return kinds.contains { sqlite3_extended_errcode(handle) == SQLITE_IOERR | $0 << 8 }
     }
 }

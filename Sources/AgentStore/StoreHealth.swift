@@ -41,7 +41,10 @@ package final class StoreHealth: Sendable {
 
     /// A write failed; what is wrong with its content is no trouble of the disk.
     func failed(_ error: AgentStoreError) {
-        guard [.readOnly, .diskFull, .storageFailed, .journalUnusable].contains(error.reason) else { return }
+        let ofTheDisk: [AgentStoreError.Code] = [
+            .readOnly, .diskFull, .storageFailed, .journalUnusable, .journalUnreadable,
+        ]
+        guard ofTheDisk.contains(error.reason) else { return }
         change { $0.trouble = error }
     }
 

@@ -49,6 +49,7 @@ final class FaultyFileSystem: FileSystem {
         var changes: [String] = []
         var isDead = false
         var unreadable: String?
+        var stuck: String?
         var volatile: VolatileState
     }
 
@@ -74,6 +75,9 @@ final class FaultyFileSystem: FileSystem {
 
     /// Makes every read of one file fail, as a bad sector does.
     func spoil(_ path: String) { state.withLock { $0.unreadable = path } }
+
+    /// Makes one path and what is below it stay where it is, as a damaged folder does.
+    func hold(_ path: String) { state.withLock { $0.stuck = path } }
 
     /// Takes away what was not synchronised, and stops the world.
     func cutPower() {
@@ -117,6 +121,9 @@ final class FaultyFileSystem: FileSystem {
 
     func remove(_ path: String) throws(AgentStoreError) {
         try change("remove", path, grows: false) { () throws(AgentStoreError) in
+            if let stuck = state.withLock({ $0.stuck }), path.hasPrefix(stuck) {
+                throw AgentStoreError(errno: EIO, "remove", path)
+            }
             volatile { $0.willRemove(path) }
             try real.remove(path)
         }

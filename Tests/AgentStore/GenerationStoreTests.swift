@@ -54,6 +54,26 @@ struct GenerationStoreTests {
         #expect(found.target == nil)
     }
 
+    @Test("that no record names and that cannot be removed keep no agent from starting, and nothing else from going")
+    func stuck() async throws {
+        var record = SlotRecord(slot: slot)
+        record.current = try Sample.generation(1)
+        record.phase = .committed
+        for id in 1...3 as ClosedRange<Int64> { try await store.generations.stage(try Sample.generation(id)) }
+        try await store.journal.save(record, transition: nil)
+        await store.close()
+        let files = FaultyFileSystem()
+        let copy = try scene.copied()
+        files.hold(copy.layout.generation(GenerationID(2), of: slot))
+        let again = try await copy.open(files: files)
+        #expect(again.leftovers?.message.contains("generations/triage/2") == true)
+        #expect(try again.files.names(in: copy.layout.generations(of: slot)) == ["1", "2"])
+        #expect(try await again.journal.slots() == [record])
+        // Not the number of what is still there.
+        #expect(try await again.journal.nextGeneration() == GenerationID(4))
+        await again.close()
+    }
+
     @Test("point nowhere once a slot has nothing, and pointing into an absent folder does nothing")
     func pointedNowhere() async throws {
         try await store.generations.point(slot, current: nil, previous: nil)
