@@ -22,8 +22,8 @@ package struct HTTPCall: Sendable {
     package var patience: Duration?
     /// How long the whole exchange may take; nil is without end, for large bodies.
     package var deadline: Duration?
-    /// Bytes per second that this exchange may receive; the configuration's limit holds too. Nil adds none.
-    package var maxReceiveSpeed: Int64?
+    /// What the exchange may receive, where it streams to a sink; the configuration's limit holds too.
+    package var speed = DownloadSpeed()
 
     package init(
         _ method: HTTPRequest.Method, _ target: String, fields: HTTPFields = [:], body: Body = .none,

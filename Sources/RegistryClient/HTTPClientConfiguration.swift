@@ -16,7 +16,8 @@ package struct HTTPClientConfiguration: Sendable {
     package var connectTimeout: Duration
     /// How long the peer may stay silent before the transfer counts as lost.
     package var patience: Duration
-    /// Bytes per second that one transfer may receive; nil is unlimited.
+    /// Bytes per second that all transfers may receive together; nil is unlimited. Downloads wait for each other and
+    /// for all else, which is small and waits for none.
     package var maxReceiveSpeed: Int64?
     /// `User-Agent`.
     package var userAgent: String
@@ -71,6 +72,8 @@ package enum ClientLimits {
     package static let connections = 16
     /// libcurl's receive buffer: its own maximum, for few calls per megabyte.
     package static let receiveBufferBytes = 512 * 1024
+    /// The same where a speed is kept: at most this is held of a transfer that waits.
+    package static let pacedBufferBytes = 64 * 1024
     /// The body of an error answer.
     package static let errorBodyBytes = 64 * 1024
     /// How much of a peer's text an error repeats.

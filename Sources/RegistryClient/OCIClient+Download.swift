@@ -10,7 +10,7 @@ extension OCIClient {
     @discardableResult
     package func download(
         _ digest: Digest, size: ByteCount, range: Range<Int64>? = nil, from repository: RepositoryName,
-        maxSpeed: Int64? = nil, to sink: @escaping BodySink
+        speed: DownloadSpeed = DownloadSpeed(), to sink: @escaping BodySink
     ) async throws -> Int64 {
         var call = HTTPCall(.get, Self.blob(digest, repository))
         let subject = subject(call)
@@ -18,7 +18,7 @@ extension OCIClient {
         guard wanted.lowerBound >= 0, wanted.upperBound <= size.bytes, !wanted.isEmpty || range == nil else {
             throw ClientError(.invalidCall, subject, "bytes \(wanted) do not lie within \(size.bytes)")
         }
-        call.maxReceiveSpeed = maxSpeed.map { max(1, $0) }
+        call.speed = speed
         let isPart = wanted != 0..<size.bytes
         if isPart { call.fields[.range] = "bytes=\(wanted.lowerBound)-\(wanted.upperBound - 1)" }
         let arrived = Counter()

@@ -35,7 +35,9 @@ extension Transfer {
         options.set(CURLOPT_HTTP09_ALLOWED, 0)
         options.set(CURLOPT_NOSIGNAL, 1)
         options.set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
-        options.set(CURLOPT_BUFFERSIZE, ClientLimits.receiveBufferBytes)
+        // libcurl's own limit of speed looks after up to a hundred buffers: smaller bodies would pass it by.
+        let buffer = speed.least == nil ? ClientLimits.receiveBufferBytes : ClientLimits.pacedBufferBytes
+        options.set(CURLOPT_BUFFERSIZE, buffer)
         options.set(CURLOPT_USERAGENT, text: configuration.userAgent)
         // An empty string turns off the proxies that the environment names.
         if origin.isLoopback || !configuration.followsEnvironmentProxy { options.set(CURLOPT_PROXY, text: "") }
@@ -88,9 +90,6 @@ extension Transfer {
         options.set(CURLOPT_LOW_SPEED_LIMIT, 1)
         options.set(CURLOPT_LOW_SPEED_TIME, max(1, (patience + 999) / 1000))
         if let deadline = call.deadline { options.set(CURLOPT_TIMEOUT_MS, max(1, deadline.wholeMilliseconds)) }
-        if let speed = [configuration.maxReceiveSpeed, call.maxReceiveSpeed].compactMap(\.self).min() {
-            options.check(martlet_curl_set_offset(options.easy, CURLOPT_MAX_RECV_SPEED_LARGE, curl_off_t(speed)))
-        }
     }
 
     // MARK: - Callbacks of libcurl, on the loop's thread
@@ -119,6 +118,7 @@ extension Transfer {
     private static let onBody: martlet_curl_data = { bytes, size, count, context in
         guard let context else { return 0 }
         let piece = UnsafeRawBufferPointer(start: bytes, count: size * count)
+        guard transfer(context).mayReceive(piece.count) else { return Int(CURL_WRITEFUNC_PAUSE) }
         // Any count but the one that was given ends the transfer, so an empty piece is answered with 1.
         return transfer(context).receive(body: piece) ? size * count : (size * count == 0 ? 1 : 0)
     }

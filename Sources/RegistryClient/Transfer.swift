@@ -36,6 +36,8 @@ final class Transfer: @unchecked Sendable {
     private var sent: Int64 = 0
     private var file: Int32 = -1
     var fieldList: UnsafeMutablePointer<curl_slist>?
+    /// Where it waits while the client receives too fast, and its handle; set by the loop.
+    var turn: (queue: ReceiveQueue, easy: UnsafeMutableRawPointer)?
     let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
 
     init(
@@ -132,6 +134,21 @@ final class Transfer: @unchecked Sendable {
             failure = error(.malformedReply, "the header is malformed or over \(ClientLimits.headerBytes) bytes")
             return false
         }
+        return true
+    }
+
+    /// What may be received while this runs.
+    var speed: DownloadSpeed {
+        let shared = [configuration.maxReceiveSpeed, call.speed.shared].compactMap(\.self).min()
+        return DownloadSpeed(shared: shared, own: call.speed.own)
+    }
+
+    /// Whether a piece of the body may be taken now; where not, the loop offers it again. Only what goes to a sink
+    /// waits: documents are small, and others wait for them.
+    func mayReceive(_ bytes: Int) -> Bool {
+        guard bytes > 0, let turn, speed.least != nil else { return true }
+        if case .sink = destination, isSuccess { return turn.queue.admits(bytes, of: turn.easy, at: speed) }
+        turn.queue.count(bytes, speed.shared)
         return true
     }
 

@@ -4,7 +4,7 @@ internal import Synchronization
 
 /// The thread that drives all transfers of one client through `curl_multi`.
 ///
-/// `multi` and `active` belong to that thread alone; others reach it through `inbox` and a wake-up.
+/// `multi`, `active` and `queue` belong to that thread alone; others reach it through `inbox` and a wake-up.
 final class TransferLoop: @unchecked Sendable {
     private enum Command {
         case start(Transfer, CheckedContinuation<Transfer.Outcome, Never>)
@@ -28,6 +28,7 @@ final class TransferLoop: @unchecked Sendable {
     private let multi: UnsafeMutableRawPointer
     private let threadStart: @Sendable () -> Void
     private var active: [UnsafeMutableRawPointer: Active] = [:]
+    private let queue = ReceiveQueue()
 
     private static let isInitialized = curl_global_init(Int(CURL_GLOBAL_DEFAULT)) == CURLE_OK
 
@@ -100,10 +101,13 @@ final class TransferLoop: @unchecked Sendable {
             }
             for command in commands { obey(command) }
             if isClosed { break }
+            while let easy = queue.next() { goOn(easy) }
             var running: Int32 = 0
             curl_multi_perform(multi, &running)
             finishDone()
-            curl_multi_poll(multi, nil, 0, ClientLimits.idlePollMilliseconds, nil)
+            let longest = ClientLimits.idlePollMilliseconds
+            let time = queue.milliseconds.map { min(Int32(clamping: $0), longest) } ?? longest
+            curl_multi_poll(multi, nil, 0, time, nil)
         }
         for (easy, entry) in active {
             finish(easy, entry, .failed(entry.transfer.error(.closed, "the client was closed")))
@@ -127,6 +131,7 @@ final class TransferLoop: @unchecked Sendable {
             }
             switch transfer.makeHandle() {
             case .success(let easy):
+                transfer.turn = (queue, easy)
                 active[easy] = Active(transfer: transfer, continuation: continuation)
                 curl_multi_add_handle(multi, easy)
             case .failure(let error):
@@ -137,6 +142,13 @@ final class TransferLoop: @unchecked Sendable {
             active[easy] = nil
             finish(easy, entry, .failed(transfer.error(.cancelled, "it was cancelled")))
         }
+    }
+
+    /// Offers a transfer again what it could not take; what it cannot take now ends it.
+    private func goOn(_ easy: UnsafeMutableRawPointer) {
+        let result = curl_easy_pause(easy, CURLPAUSE_CONT)
+        guard result != CURLE_OK, let entry = active.removeValue(forKey: easy) else { return }
+        finish(easy, entry, entry.transfer.outcome(result, easy))
     }
 
     private func finishDone() {
@@ -150,8 +162,10 @@ final class TransferLoop: @unchecked Sendable {
     }
 
     private func finish(_ easy: UnsafeMutableRawPointer, _ entry: Active, _ outcome: Transfer.Outcome) {
+        queue.leave(easy)
         curl_multi_remove_handle(multi, easy)
         curl_easy_cleanup(easy)
+        entry.transfer.turn = nil
         entry.transfer.release()
         entry.continuation.resume(returning: outcome)
     }

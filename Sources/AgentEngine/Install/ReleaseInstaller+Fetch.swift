@@ -71,10 +71,10 @@ extension ReleaseInstaller {
         while partial.offset < item.size {
             let speed = try await gate.passDownload(limit: maxSpeed)
             let start = partial.offset.bytes
-            let end = min(start + gate.piece(at: speed), item.size.bytes)
+            let end = min(start + gate.piece(at: speed.least), item.size.bytes)
             let content = try await link.content()
             try await content.download(
-                item.digest, size: item.size, range: start..<end, from: item.repository, maxSpeed: speed
+                item.digest, size: item.size, range: start..<end, from: item.repository, speed: speed
             ) { try partial.append($0) }
         }
     }

@@ -1,4 +1,5 @@
 package import MartletTypes
+package import RegistryClient
 
 /// Lets work that nobody waits for go on only while the device has nothing better to do.
 ///
@@ -44,14 +45,14 @@ package struct BackgroundGate: Sendable {
         }
     }
 
-    /// The same for a piece of a download; returns the bytes per second that it may take, nil without bound. `limit` is
-    /// that of the assignment.
-    package func passDownload(limit: Int64?) async throws -> Int64? {
+    /// The same for a piece of a download; returns what it may take. `limit` is that of the assignment, in bytes per
+    /// second.
+    package func passDownload(limit: Int64?) async throws -> DownloadSpeed {
         while true {
             try await pass()
             let now = clock()
-            let speed = rule.speed(at: now, within: limit, offset: offset)
-            guard speed == 0 else { return speed }
+            let speed = DownloadSpeed(shared: rule.speed(at: now, offset: offset), own: limit)
+            guard speed.least == 0 else { return speed }
             let opening = rule.nextOpening(after: now, offset: offset) ?? now + AgentLimits.longestLook
             await pause(min(opening - now, AgentLimits.longestLook))
             try Task.checkCancellation()

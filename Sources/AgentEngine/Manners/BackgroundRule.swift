@@ -6,7 +6,7 @@ package struct BackgroundRule: Sendable, Hashable {
     package var niceness: Int32 = 10
     /// Whether it pauses while requests run.
     package var pausesWhileBusy = true
-    /// Bytes per second that a download may take at any time; nil is without bound.
+    /// Bytes per second that all downloads may take together at any time; nil is without bound.
     package var bytesPerSecond: Int64?
     /// When downloads may take what `bytesPerSecond` allows; empty is always.
     package var windows: [MaintenanceWindow] = []
@@ -15,12 +15,13 @@ package struct BackgroundRule: Sendable, Hashable {
 
     package init() {}
 
-    /// Bytes per second that a download may take at a moment, at most; nil is without bound, 0 is not now.
-    func speed(at now: Timestamp, within limit: Int64?, offset: @escaping @Sendable (Timestamp) -> Int64) -> Int64? {
-        let own = [limit, bytesPerSecond].compactMap(\.self).min()
+    /// Bytes per second that all downloads may take together at a moment; nil is without bound, 0 is not now.
+    func speed(at now: Timestamp, offset: @escaping @Sendable (Timestamp) -> Int64) -> Int64? {
         let calendar = WindowCalendar(offset: offset)
-        guard !windows.isEmpty, !windows.contains(where: { calendar.isOpen($0, at: now) }) else { return own }
-        return min(outsideBytesPerSecond, own ?? .max)
+        guard !windows.isEmpty, !windows.contains(where: { calendar.isOpen($0, at: now) }) else {
+            return bytesPerSecond
+        }
+        return min(outsideBytesPerSecond, bytesPerSecond ?? .max)
     }
 
     /// When the next window opens; nil where one is open, or none is named.

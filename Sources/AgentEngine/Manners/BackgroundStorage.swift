@@ -6,5 +6,5 @@ actor BackgroundStorage {
     nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
 
     /// Makes it give way, for good.
-    func giveWay(niceness: Int32) { BackgroundThread.giveWay(niceness: niceness) }
+    func giveWay(niceness: Int32) { BackgroundThread.giveWay(niceness: niceness, as: "blobs") }
 }

@@ -14,8 +14,8 @@ package actor RegistryLink {
     private var client: HTTPClient?
     private var isClosed = false
 
-    /// `bandwidth` is bytes per second that one transfer may take; nil is unlimited. Certificates are judged by `clock`
-    /// where it is given: a box whose system clock cannot be right still reaches its registry, and can say so.
+    /// `bandwidth` is bytes per second that all transfers may take together; nil is unlimited. Certificates are judged
+    /// by `clock` where it is given: a box whose system clock cannot be right still reaches its registry, and can say so.
     /// `niceness` is that of the thread that does all transfers: what it fetches it decrypts, hashes and writes.
     package init(
         store: AgentStore, keys: DeviceKeys? = nil, bandwidth: ByteCount? = nil, clock: AgentClock? = nil,
@@ -42,7 +42,7 @@ package actor RegistryLink {
                 certificatePEM: Array(identity.certificate.utf8), key: try keys.current(identity)),
             maxReceiveSpeed: bandwidth?.bytes, userAgent: "martlet-agent/\(MartletVersion.text)")
         let niceness = niceness
-        configuration.threadStart = { BackgroundThread.giveWay(niceness: niceness) }
+        configuration.threadStart = { BackgroundThread.giveWay(niceness: niceness, as: "transfers") }
         if let clock { configuration.judgedAt = { clock.now } }
         let made = try HTTPClient(origin: Origin(identity.registry), configuration: configuration)
         client = made

@@ -131,8 +131,8 @@ unsigned cprocess_confine(unsigned wanted, const char *const *readable, const ch
 void martlet_limit_heap(void);
 
 /// Makes the calling thread give way to others: its niceness is set to this, and above 0 it comes last of those that want
-/// the disk. For good: an unprivileged thread cannot take it back.
-void martlet_give_way(int niceness);
+/// the disk. For good: an unprivileged thread cannot take it back. The system shows it by `name`, of at most 15 bytes.
+void martlet_give_way(int niceness, const char *name);
 
 /// Whether the kernel takes its clock for right: some service corrected it of late. 1, 0, or -1 where it does not tell.
 int cprocess_clock_is_synchronised(void);

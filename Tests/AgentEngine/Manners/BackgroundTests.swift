@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import MartletTypes
 import ModelRuntime
+import RegistryClient
 import Synchronization
 import TestSupport
 import Testing
@@ -68,7 +69,7 @@ struct BackgroundTests {
         let night = try #require(WindowText.window("22:00-05:00"))
         let day = World { $0.now = $0.now + .seconds(12 * 3600) }
         let waits = day.gate { $0.windows = [night] }
-        #expect(try await waits.passDownload(limit: 5000) == 5000)
+        #expect(try await waits.passDownload(limit: 5000) == DownloadSpeed(own: 5000))
         #expect(day.now == start + .seconds(22 * 3600))
         let slow = World { $0.now = $0.now + .seconds(12 * 3600) }
         let trickles = slow.gate { rule in
@@ -76,15 +77,15 @@ struct BackgroundTests {
             rule.outsideBytesPerSecond = 1000
             rule.bytesPerSecond = 9000
         }
-        #expect(try await trickles.passDownload(limit: nil) == 1000)
+        #expect(try await trickles.passDownload(limit: nil) == DownloadSpeed(shared: 1000))
         #expect(slow.now == start + .seconds(12 * 3600))
         let open = World()
         let gate = open.gate { rule in
             rule.windows = [night]
             rule.bytesPerSecond = 9000
         }
-        #expect(try await gate.passDownload(limit: 20_000) == 9000)
-        #expect(try await open.gate().passDownload(limit: nil) == nil)
+        #expect(try await gate.passDownload(limit: 20_000) == DownloadSpeed(shared: 9000, own: 20_000))
+        #expect(try await open.gate().passDownload(limit: nil) == DownloadSpeed())
     }
 
     @Test("a piece is as small as its speed, so that a window's end is seen in half a minute")
@@ -152,12 +153,12 @@ struct BackgroundTests {
         }
     }
 
-    @Test("the thread that hashes blobs gives way, and no other")
+    @Test("a thread that gives way does so for itself alone; which of the agent's do is for MannersTests")
     func niceness() async {
         let before = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
         let niced = await withCheckedContinuation { continuation in
             Thread {
-                BackgroundThread.giveWay(niceness: 12)
+                BackgroundThread.giveWay(niceness: 12, as: "test")
                 continuation.resume(returning: getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0))
             }.start()
         }
