@@ -134,6 +134,7 @@ final class EngineConnection: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         heard = .now()
+        core.heard(route)
         guard case .answering = state else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
@@ -203,8 +204,12 @@ final class EngineConnection: ChannelInboundHandler {
             self.watch = nil
             guard case .answering = self.state else { return }
             // While the client does not take what is there, the engine's silence is not its own.
-            if self.isPaused { self.heard = .now() }
+            if self.isPaused {
+                self.heard = .now()
+                self.core.heard(self.route)
+            }
             guard self.heard + TimeAmount(self.core.configuration.engineSilence) > .now() else {
+                self.core.silent(self.route)
                 return self.end(.silent)
             }
             self.watchSilence(context)

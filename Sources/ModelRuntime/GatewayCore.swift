@@ -26,11 +26,14 @@ final class GatewayCore: Sendable {
         var demands: [SlotName: @Sendable () -> Void] = [:]
         /// When a slot's last request came or ended.
         var activity: [SlotName: ContinuousClock.Instant] = [:]
+        /// Engines that hang: nobody has asked for them yet.
+        var hung: Set<RouteTable.Generation> = []
     }
 
     let configuration: GatewayConfiguration
     /// Connections to engines that wait for the next request; on the event loop alone.
     let pool = NIOLoopBoundBox.makeBoxSendingValue(EnginePool(loop: RuntimeLoop.loop), eventLoop: RuntimeLoop.loop)
+    private let hearing = NIOLoopBoundBox.makeBoxSendingValue(EngineHearing(), eventLoop: RuntimeLoop.loop)
     private let clock: Clock
     private let made = ContinuousClock.now
     private let state: Mutex<State>
@@ -101,9 +104,10 @@ final class GatewayCore: Sendable {
     /// Closes the idle connections of a generation, or all, before its engine is ended: it would wait for them.
     func closeIdle(_ generation: RouteTable.Generation? = nil) async {
         await withCheckedContinuation { continuation in
-            RuntimeLoop.loop.execute { [pool] in
+            RuntimeLoop.loop.execute { [pool, hearing] in
                 if let generation {
                     pool.value.close(generation.slot, generation: generation.generation)
+                    hearing.value.forget(generation)
                 } else {
                     pool.value.closeAll()
                 }
@@ -114,6 +118,22 @@ final class GatewayCore: Sendable {
 
     /// Closes the idle connections of a slot whose requests go elsewhere, or wait, from now on.
     private func leaveIdle(_ slot: SlotName) { RuntimeLoop.loop.execute { [pool] in pool.value.close(slot) } }
+
+    // MARK: Engines that hang
+
+    /// An engine sent something. On the event loop, as is the next.
+    func heard(_ route: GatewayRoute) { hearing.value.heard(route.served) }
+
+    /// An answer has been silent for as long as it may be.
+    func silent(_ route: GatewayRoute) {
+        guard hearing.value.isSilent(route.served, for: TimeAmount(configuration.engineSilence)) else { return }
+        state.withLock { _ = $0.hung.insert(route.served) }
+    }
+
+    /// Whether an engine of that generation was found to hang since the last call.
+    func takeHung(_ generation: RouteTable.Generation) -> Bool {
+        state.withLock { $0.hung.remove(generation) != nil }
+    }
 
     // MARK: Requests
 

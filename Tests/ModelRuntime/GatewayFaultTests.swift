@@ -153,6 +153,34 @@ struct GatewayFaultTests {
         }
     }
 
+    @Test("an engine that is silent in all its answers hangs; one that brings something in another is busy")
+    func hangs() async throws {
+        let isSilent = Mutex(true)
+        try await FaultScene.run(
+            { _ in isSilent.withLock { $0 } ? [] : [.send(Self.good)] }, configure: { $0.engineSilence = .seconds(3) }
+        ) { scene in
+            let first = Task { try await scene.ask().status }
+            try await eventually(within: 20, "the engine has the request") { scene.engine.requests.count == 1 }
+            isSilent.withLock { $0 = false }
+            let isOver = Mutex(false)
+            let others = Task {
+                while !isOver.withLock({ $0 }) {
+                    let answer = try await scene.ask()
+                    #expect(answer.status == 200)
+                }
+            }
+            #expect(try await first.value == 504)
+            isOver.withLock { $0 = true }
+            try await others.value
+            #expect(!scene.gateway.takeHung(scene.slot, generation: 1), "it works at other answers")
+            isSilent.withLock { $0 = true }
+            #expect(try await scene.ask().status == 504)
+            #expect(scene.gateway.takeHung(scene.slot, generation: 1))
+            #expect(!scene.gateway.takeHung(scene.slot, generation: 1), "it is told once")
+            #expect(!scene.gateway.takeHung(scene.slot, generation: 2))
+        }
+    }
+
     @Test("a client that goes away ends its request at the engine")
     func clientLeaves() async throws {
         let begun = ScriptedEngine.streamHead + ScriptedEngine.chunk("data: 1\n\n")

@@ -45,7 +45,8 @@ final class DeviceFixture: Sendable {
 
     init(
         registry: FakeRegistry? = nil, withEngine: Bool = false, budget: DiskBudget = DiskBudget(reserve: .zero),
-        engineVersion: String = "1.0.0", engineScript: String? = nil
+        engineVersion: String = "1.0.0", engineScript: String? = nil,
+        gateway configuration: GatewayConfiguration = GatewayConfiguration(port: 0)
     ) async throws {
         isScripted = engineScript != nil
         folder = try TemporaryFolder("dev")
@@ -74,7 +75,7 @@ final class DeviceFixture: Sendable {
             probe: HardwareProbe(storagePaths: [folder.path]),
             engines: { _ in [binary.name: binary.version ?? ""] })
         let clock = clock
-        gateway = Gateway(configuration: GatewayConfiguration(port: 0), clock: { clock.now })
+        gateway = Gateway(configuration: configuration, clock: { clock.now })
     }
 
     func close() async {
@@ -106,22 +107,25 @@ final class DeviceFixture: Sendable {
             number: generation, expires: Self.now + .seconds(3600))
     }
 
-    func engineTools(_ settings: SwapSettings = SwapSettings()) -> EngineTools {
-        EngineTools(
-            launcher: ForkLauncher(
-                engines: engines, runFolder: folder.path + "/run/engines",
-                confinement: Confinement(mode: isScripted ? .off : .available)), gateway: gateway,
-            store: store, settings: settings)
+    /// With `keepsLimits` engines are held to their slot's limits as on a box without control groups.
+    func engineTools(_ settings: SwapSettings = SwapSettings(), keepsLimits: Bool = false) -> EngineTools {
+        let launcher = ForkLauncher(
+            engines: engines, runFolder: folder.path + "/run/engines",
+            confinement: Confinement(mode: isScripted ? .off : .available))
+        let none = Result { () throws(ControlGroups.Missing) in try ControlGroups.open(root: folder.file("no-groups")) }
+        let limited = LimitedLauncher(launcher, groups: none)
+        return EngineTools(
+            launcher: keepsLimits ? limited : launcher, gateway: gateway, store: store, settings: settings)
     }
 
     func agent(
-        _ settings: SwapSettings = SwapSettings(), limits: SlotLimits = SlotLimits(),
+        _ settings: SwapSettings = SwapSettings(), limits: SlotLimits = SlotLimits(), keepsLimits: Bool = false,
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     ) -> DeviceAgent {
         DeviceAgent(
             tools: SlotTools(
-                store: store, installer: installer(), engines: engineTools(settings), clock: clock, limits: limits,
-                logger: logger))
+                store: store, installer: installer(), engines: engineTools(settings, keepsLimits: keepsLimits),
+                clock: clock, limits: limits, logger: logger))
     }
 
     /// An assignment as the director signs it.
