@@ -104,6 +104,56 @@ struct HardwareProbeTests {
         #expect(try HardwareTree.facts(files).accelerators.map(\.vendor) == [vendor])
     }
 
+    /// Written from documentation, not recorded: `Documentation/accel/introduction.rst`, and what the drivers
+    /// `drivers/accel/{ivpu,amdxdna,rocket}` register and their PCI tables or device tree bindings name.
+    @Test(
+        "neural processors of the kernel's class for them are found, by driver, by bus number, or as unknown",
+        arguments: [
+            ("intel_vpu", "0x8086", "0x7d1d", "intel"), ("amdxdna", "0x1022", "0x1502", "amd"),
+            ("rocket", nil, nil, "rockchip"), ("a_new_one", "0x17cb", "0xa100", "qualcomm"),
+            ("a_new_one", nil, nil, "unknown"), (nil, "0x8086", "0xb03e", "intel"),
+        ] as [(String?, String?, String?, String)])
+    func accelClass(_ driver: String?, _ number: String?, _ product: String?, _ vendor: String) throws {
+        let folder = try TemporaryFolder("hardware")
+        var files = ["/sys/class/accel/accel0/dev": "261:0\n", "/sys/class/accel/accel0/device/uevent": ""]
+        files["/sys/class/accel/accel0/device/vendor"] = number.map { $0 + "\n" }
+        files["/sys/class/accel/accel0/device/device"] = product.map { $0 + "\n" }
+        try HardwareTree.write(files, to: folder)
+        if let driver {
+            try FileManager.default.createSymbolicLink(
+                atPath: folder.path + "/sys/class/accel/accel0/device/driver",
+                withDestinationPath: "../../../bus/pci/drivers/\(driver)")
+        }
+        let found = try #require(HardwareProbe(root: folder.path).facts().accelerators.first)
+        let id = number.flatMap { number in product.map { "\(number.dropFirst(2)):\($0.dropFirst(2))" } }
+        #expect(found == .init(kind: .npu, vendor: vendor, name: "accel0", driver: driver ?? "accel", id: id))
+    }
+
+    /// Written from documentation: the PCI number of Coral's Edge TPU is that of its driver `gasket`/`apex`.
+    @Test("an Edge TPU on PCI is found without its driver, and once with it")
+    func coral() throws {
+        let bus = [
+            "/sys/bus/pci/devices/0000:01:00.0/vendor": "0x1ac1\n",
+            "/sys/bus/pci/devices/0000:01:00.0/device": "0x089a\n",
+        ]
+        #expect(try HardwareTree.facts(bus).accelerators == [.init(kind: .npu, vendor: "coral", id: "1ac1:089a")])
+        let both = bus.merging(["/sys/class/apex/apex_0/uevent": ""]) { $1 }
+        #expect(try HardwareTree.facts(both).accelerators.map(\.name) == ["apex_0"])
+    }
+
+    /// Written from documentation: the flags of Sapphire Rapids as `arch/x86/include/asm/cpufeatures.h` spells them.
+    @Test("AMX is seen by its three flags, and chooses its profile")
+    func amx() throws {
+        let flags = "fpu sse4_2 avx avx2 fma avx512f avx512bw avx512_vnni avx512_bf16 amx_bf16 amx_tile amx_int8"
+        let facts = try HardwareTree.facts([
+            "/proc/cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: \(flags)\n"
+        ])
+        #expect(Set(facts.cpu.features).isSuperset(of: ["amx", "amxint8", "amxbf16"]), "\(facts.cpu.features)")
+        var amd64 = facts
+        amd64.architecture = "amd64"
+        #expect(try ProfileCatalog.embedded().match(amd64).id == "x86_64-amx")
+    }
+
     @Test("an endless, a huge and an unending listing are bounded")
     func bounded() throws {
         let folder = try TemporaryFolder("hardware")
