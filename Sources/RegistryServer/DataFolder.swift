@@ -8,6 +8,7 @@ import MartletTypes
 ///     DIR/blobs                 content by digest
 ///     DIR/keys                  online keys and the authority, mode 0700
 ///     DIR/run/addresses.json    the bound addresses, while it runs
+///     DIR/admin.token           the first token, until somebody removes it, mode 0600
 struct DataFolder: Sendable {
     let path: String
 
@@ -16,6 +17,10 @@ struct DataFolder: Sendable {
     var keys: String { path + "/keys" }
     /// There while a restore is not finished.
     var restoring: String { path + "/restoring" }
+    /// When the last backup was made, as its run has written it.
+    var backedUp: String { path + "/run/last-backup" }
+    /// Where the first admin token is put when standard output is kept by others.
+    var adminToken: String { path + "/admin.token" }
     var addresses: String { path + "/run/addresses.json" }
 
     /// The hold on a data folder; ends with the process or with `release`.
@@ -128,6 +133,19 @@ struct DataFolder: Sendable {
             if name != ".", name != ".." { names.append(name) }
         }
         return names
+    }
+
+    /// Bytes that may still be written to the folder's file system.
+    func room() throws -> ByteCount {
+        var status = statvfs()
+        guard statvfs(path, &status) == 0 else { throw Self.failure("look at", path) }
+        return ByteCount(Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize)))
+    }
+
+    /// When the last backup was made; nil where that is not known: there was none, or it was made before a restore.
+    func lastBackup() throws -> Timestamp? {
+        guard let bytes = try read(backedUp, limit: 64) else { return nil }
+        return Int64(String(decoding: bytes, as: UTF8.self).filter(\.isNumber)).map(Timestamp.init(milliseconds:))
     }
 
     /// Removes a file that may not be there.

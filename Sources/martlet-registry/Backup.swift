@@ -8,22 +8,30 @@ struct Backup: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Copy a registry's data folder, while it runs.",
         discussion: """
-            Into a folder that has a backup already only what is new is copied. A backup holds the registry's online \
-            keys: keep it as safe as the registry itself.
+            Into a folder that has a backup already only what is new is copied. The former backup stays whole until \
+            the new one is: a run that is cut off, or finds no room, leaves it as it was. A backup holds the \
+            registry's online keys: keep it as safe as the registry itself.
 
-            Example: martlet-registry backup --data /var/lib/martlet /mnt/backup/martlet
+            Example: martlet-registry backup --data /var/lib/martlet-registry /mnt/backup/martlet
             """)
 
     @Argument(help: "The folder of the backup.") var backup: String
     @Option(help: "The folder of the registry, or MARTLET_REGISTRY_DATA.") var data: String?
 
+    @Flag(help: "Read what the backup has already too, and copy anew what is damaged there.") var verify = false
+
     func run() async throws {
         try await DataCommand.run {
             let summary = try await RegistryBackup(dataFolder: try DataCommand.folder(data), clock: DataCommand.clock)
-                .run(to: backup)
+                .run(to: backup, verifies: verify)
             print(
                 "Backup of \(summary.created) in \(backup): \(summary.blobs) blobs of \(summary.bytes), "
                     + "\(summary.copied) of them copied now.")
+            guard verify else { return }
+            print(
+                summary.mended == 0
+                    ? "All that was there before is whole."
+                    : "\(summary.mended) blobs were damaged there and are whole again: mistrust that disk.")
         }
     }
 }
@@ -38,7 +46,7 @@ struct Restore: AsyncParsableCommand {
             revoked, because some may have been revoked since: the first start makes a new one for an admin. Devices \
             that were revoked after the backup are not any more: revoke them again.
 
-            Example: martlet-registry restore --data /var/lib/martlet /mnt/backup/martlet
+            Example: martlet-registry restore --data /var/lib/martlet-registry /mnt/backup/martlet
             """)
 
     @Argument(help: "The folder of the backup.") var backup: String

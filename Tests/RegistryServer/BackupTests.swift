@@ -142,8 +142,9 @@ struct BackupTests {
         let kept = registry.folder.file("backup")
         _ = try await backup(registry, to: kept)
         try await registry.stop()
+        let state = kept + "/state-1"
         let blob = "\(kept)/blobs/sha256/\(release.weights.hex.prefix(2))/\(release.weights.hex)"
-        for (number, file) in [kept + "/registry.sqlite", kept + "/keys/director.pem", blob].enumerated() {
+        for (number, file) in [state + "/registry.sqlite", state + "/keys/director.pem", blob].enumerated() {
             let good = try #require(FileManager.default.contents(atPath: file))
             var bad = good
             bad[bad.count / 2] ^= 1
@@ -179,11 +180,12 @@ struct BackupTests {
             let attributes = try FileManager.default.attributesOfItem(atPath: path)
             return (attributes[.posixPermissions] as? NSNumber)?.intValue ?? -1
         }
-        #expect(try mode(kept) == 0o700 && mode(kept + "/keys") == 0o700)
-        for name in try FileManager.default.contentsOfDirectory(atPath: kept + "/keys") {
-            #expect(try mode(kept + "/keys/" + name) == 0o600, "\(name)")
+        let state = kept + "/state-1"
+        #expect(try mode(kept) == 0o700 && mode(state) == 0o700 && mode(state + "/keys") == 0o700)
+        for name in try FileManager.default.contentsOfDirectory(atPath: state + "/keys") {
+            #expect(try mode(state + "/keys/" + name) == 0o600, "\(name)")
         }
-        #expect(try mode(kept + "/registry.sqlite") == 0o600)
+        #expect(try mode(state + "/registry.sqlite") == 0o600)
         try await registry.stop()
         let empty = registry.folder.file("empty")
         let clock = registry.clock

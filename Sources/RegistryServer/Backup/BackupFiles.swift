@@ -13,20 +13,35 @@ struct BackupFiles {
     }
 
     /// Copies one file to another name, with these permissions, and returns what was copied.
-    @discardableResult
-    static func copy(_ source: String, to target: String, mode: mode_t, _ algorithm: Digest.Algorithm = .sha256)
-        throws -> Sum
-    {
+    static func copy(
+        _ source: String, to target: String, mode: mode_t, _ algorithm: Digest.Algorithm = .sha256
+    ) throws -> Sum {
+        var copied: Sum?
+        _ = try copy(source, to: target, mode: mode, algorithm) { sum in
+            copied = sum
+            return true
+        }
+        guard let copied else { throw failure("copy", source) }
+        return copied
+    }
+
+    /// Copies one file to another name only if what was copied is right; returns whether it was. What had that name
+    /// stays otherwise.
+    static func copy(
+        _ source: String, to target: String, mode: mode_t, _ algorithm: Digest.Algorithm, if isRight: (Sum) -> Bool
+    ) throws -> Bool {
         let temporary = target + ".new"
-        let sum: Sum
         do {
-            sum = try write(source, to: temporary, mode, algorithm)
+            guard isRight(try write(source, to: temporary, mode, algorithm)) else {
+                unlink(temporary)
+                return false
+            }
         } catch {
             unlink(temporary)
             throw error
         }
         guard rename(temporary, target) == 0 else { throw failure("rename", target) }
-        return sum
+        return true
     }
 
     private static func write(
@@ -78,6 +93,26 @@ struct BackupFiles {
     static func makeFolder(_ path: String, mode: mode_t) throws {
         guard mkdir(path, mode) == 0 || errno == EEXIST else { throw failure("create", path) }
         guard chmod(path, mode) == 0 else { throw failure("protect", path) }
+    }
+
+    /// Removes a file, or a folder with all that is in it; links are not followed.
+    static func removeTree(_ path: String) throws {
+        var status = stat()
+        guard lstat(path, &status) == 0 else {
+            if errno == ENOENT { return }
+            throw failure("look at", path)
+        }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            guard unlink(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+            return
+        }
+        for name in try names(in: path) { try removeTree(path + "/" + name) }
+        guard rmdir(path) == 0 || errno == ENOENT else { throw failure("remove", path) }
+    }
+
+    /// The folder that a path is in.
+    static func folder(of path: String) -> String {
+        String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
     }
 
     /// Makes the entries of a folder durable.

@@ -4,54 +4,111 @@ import RegistryStore
 /// Copies a data folder while its registry runs, or not.
 ///
 /// The database is copied in one moment; blobs never change, so those that it names are copied after it. A blob that
-/// goes meanwhile, or a key that is changed, makes it begin again with the database.
+/// goes meanwhile, or a key that is changed, makes it begin again with the database. What a former run has made stays
+/// whole beside it until the new state is: a crash at any instant leaves the one or the other.
 package struct RegistryBackup: Sendable {
     /// How often it begins again.
     private static let attempts = 5
 
     private let folder: DataFolder
     private let clock: Clock
+    private let onStep: @Sendable (String) throws -> Void
 
-    package init(dataFolder: String, clock: @escaping Clock) {
+    /// `onStep` is told of each change of the backup's folder before it is made; what it throws ends the run there.
+    package init(
+        dataFolder: String, clock: @escaping Clock, onStep: @escaping @Sendable (String) throws -> Void = { _ in }
+    ) {
         folder = DataFolder(path: dataFolder)
         self.clock = clock
+        self.onStep = onStep
     }
 
     /// Makes a backup in `target`, or brings the one that is there up to date: blobs that it has are not copied again.
+    /// With `verifies` they are read and hashed, and what is damaged is copied anew.
     ///
-    /// Throws `notADataFolder`, `backupUnsteady` where the folder kept changing, and what the disk says.
-    package func run(to target: String) async throws -> BackupSummary {
+    /// Where root runs it, all of it goes to the user whom `target` belongs to.
+    ///
+    /// Throws `notADataFolder`, `backupUnsteady` where the folder kept changing, `backupInUse`, and what the disk
+    /// says. The backup that was there before is as good as it was then.
+    package func run(to target: String, verifies: Bool = false) async throws -> BackupSummary {
         guard BackupFiles.length(of: folder.database) != nil else {
             throw ServerError(
                 404, "notADataFolder", "There is no registry in \(folder.path).",
                 remedy: "Give its folder with --data.", fault: .environment)
         }
         try BackupFiles.makeFolder(target, mode: 0o700)
-        let copy = DataFolder(path: target)
-        try BackupFiles.makeFolder(copy.keys, mode: 0o700)
-        // From here on until the end this is no backup.
-        folder.remove(target + "/" + BackupManifest.fileName)
-        try BackupFiles.synchronizeFolder(target)
-        for _ in 0..<Self.attempts {
-            if let summary = try await attempt(copy) { return summary }
+        let backup = BackupFolder(path: target)
+        let lock = try backup.lock()
+        defer { lock.release() }
+        do {
+            // What a run that was cut off has left needs the room.
+            try backup.clear(onStep)
+            for _ in 0..<Self.attempts {
+                guard let summary = try await attempt(backup, verifies) else { continue }
+                try FolderOwner(of: target)?.takeOver()
+                remember(summary.created)
+                return summary
+            }
+        } catch let error as any MartletError {
+            guard error.code == ServerError.diskFull.code else { throw error }
+            throw ServerError(
+                507, "backupFull", "There is no room in \(target) for this backup; one that was there is untouched.",
+                remedy: "Free space there, or give another folder.", fault: .environment)
         }
         throw ServerError(
             503, "backupUnsteady", "\(folder.path) kept changing while it was copied.", remedy: "Try again.",
             fault: .environment)
     }
 
-    private func attempt(_ copy: DataFolder) async throws -> BackupSummary? {
+    /// Leaves word for the registry's figures.
+    private func remember(_ created: Timestamp) {
+        do {
+            try folder.write(Array("\(created.milliseconds)\n".utf8), to: folder.backedUp, mode: 0o644)
+        } catch {
+            // A folder that takes no writes can be backed up all the same; its registry then tells of no backup.
+        }
+    }
+
+    private func attempt(_ backup: BackupFolder, _ verifies: Bool) async throws -> BackupSummary? {
+        let name = try backup.nextState()
+        let state = DataFolder(path: backup.path + "/" + name)
+        do {
+            guard let summary = try await make(state, name, in: backup, verifies) else {
+                try BackupFiles.removeTree(state.path)
+                return nil
+            }
+            return summary
+        } catch {
+            // Nothing names it yet, or the manifest does: `clear` tells the two apart. The first error counts.
+            let first = error
+            do { try backup.clear { _ in } } catch { throw first }
+            throw first
+        }
+    }
+
+    /// Makes the state beside the present one, then names it: from that moment on it is the backup.
+    private func make(
+        _ state: DataFolder, _ name: String, in backup: BackupFolder, _ verifies: Bool
+    ) async throws -> BackupSummary? {
         let created = clock()
-        let keys = try copyKeys(to: copy)
-        let (database, named) = try await copyDatabase(to: copy)
+        try onStep("make \(name)")
+        try BackupFiles.makeFolder(state.path, mode: 0o700)
+        try BackupFiles.makeFolder(state.keys, mode: 0o700)
+        let keys = try copyKeys(to: state)
+        let (database, named) = try await copyDatabase(to: state)
         guard try sums(of: folder.keys) == keys else { return nil }
-        guard let blobs = try copyBlobs(named, to: copy) else { return nil }
+        guard let blobs = try copyBlobs(named, to: backup.path, verifies) else { return nil }
+        try BackupFiles.synchronizeFolder(state.path)
+        try BackupFiles.synchronizeFolder(backup.path)
         let manifest = BackupManifest(
-            version: RegistryVersion.text, created: created, database: database, keys: keys, blobs: blobs.count,
-            bytes: blobs.bytes)
-        try copy.write(try JSONText.encode(manifest), to: copy.path + "/" + BackupManifest.fileName, mode: 0o600)
+            version: RegistryVersion.text, created: created, state: name, database: database, keys: keys,
+            blobs: named.count, bytes: named.values.reduce(0) { $0 + $1.bytes })
+        try onStep("name \(name)")
+        try state.write(try JSONText.encode(manifest), to: backup.manifestFile, mode: 0o600)
+        try backup.clear(onStep)
         return BackupSummary(
-            created: created, blobs: blobs.count, bytes: ByteCount(blobs.bytes), copied: blobs.copied)
+            created: created, blobs: manifest.blobs, bytes: ByteCount(manifest.bytes), copied: blobs.copied,
+            mended: blobs.mended)
     }
 
     private func sums(of keys: String) throws -> [String: BackupFiles.Sum] {
@@ -60,22 +117,22 @@ package struct RegistryBackup: Sendable {
         }
     }
 
-    private func copyKeys(to copy: DataFolder) throws -> [String: BackupFiles.Sum] {
-        for name in try BackupFiles.names(in: copy.keys) { copy.remove(copy.keys + "/" + name) }
+    private func copyKeys(to state: DataFolder) throws -> [String: BackupFiles.Sum] {
         var sums: [String: BackupFiles.Sum] = [:]
         for name in try BackupFiles.names(in: folder.keys) where !name.hasSuffix(".new") {
-            sums[name] = try BackupFiles.copy(folder.keys + "/" + name, to: copy.keys + "/" + name, mode: 0o600)
+            try onStep("copy \(name)")
+            sums[name] = try BackupFiles.copy(folder.keys + "/" + name, to: state.keys + "/" + name, mode: 0o600)
         }
-        try BackupFiles.synchronizeFolder(copy.keys)
+        try BackupFiles.synchronizeFolder(state.keys)
         return sums
     }
 
     /// The database of this moment, and every blob that it names. What is kept was never opened: that would change it.
-    private func copyDatabase(to copy: DataFolder) async throws -> (BackupFiles.Sum, [Digest: ByteCount]) {
-        let temporary = copy.database + ".copy"
-        func clear() { for suffix in ["", "-wal", "-shm", "-journal"] { copy.remove(temporary + suffix) } }
-        clear()
+    private func copyDatabase(to state: DataFolder) async throws -> (BackupFiles.Sum, [Digest: ByteCount]) {
+        let temporary = state.database + ".copy"
+        func clear() { for suffix in ["", "-wal", "-shm", "-journal"] { state.remove(temporary + suffix) } }
         defer { clear() }
+        try onStep("copy the database")
         let database = try SQLiteDatabase(path: folder.database)
         do {
             try await database.backup(to: temporary)
@@ -84,38 +141,45 @@ package struct RegistryBackup: Sendable {
             throw error
         }
         try database.close()
-        let sum = try BackupFiles.copy(temporary, to: copy.database, mode: 0o600)
-        try BackupFiles.synchronizeFolder(copy.path)
+        try onStep("keep the database")
+        let sum = try BackupFiles.copy(temporary, to: state.database, mode: 0o600)
         return (sum, try await Self.blobs(namedBy: temporary))
     }
 
     /// Copies every blob that the copied database names; nil where one is not there any more.
     private func copyBlobs(
-        _ named: [Digest: ByteCount], to copy: DataFolder
-    ) throws -> (count: Int, bytes: Int64, copied: Int)? {
-        let (source, target) = (try FileBlobStore(folder: folder.path), try FileBlobStore(folder: copy.path))
-        var (count, bytes, copied) = (0, Int64(0), 0)
-        var shards: Set<String> = []
+        _ named: [Digest: ByteCount], to target: String, _ verifies: Bool
+    ) throws -> (copied: Int, mended: Int)? {
+        let (source, copies) = (try FileBlobStore(folder: folder.path), try FileBlobStore(folder: target))
+        var (copied, mended) = (0, 0)
+        // Those of blobs that are there already too: the run that brought them may have been cut off just then.
+        var folders: Set<String> = [target + "/blobs"]
         for (digest, size) in named {
-            count += 1
-            bytes += size.bytes
-            let path = target.path(of: digest)
-            if BackupFiles.length(of: path) == size.bytes { continue }
+            let path = copies.path(of: digest)
+            let shard = BackupFiles.folder(of: path)
+            folders.formUnion([shard, BackupFiles.folder(of: shard)])
+            let isThere = BackupFiles.length(of: path) == size.bytes
+            let isWhole = try isThere && (!verifies || BackupFiles.read(path, digest.algorithm).digest == digest)
+            if isWhole { continue }
             guard BackupFiles.length(of: source.path(of: digest)) == size.bytes else { return nil }
-            let shard = String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
+            try onStep("copy \(digest)")
             try BackupFiles.makeFolder(shard, mode: 0o755)
-            let sum = try BackupFiles.copy(source.path(of: digest), to: path, mode: 0o444, digest.algorithm)
-            guard sum.digest == digest else {
-                copy.remove(path)
-                throw ServerError(
-                    500, "blobDamaged", "\(digest) is damaged in \(folder.path).",
-                    remedy: "Restore that blob from an earlier backup, or delete its release.", fault: .environment)
-            }
-            shards.insert(shard)
+            try copy(digest, source.path(of: digest), to: path)
             copied += 1
+            mended += isThere ? 1 : 0
         }
-        for shard in shards { try BackupFiles.synchronizeFolder(shard) }
-        return (count, bytes, copied)
+        for folder in folders.sorted() { try BackupFiles.synchronizeFolder(folder) }
+        return (copied, mended)
+    }
+
+    private func copy(_ digest: Digest, _ source: String, to path: String) throws {
+        let isWhole = try BackupFiles.copy(source, to: path, mode: 0o444, digest.algorithm, if: { $0.digest == digest })
+        guard !isWhole else { return }
+        throw ServerError(
+            500, "blobDamaged", "\(source) is damaged: it does not hash to its name.",
+            remedy: "Put that file back from an earlier backup, which has it under the same name below `blobs`; or "
+                + "delete it and push the same bytes again (`oras blob push`, `skopeo copy`).",
+            fault: .environment)
     }
 
     /// Every blob that a database names, with its length.

@@ -43,11 +43,14 @@ package struct RegistryRestore: Sendable {
     /// Restores. Operators' tokens are revoked, because those that were revoked after the backup would be valid again,
     /// and nobody knows which; the first start then makes a new one. `keepsTokens` leaves them as they were.
     ///
+    /// Where root restores, all of it goes to the user whom the data folder belongs to.
+    ///
     /// Throws `backupIncomplete`, `backupDamaged`, `dataFolderNotEmpty`, `dataFolderInUse`, and what the disk
     /// says. A restore that was cut off is begun again by the same call; until then nothing is served from the folder.
     package func run(from source: String, keepsTokens: Bool = false) async throws -> Outcome {
-        let backup = DataFolder(path: source)
-        let manifest = try Self.manifest(of: backup)
+        let backup = BackupFolder(path: source)
+        let manifest = try backup.manifest()
+        let state = backup.state(manifest)
         try folder.create()
         let lock = try folder.lock()
         defer { lock.release() }
@@ -57,73 +60,63 @@ package struct RegistryRestore: Sendable {
                 409, "dataFolderNotEmpty", "There is a registry in \(folder.path) already.",
                 remedy: "Restore into an empty folder.", fault: .environment)
         }
+        let owner = FolderOwner(of: folder.path)
+        do {
+            let outcome = try await fill(from: source, manifest, state, keepsTokens)
+            try owner?.takeOver()
+            folder.remove(folder.restoring)
+            try BackupFiles.synchronizeFolder(folder.path)
+            return outcome
+        } catch {
+            // What there is says to the registry's user too that a restore is not finished.
+            let first = error
+            do { try owner?.takeOver() } catch { throw first }
+            throw first
+        }
+    }
+
+    private func fill(
+        from source: String, _ manifest: BackupManifest, _ state: DataFolder, _ keepsTokens: Bool
+    ) async throws -> Outcome {
         try folder.write(Array(source.utf8), to: folder.restoring, mode: 0o600)
         for suffix in ["", "-wal", "-shm"] { folder.remove(folder.database + suffix) }
         for (name, sum) in manifest.keys {
-            try Self.copy(backup.keys + "/" + name, to: folder.keys + "/" + name, mode: 0o600, expecting: sum)
+            try Self.copy(state.keys + "/" + name, to: folder.keys + "/" + name, mode: 0o600, expecting: sum)
         }
         try BackupFiles.synchronizeFolder(folder.keys)
-        try Self.copy(backup.database, to: folder.database, mode: 0o640, expecting: manifest.database)
-        let copied = try await copyBlobs(from: backup)
+        try Self.copy(state.database, to: folder.database, mode: 0o640, expecting: manifest.database)
+        let copied = try await copyBlobs(from: source)
         let tokens = try await goOn(from: manifest, keepsTokens)
-        try BackupFiles.synchronizeFolder(folder.path)
-        folder.remove(folder.restoring)
         try BackupFiles.synchronizeFolder(folder.path)
         return Outcome(
             backup: BackupSummary(
-                created: manifest.created, blobs: manifest.blobs, bytes: ByteCount(manifest.bytes), copied: copied),
+                created: manifest.created, blobs: manifest.blobs, bytes: ByteCount(manifest.bytes), copied: copied,
+                mended: 0),
             tokens: tokens)
-    }
-
-    private static func manifest(of backup: DataFolder) throws -> BackupManifest {
-        guard let bytes = try backup.read(backup.path + "/" + BackupManifest.fileName) else {
-            throw ServerError(
-                404, "backupIncomplete", "\(backup.path) is no finished backup: it has no \(BackupManifest.fileName).",
-                remedy: "Make the backup again, or give another folder.", fault: .environment)
-        }
-        let manifest: BackupManifest
-        do {
-            manifest = try JSONText.decode(BackupManifest.self, from: bytes)
-        } catch {
-            throw damaged("\(backup.path)/\(BackupManifest.fileName)")
-        }
-        guard manifest.format <= BackupManifest.newestFormat else {
-            throw ServerError(
-                409, "backupTooNew", "The backup was made by martlet-registry \(manifest.version).",
-                remedy: "Restore it with that version.", fault: .environment)
-        }
-        guard manifest.keys.keys.allSatisfy({ !$0.contains("/") && !$0.hasPrefix(".") }) else {
-            throw damaged("\(backup.path)/\(BackupManifest.fileName)")
-        }
-        return manifest
     }
 
     private static func copy(
         _ source: String, to target: String, mode: UInt32, expecting sum: BackupFiles.Sum
     ) throws {
-        guard try BackupFiles.copy(source, to: target, mode: mode) == sum else { throw damaged(source) }
+        guard try BackupFiles.copy(source, to: target, mode: mode) == sum else { throw BackupFolder.damaged(source) }
     }
 
-    private static func damaged(_ file: String) -> ServerError {
-        ServerError(
-            500, "backupDamaged", "\(file) is not what the backup was made with.", remedy: "Use another backup.",
-            fault: .environment)
-    }
-
-    private func copyBlobs(from backup: DataFolder) async throws -> Int {
-        let (source, target) = (try FileBlobStore(folder: backup.path), try FileBlobStore(folder: folder.path))
-        var shards: Set<String> = []
+    private func copyBlobs(from backup: String) async throws -> Int {
+        let (source, target) = (try FileBlobStore(folder: backup), try FileBlobStore(folder: folder.path))
+        var folders: Set<String> = [folder.blobs]
         var copied = 0
         for (digest, size) in try await RegistryBackup.blobs(namedBy: folder.database) {
             let path = target.path(of: digest)
-            let shard = String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])
+            let shard = BackupFiles.folder(of: path)
             try BackupFiles.makeFolder(shard, mode: 0o755)
             let sum = try BackupFiles.copy(source.path(of: digest), to: path, mode: 0o444, digest.algorithm)
-            guard sum.digest == digest, sum.length == size.bytes else { throw Self.damaged(source.path(of: digest)) }
-            shards.insert(shard)
+            guard sum.digest == digest, sum.length == size.bytes else {
+                throw BackupFolder.damaged(source.path(of: digest))
+            }
+            folders.formUnion([shard, BackupFiles.folder(of: shard)])
             copied += 1
         }
-        for shard in shards { try BackupFiles.synchronizeFolder(shard) }
+        for folder in folders.sorted() { try BackupFiles.synchronizeFolder(folder) }
         return copied
     }
 
