@@ -69,8 +69,10 @@ package struct RegistryConfiguration: Sendable {
     package var webhooks: WebhookConfiguration
     /// Reads templates, styles and the OpenAPI document from here instead of the executable, while editing.
     package var assetsFolder: String?
-    /// Where the first admin token is written besides being printed.
+    /// Where the first admin token is written; it is not announced then.
     package var adminTokenFile: String?
+    /// Whether what is announced is kept where others read it, as the journal does: no secret goes there.
+    package var isOutputKept: Bool
     /// The time; certificates are checked by TLS against the system's own all the same.
     package var clock: Clock
     /// Where the registry logs.
@@ -85,7 +87,7 @@ package struct RegistryConfiguration: Sendable {
         deviceAddress: ListenAddress = ListenAddress(host: "127.0.0.1", port: 8443), publicDeviceURL: String? = nil,
         operatorSecurity: OperatorSecurity? = nil, operatorHosts: [String] = [], requiresApproval: Bool = false,
         deviceCertificateLife: Duration = .seconds(90 * 86_400), webhooks: WebhookConfiguration = .init(),
-        assetsFolder: String? = nil, adminTokenFile: String? = nil,
+        assetsFolder: String? = nil, adminTokenFile: String? = nil, isOutputKept: Bool = false,
         clock: @escaping Clock,
         logger: Logger = Logger(label: "martlet-registry") { _ in SwiftLogNoOpLogHandler() },
         notice: ServiceNotice = ServiceNotice(environment: [:]),
@@ -102,6 +104,7 @@ package struct RegistryConfiguration: Sendable {
         self.webhooks = webhooks
         self.assetsFolder = assetsFolder
         self.adminTokenFile = adminTokenFile
+        self.isOutputKept = isOutputKept
         self.clock = clock
         self.logger = logger
         self.notice = notice

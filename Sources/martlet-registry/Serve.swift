@@ -13,11 +13,12 @@ struct Serve: AsyncParsableCommand {
             Every option can be given as an environment variable instead: --device-address as \
             MARTLET_REGISTRY_DEVICE_ADDRESS. An option on the command line wins.
 
-            On an empty data folder it makes its online keys and the first admin token, which is printed once, and is \
-            not ready until `martlet trust init` has put a root in place.
+            On an empty data folder it makes its online keys and the first admin token, and is not ready until \
+            `martlet trust init` has put a root in place. The token goes to --admin-token-file; without that it is \
+            printed once, or, where systemd keeps what is printed, written to admin.token in the data folder.
 
             Exit codes: 64 wrong usage, 69 address or data folder in use, 74 disk, 77 address forbidden, 78 wrong \
-            configuration, 70 defect.
+            configuration, a database of a newer program, or an unfinished restore; 70 defect.
 
             Example:
               martlet-registry serve --data /var/lib/martlet \\
@@ -80,7 +81,7 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Read templates, styles and the OpenAPI document from this folder, while editing them.")
     var assetsDir: String?
 
-    @Option(help: "Write the first admin token to this file too (mode 0600).")
+    @Option(help: "Write the first admin token to this file (mode 0600), and do not print it.")
     var adminTokenFile: String?
 
     @Option(help: "Log level: trace, debug, info, notice, warning, error (default info).")
@@ -137,6 +138,7 @@ struct Serve: AsyncParsableCommand {
             operatorHosts: hosts, requiresApproval: value(.requireApproval) == "true",
             deviceCertificateLife: life ?? .seconds(90 * 86_400), webhooks: try webhooks(options),
             assetsFolder: value(.assetsFolder), adminTokenFile: value(.adminTokenFile),
+            isOutputKept: JournalStream.receives(STDOUT_FILENO, environment: ProcessInfo.processInfo.environment),
             clock: { Timestamp(milliseconds: Int64(Date().timeIntervalSince1970 * 1000)) }, logger: logger,
             notice: ServiceNotice(environment: ProcessInfo.processInfo.environment),
             announce: { line in
@@ -196,13 +198,15 @@ struct Serve: AsyncParsableCommand {
     /// Exit codes of sysexits.h.
     static func status(of error: any MartletError) -> Int32 {
         switch error.code {
-        case "badConfiguration", "invalidValue": 78
+        // No restart helps: the unit does not try one.
+        case "badConfiguration", "invalidValue", "schemaTooNew", "migrationChanged", "restoreUnfinished": 78
         case "addressInUse", "addressNotHere", "dataFolderInUse": 69
         case "addressForbidden": 77
-        case "diskFull", "dataFolderFailed", "ioFailed", "backupFailed", "backupDamaged", "blobDamaged": 74
+        case "diskFull", "dataFolderFailed", "ioFailed", "backupFailed", "backupFull", "backupDamaged", "blobDamaged":
+            74
         case "notADataFolder", "backupIncomplete": 66
         case "dataFolderNotEmpty", "backupTooNew": 73
-        case "backupUnsteady": 75
+        case "backupUnsteady", "backupInUse": 75
         default: 70
         }
     }

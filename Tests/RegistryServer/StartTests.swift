@@ -9,14 +9,15 @@ import Testing
 @testable import RegistryServer
 
 @Suite struct StartTests {
-    @Test("An empty folder becomes a registry with keys of its own, one printed token, and no root")
+    @Test("An empty folder becomes a registry with keys of its own, one token, and no root")
     func empty() async throws {
         let registry = try await RegistryFixture.start()
         for name in ["snapshot.pem", "timestamp.pem", "director.pem", "authority.pem", "device-listener.pem"] {
             let attributes = try FileManager.default.attributesOfItem(atPath: registry.folder.file("data/keys/" + name))
             #expect((attributes[.posixPermissions] as? Int) == 0o600, "\(name)")
         }
-        #expect(registry.lines.all.contains { $0.contains(registry.adminToken) })
+        #expect(registry.lines.all.contains { $0.contains(registry.folder.file("admin.token")) })
+        #expect(!registry.lines.all.contains { $0.contains("martlet_") }, "it is in the file")
         #expect(registry.lines.all.contains { $0.contains("not ready: no root") })
         #expect(try await registry.call(.get, "/healthz").status == 200)
         let ready = try await registry.call(.get, "/readyz")
@@ -25,6 +26,33 @@ import Testing
         await expectProblem(503, "noRoot") { _ = try await registry.admin.createJoinToken(JoinTokenRequest()) }
         try await registry.stop()
         #expect(!FileManager.default.fileExists(atPath: registry.folder.file("data/run/addresses.json")))
+    }
+
+    @Test(
+        "The first token is printed only where nobody keeps what is printed; else it is in a file of the owner's",
+        arguments: [false, true])
+    func firstToken(isKept: Bool) async throws {
+        let folder = try TemporaryFolder("registry")
+        let lines = RegistryFixture.Lines()
+        let configuration = RegistryConfiguration(
+            dataFolder: folder.file("data"), operatorAddress: ListenAddress(host: "127.0.0.1", port: 0),
+            deviceAddress: ListenAddress(host: "127.0.0.1", port: 0), isOutputKept: isKept, clock: { TestClock().now },
+            announce: { lines.add($0) })
+        let app = RegistryApp(configuration: configuration)
+        let running = Task { try await app.run(handlingSignals: false) }
+        try await eventually(within: 30, "it listens") {
+            FileManager.default.fileExists(atPath: folder.file("data/run/addresses.json"))
+        }
+        await app.stop()
+        try await running.value
+        let file = folder.file("data/admin.token")
+        #expect(FileManager.default.fileExists(atPath: file) == isKept)
+        #expect(lines.all.contains { $0.contains("martlet_") } == !isKept)
+        #expect(lines.all.contains { $0.contains(file) } == isKept)
+        guard isKept else { return }
+        #expect(try String(contentsOfFile: file, encoding: .utf8).hasPrefix("martlet_"))
+        let mode = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
     }
 
     @Test("A restart keeps token, keys, root, releases and devices, and shows no token again")
