@@ -70,7 +70,8 @@ package struct AgentApp: Sendable {
         try await tellRecovery(store, clock)
         let engines = await installedEngines()
         var hardware = try DeviceHardware.read(
-            probe: await .ofThisMachine(storagePaths: [data]), engines: { await engines.versions(anew: $0) })
+            probe: await .ofThisMachine(storagePaths: [data]), profile: configuration.profile,
+            engines: { await engines.versions(anew: $0) })
         hardware.traits = { engines.traits($0) }
         hardware.memoryLimit = configuration.slots.memoryBudget
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })

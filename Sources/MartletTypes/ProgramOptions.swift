@@ -39,6 +39,11 @@ package struct ProgramOptions<Name: OptionName>: Sendable {
         self.values = values
     }
 
+    private init(values: [Name: Given]) { self.values = values }
+
+    /// These, and what `others` say where these say nothing.
+    package func over(_ others: Self) -> Self { Self(values: values.merging(others.values) { own, _ in own }) }
+
     /// What was given for an option; nil where nothing was.
     package subscript(name: Name) -> Given? { values[name] }
 

@@ -23,6 +23,13 @@ struct ProgramOptionsTests {
         #expect(Option.logLevel.flag == "--log-level" && Option.logLevel.variable == "MARTLET_TEST_LOG_LEVEL")
     }
 
+    @Test("what was said in one place stands before what was said in another, flag or variable")
+    func layers() {
+        let near = ProgramOptions<Option>(environment: ["MARTLET_TEST_DATA": "near"])
+        let both = near.over(ProgramOptions<Option>(flags: [.data: "far", .logLevel: "info"]))
+        #expect(both[.data]?.value == "near" && both[.logLevel]?.value == "info")
+    }
+
     @Test("a word that is none is refused, naming where it came from and the words there are")
     func choice() throws {
         let good = ProgramOptions<Option>(flags: [.logLevel: "debug"])

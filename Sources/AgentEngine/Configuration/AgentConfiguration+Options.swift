@@ -7,20 +7,33 @@ extension AgentConfiguration {
     /// The name of the configuration that a device keeps from its enrolment.
     private static let adoptedName = "agent.json"
 
-    /// The configuration of a device: options over the named file, over the one kept at enrolment, over defaults.
+    /// The configuration of a device: options over the named file, over the machine's own file, over the one kept at
+    /// enrolment, over defaults.
     ///
-    /// The named file replaces the kept one as a whole, but for the policy: where it states none, the one that was set
-    /// at enrolment holds. Throws `invalidConfiguration` naming the file and the place in it.
+    /// One file counts as a whole, but for the policy: where it states none, the one that was set at enrolment holds.
+    /// Throws `invalidConfiguration` naming the file and the place in it.
     package static func load(data: String, options: AgentOptions) throws -> AgentConfiguration {
         var configuration = AgentConfiguration()
         if let bytes = try contents(adoptedPath(data)) {
             configuration = try parse(bytes, adoptedPath(data), AgentConfiguration().policy)
         }
-        if let path = options[.config] {
-            configuration = try read(file: path.value, policy: configuration.policy)
-        }
+        if let path = try source(options) { configuration = try read(file: path, policy: configuration.policy) }
         try configuration.apply(options)
         return configuration
+    }
+
+    /// The file that counts in place of the kept one: the named one, which must be there; else the machine's own, where
+    /// it is there and says something. Throws `invalidConfiguration` where that cannot be read.
+    package static func source(_ options: AgentOptions) throws(AgentError) -> String? {
+        if let named = options[.config] { return named.value }
+        guard let path = options[.systemConfig]?.value, let bytes = try contents(path), !isEmptyObject(bytes) else {
+            return nil
+        }
+        return path
+    }
+
+    private static func isEmptyObject(_ bytes: [UInt8]) -> Bool {
+        do { return try JSONValue(parsing: bytes) == .object([:]) } catch { return false }
     }
 
     /// Reads the file that is named at enrolment.

@@ -1,4 +1,5 @@
 internal import AgentStore
+internal import DeviceProfiles
 internal import MartletTypes
 internal import ModelRuntime
 package import Trust
@@ -7,7 +8,7 @@ extension AgentConfiguration {
     private static let members = [
         "policy", "engine", "engines", "slots", "gateway", "telemetrySeconds", "telemetryBudgetBytes",
         "diskBudgetBytes", "diskReserveBytes", "bandwidthBytesPerSecond", "deviceKey", "labels", "control",
-        "background", "agentTrialSeconds",
+        "background", "agentTrialSeconds", "profile",
     ]
 
     /// Reads a configuration file. Throws `invalidConfiguration` that names the place in the file.
@@ -55,6 +56,16 @@ extension AgentConfiguration {
             self.background = try BackgroundRule(background)
         }
         if let seconds = try file.integer("agentTrialSeconds", in: 5...86_400) { agentTrialSeconds = Int(seconds) }
+        profile = try Self.profile(file)
+    }
+
+    private static func profile(_ file: ConfigurationObject) throws(AgentError) -> String? {
+        guard let name = try file.text("profile") else { return nil }
+        do {
+            return try ProfileCatalog.embedded().profile(name).id
+        } catch {
+            throw AgentError(.invalidConfiguration, "profile: \(error.message)", remedy: error.remedy)
+        }
     }
 
     private static func labels(_ file: ConfigurationObject) throws(AgentError) -> Labels {

@@ -78,6 +78,8 @@ package struct AgentConfiguration: Sendable {
     package var control = ControlAccess()
     /// How work that nobody waits for gives way.
     package var background = BackgroundRule()
+    /// The id of the device profile; nil takes the one that fits the hardware best.
+    package var profile: String?
 
     package init(
         policy: LocalPolicy = LocalPolicy(), engine: EngineSettings = EngineSettings(),

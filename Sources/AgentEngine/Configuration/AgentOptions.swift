@@ -6,6 +6,8 @@ package enum AgentOption: String, OptionName {
 
     case data
     case config
+    /// The machine's own file, which the packaged unit names: it counts where no other is named and it says something.
+    case systemConfig = "system-config"
     case gateway
     case gatewaySocket = "gateway-socket"
     case llamaServer = "llama-server"

@@ -1,7 +1,7 @@
 /// What can be wrong with a device, by its stable name; docs/doctor.md has the table.
 package enum Ailment: String, Sendable, CaseIterable {
     // Configuration
-    case configurationUnreadable, configurationWrong, nothingAllowed, configurationExposed
+    case configurationUnreadable, configurationWrong, nothingAllowed, configurationExposed, configurationNotUsed
     // The data folder
     case dataMissing, dataNotFolder, dataUnreadable, dataWrongOwner, dataNotWritable, dataReadOnly, diskFull
     case diskBelowReserve
@@ -19,7 +19,7 @@ package enum Ailment: String, Sendable, CaseIterable {
     case rootMissing, metadataMissing, metadataDamaged, metadataExpired, trustDocumentMissing
     // Engines and models
     case engineMissing, engineNotExecutable, engineLibraryMissing, engineNotStarting, engineTooOld
-    case confinementUnavailable, modelDoesNotFit, slotBlocked
+    case declaredEngineMissing, launcherUnavailable, confinementUnavailable, modelDoesNotFit, slotBlocked
     // The gateway
     case gatewayPortTaken, gatewayAddressUnusable, gatewayKeysRequired, socketPathTooLong
     // The box
@@ -29,9 +29,9 @@ package enum Ailment: String, Sendable, CaseIterable {
     package var severity: Diagnosis.Severity {
         switch self {
         case .cgroupNotDelegated: .note
-        case .nothingAllowed, .configurationExposed, .diskBelowReserve, .agentNotRunning, .otherVersion, .agentProblem,
-            .unitNotEnabled, .certificateEndsSoon, .clockNotSynchronised, .metadataMissing, .metadataExpired,
-            .slotBlocked, .memoryPressure, .swapInUse, .tooHot, .throttled:
+        case .nothingAllowed, .configurationExposed, .configurationNotUsed, .diskBelowReserve, .agentNotRunning,
+            .otherVersion, .agentProblem, .unitNotEnabled, .certificateEndsSoon, .clockNotSynchronised,
+            .metadataMissing, .metadataExpired, .slotBlocked, .memoryPressure, .swapInUse, .tooHot, .throttled:
             .warning
         default: .error
         }
@@ -52,7 +52,8 @@ extension Ailment {
         .configurationUnreadable: "Let the agent's user read it, or name another file by --config.",
         .configurationWrong: "Correct the file; docs/formats/agent-config.md describes it.",
         .nothingAllowed: "Say in `policy` which repositories may run here, e.g. {\"otherSlots\": [\"clinic/*\"]}.",
-        .configurationExposed: "chmod 600 it: it holds keys of the gateway.",
+        .configurationExposed: "chmod 600 it (in /etc/martlet 640, root:martlet-agent): it holds keys of the gateway.",
+        .configurationNotUsed: "Say it in the file that is used, or have the unit name this one (docs/systemd.md).",
         .dataMissing: "Check --data, or enrol: `martlet-agent enrol` makes it.",
         .dataNotFolder: "Name a folder by --data.",
         .dataUnreadable: "Run the doctor as root or as the agent's user.",
@@ -71,7 +72,9 @@ extension Ailment {
         .keyMissing: "Bring the key back, or enrol again: `martlet-agent enrol --force`.",
         .keyUnusable: "Check deviceKey in the configuration, or enrol again: `martlet-agent enrol --force`.",
         .keyExposed: "chmod 600 it; if others may have read it, enrol again: `martlet-agent enrol --force`.",
-        .certificateExpired: "Check the clock; then enrol again: `martlet-agent enrol --force`.",
+        .certificateExpired:
+            "Check the clock and let the agent reach the registry, which renews it for two years after its end; enrol "
+            + "again after that: `martlet-agent enrol --force`.",
         .certificateNotYetValid: "Set the clock.",
         .certificateEndsSoon: "Let the agent reach the registry, which renews it.",
         .clockBehind: "Set the clock, and let something keep it (systemd-timesyncd, chrony); it goes on by itself.",
@@ -80,7 +83,7 @@ extension Ailment {
         .registryNameUnknown: "Check the name servers of this box, and the registry's address.",
         .registryNotReached: "Check that the registry runs there and that no firewall stands between.",
         .proxyNotReached: "Correct https_proxy in the agent's environment, or name the registry in no_proxy.",
-        .registryNameMismatch: "Use an address that is in the registry's certificate (its --device-name).",
+        .registryNameMismatch: "Start the registry with --public-device-url for the address that devices use.",
         .registryAuthorityUnknown: "If the registry was made anew, enrol again; else something stands between.",
         .registryRefusesCertificate: "Enrol again: `martlet-agent enrol --force`; check the clock before.",
         .registryRefusesDevice: "Ask an operator: `martlet devices show NAME`.",
@@ -96,6 +99,8 @@ extension Ailment {
         .engineLibraryMissing: "Install the library, or an engine that is whole: `ldd` names what is missing.",
         .engineNotStarting: "Run it with --version by hand and read what it says.",
         .engineTooOld: "Install a newer llama-server; the agent sees it by itself.",
+        .declaredEngineMissing: "Install its program where `engines` of the configuration says, or declare it there.",
+        .launcherUnavailable: "Install the package martlet-agent and polkit (polkitd), or set engine.launcher to fork.",
         .confinementUnavailable: "Set engine.confine to available, or use a kernel of 5.13 or later with Landlock.",
         .modelDoesNotFit: "Assign a smaller variant or context: `martlet-agent explain SLOT` shows the numbers.",
         .slotBlocked: "`martlet-agent explain SLOT` tells more.",

@@ -6,7 +6,8 @@ extension Doctor {
     func box(_ patient: Patient) -> Outcome {
         let probe = HardwareProbe(root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [scene.data])
         let facts = probe.facts()
-        return .found(memory(facts) + heat(facts) + [delegation(patient)].compactMap(\.self))
+        let name = patient.configuration?.profile
+        return .found(memory(facts) + heat(facts, profile(name, facts)) + [delegation(patient)].compactMap(\.self))
     }
 
     private func memory(_ facts: HardwareFacts) -> [Diagnosis.Finding] {
@@ -31,12 +32,13 @@ extension Doctor {
         return findings
     }
 
-    private func heat(_ facts: HardwareFacts) -> [Diagnosis.Finding] {
+    /// As the agent judges it: by the zones that the profile counts.
+    private func heat(_ facts: HardwareFacts, _ profile: DeviceProfile?) -> [Diagnosis.Finding] {
         var findings: [Diagnosis.Finding] = []
-        let limit = limitCelsius(facts)
-        if let hottest = facts.thermalZones.max(by: { $0.milliCelsius < $1.milliCelsius }),
-            hottest.milliCelsius > limit * 1000
-        {
+        let limit = profile?.thermal?.pauseBackgroundCelsius ?? AgentLimits.shadowCelsius
+        let names = profile?.thermal?.zones ?? []
+        let counted = facts.thermalZones.filter { names.isEmpty || names.contains($0.name) }
+        if let hottest = counted.max(by: { $0.milliCelsius < $1.milliCelsius }), hottest.milliCelsius > limit * 1000 {
             findings.append(
                 Ailment.tooHot.found(
                     at: hottest.name, "It is \(hottest.milliCelsius / 1000) °C warm; background work ends at \(limit).")
@@ -49,12 +51,12 @@ extension Doctor {
         return findings
     }
 
-    private func limitCelsius(_ facts: HardwareFacts) -> Int {
+    private func profile(_ name: String?, _ facts: HardwareFacts) -> DeviceProfile? {
         do {
-            let profile = try ProfileCatalog.embedded().match(facts)
-            return profile.thermal?.pauseBackgroundCelsius ?? AgentLimits.shadowCelsius
+            let catalog = try ProfileCatalog.embedded()
+            return try name.map { name in try catalog.profile(name) } ?? catalog.match(facts)
         } catch {
-            return AgentLimits.shadowCelsius
+            return nil
         }
     }
 

@@ -1,4 +1,5 @@
 internal import AgentStore
+internal import DeviceProfiles
 internal import MartletTypes
 internal import Trust
 
@@ -94,11 +95,33 @@ extension Doctor {
                 Ailment.clockAhead.found(at: "clock", "The clock says \(now), which is after \(latest).")
             ])
         }
-        let folder = scene.root + "/run/systemd/timesync"
-        guard files.status(folder) != nil, files.status(folder + "/synchronized") == nil else { return .found([]) }
-        return .found([
-            Ailment.clockNotSynchronised.found(
-                at: "/run/systemd/timesync", "The clock was not synchronised since the box started.")
-        ])
+        return synchronisation()
+    }
+
+    /// Whether something keeps the clock right, by the kernel's word; where it says nothing, by systemd's file.
+    private func synchronisation() -> Outcome {
+        let facts = HardwareProbe(
+            root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [], kernelClock: scene.kernelClock
+        ).facts()
+        switch (facts.clockSynchronised, facts.timeService) {
+        case (true, _): return .found([])
+        case (false, nil):
+            return .found([
+                Ailment.clockNotSynchronised.found(
+                    at: "clock", "Nothing keeps the clock right, and no time service is there.",
+                    remedy: "Install a time service (systemd-timesyncd, chrony), or the clock drifts.")
+            ])
+        case (false, let service?):
+            return .found([
+                Ailment.clockNotSynchronised.found(
+                    at: service, "The kernel says that nothing keeps its clock right, though \(service) is there.")
+            ])
+        case (nil, "systemd-timesyncd"):
+            return .found([
+                Ailment.clockNotSynchronised.found(
+                    at: "/run/systemd/timesync", "The clock was not synchronised since the box started.")
+            ])
+        case (nil, _): return .skipped("the kernel does not tell whether something keeps the clock right")
+        }
     }
 }

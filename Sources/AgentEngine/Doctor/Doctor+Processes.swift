@@ -27,7 +27,7 @@ extension Doctor {
                 Ailment.agentProblem.found(at: $0.code, "The agent says: \($0.message)", remedy: $0.remedy)
             }
         }
-        findings += unit()
+        findings += unitAtBoot()
         return .found(findings)
     }
 
@@ -84,37 +84,6 @@ extension Doctor {
         let variable = variables.first { $0.hasPrefix(name) }
         return variable.map { String($0.dropFirst(name.count)) } ?? AgentOption.defaultData
     }
-
-    private func resolved(_ path: String) -> String {
-        guard let real = realpath(path, nil) else { return path }
-        defer { free(real) }
-        return String(cString: real)
-    }
-
-    /// Whether the unit starts at boot, on a box that systemd runs.
-    private func unit() -> [Diagnosis.Finding] {
-        let name = "martlet-agent.service"
-        guard access(scene.root + "/run/systemd/system", F_OK) == 0 else { return [] }
-        let folders = ["/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"]
-        guard let place = folders.first(where: { exists(scene.root + "\($0)/\(name)") }) else { return [] }
-        let isWanted = ["/etc/systemd/system", "/run/systemd/system"].contains { folder in
-            names(in: scene.root + folder).contains { wants in
-                (wants.hasSuffix(".wants") || wants.hasSuffix(".requires"))
-                    && exists(scene.root + "\(folder)/\(wants)/\(name)")
-            }
-        }
-        let isMasked = files.destination(of: scene.root + "\(place)/\(name)") == "/dev/null"
-        guard isMasked || !isWanted else { return [] }
-        let what = isMasked ? "is masked" : "is not enabled"
-        return [
-            Ailment.unitNotEnabled.found(
-                at: "\(place)/\(name)", "The unit \(what): the agent does not start when the box does.",
-                remedy: isMasked ? "systemctl unmask martlet-agent, then systemctl enable --now martlet-agent" : nil)
-        ]
-    }
-
-    /// Links that lead nowhere count: below another root they lead out of it.
-    private func exists(_ path: String) -> Bool { files.status(path) != nil }
 }
 
 /// Asks the agent on a thread of its own: whoever answers may need those of the pool.

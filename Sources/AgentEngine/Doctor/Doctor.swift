@@ -18,6 +18,8 @@ package struct Doctor: Sendable {
         package var clock: Clock
         /// Whether the kernel can confine engines whole.
         package var canConfine = Confinement.isAvailable
+        /// Asks the kernel whether its clock is kept right; nil where it does not tell.
+        package var kernelClock = HostQuestions.clockIsSynchronised
 
         package init(
             data: String, options: AgentOptions, environment: [String: String], root: String = "",
@@ -49,19 +51,26 @@ package struct Doctor: Sendable {
         /// The process that answers for the data folder.
         var agent: LocalSocket.Peer?
         var identity: DeviceIdentity?
-        var engine: EngineBinary?
+        /// Engines whose programs run, by name.
+        var engines: [String: EngineBinary] = [:]
         /// What is installed, by the links on the disk.
         var slots: [SlotRecord] = []
+        /// Why that cannot be told.
+        var slotTrouble: String?
     }
 
-    let scene: Scene
+    var scene: Scene
+    /// The agent's unit, where it is for this data folder.
+    var unit: AgentUnit?
     let files: any FileSystem = RealFileSystem()
     var layout: StoreLayout { StoreLayout(root: scene.data) }
 
     package init(_ scene: Scene) { self.scene = scene }
 
     /// Makes all checks. Takes up to a minute where the registry does not answer.
-    package func examine() async -> Diagnosis {
+    package func examine() async -> Diagnosis { await informed.examineAll() }
+
+    private func examineAll() async -> Diagnosis {
         var patient = Patient()
         var diagnosis = Diagnosis(data: scene.data, agentRuns: false, findings: [], passed: [], skipped: [])
         for check in Check.allCases {

@@ -68,7 +68,8 @@ struct ConfigurationFileTests {
                 "keys": ["0123456789abcdef"], "maxParkSeconds": 5, "parkedRequests": 10, "maxBodyBytes": 2048,
                 "connections": 20, "drainSeconds": 60},
              "telemetrySeconds": 2, "telemetryBudgetBytes": 65536, "diskBudgetBytes": 2000000,
-             "diskReserveBytes": 0, "bandwidthBytesPerSecond": 1048576, "labels": {"site": "berlin"}}
+             "diskReserveBytes": 0, "bandwidthBytesPerSecond": 1048576, "labels": {"site": "berlin"},
+             "profile": "raspberry-pi-5"}
             """)
         #expect(
             configuration.policy
@@ -97,7 +98,15 @@ struct ConfigurationFileTests {
         #expect(configuration.disk == DiskBudget(limit: ByteCount(2_000_000), reserve: .zero))
         #expect(configuration.bandwidth == ByteCount(1_048_576))
         #expect(configuration.labels.values == ["site": "berlin"])
+        #expect(configuration.profile == "raspberry-pi-5")
         #expect(!configuration.allowsNothing)
+    }
+
+    @Test("a profile that does not exist is refused with those that do")
+    func unknownProfile() throws {
+        let error = #expect(throws: AgentError.self) { try parse(#"{"profile": "toaster"}"#) }
+        #expect(error?.message.contains("toaster") == true)
+        #expect(error?.message.contains("raspberry-pi-4, raspberry-pi-5") == true, "\(error?.message ?? "")")
     }
 
     @Test(
@@ -138,6 +147,7 @@ struct ConfigurationFileTests {
             (#"{"telemetrySeconds": true}"#, "telemetrySeconds"),
             (#"{"diskBudgetBytes": 12}"#, "diskBudgetBytes"),
             (#"{"bandwidthBytesPerSecond": 10}"#, "bandwidthBytesPerSecond"),
+            (#"{"profile": "toaster"}"#, "profile"), (#"{"profile": 5}"#, "profile"),
             (#"{"labels": {"site": 1}}"#, "labels.site"), (#"{"labels": {"-x": "y"}}"#, "labels"),
         ])
     func wrong(_ text: String, _ place: String) throws {

@@ -55,6 +55,26 @@ struct ConfigurationPrecedenceTests {
         #expect(loud.policy.otherSlots == ["a/b"])
     }
 
+    @Test("the machine's own file counts before the kept one, where it is there, says something and no other is named")
+    func systemFile() throws {
+        _ = try write(
+            #"{"policy": {"otherSlots": ["clinic/*"]}, "gateway": {"address": "127.0.0.1:1"}, "telemetrySeconds": 5}"#,
+            "agent.json")
+        let environment = ["MARTLET_AGENT_SYSTEM_CONFIG": folder.file("etc.json")]
+        #expect(try load(environment: environment).gateway.port == 1)
+        _ = try write(" {\n} ", "etc.json")
+        #expect(try load(environment: environment).gateway.port == 1)
+        _ = try write(#"{"gateway": {"address": "127.0.0.1:2"}}"#, "etc.json")
+        let own = try load(environment: environment)
+        #expect(own.gateway.port == 2 && own.telemetryInterval == .seconds(60))
+        #expect(own.policy.otherSlots == ["clinic/*"])
+        let named = try write(#"{"gateway": {"address": "127.0.0.1:3"}}"#, "named.json")
+        #expect(try load(flags: [.config: named], environment: environment).gateway.port == 3)
+        _ = try write("half of {", "etc.json")
+        let error = #expect(throws: AgentError.self) { try load(environment: environment) }
+        #expect(error?.message.contains("etc.json") == true)
+    }
+
     @Test(
         "wrong flags and files are named",
         arguments: [

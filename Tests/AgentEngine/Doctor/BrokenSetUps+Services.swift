@@ -61,6 +61,43 @@ extension BrokenSetUp {
             try box.install(
                 engine: EngineRequirement(name: "llama.cpp", minVersion: try SemanticVersion("9.0.0")))
         },
+        BrokenSetUp(.engineTooOld) { box in
+            try box.configure(with: #""engines": {\#(try box.declaration(#", "version": "1.1.0""#))}"#)
+            try box.install(engine: EngineRequirement(name: "onnx", minVersion: try SemanticVersion("1.2.0")))
+        },
+        BrokenSetUp(.engineTooOld) { box in
+            let version = try SemanticVersion("0.6.0")
+            try box.install(
+                engine: EngineRequirement(name: "llama.cpp", minVersion: try SemanticVersion("0.7.0")),
+                build: EngineBuild(
+                    name: "llama.cpp", version: version, archive: .of([]), size: .zero, unpacked: .zero))
+        },
+        BrokenSetUp(.engineMissing) { box in
+            try box.configure(with: #""engines": {\#(try box.declaration())}"#)
+            box.scene.environment = [:]
+            try box.install()
+        },
+        BrokenSetUp(.declaredEngineMissing) { box in
+            try box.configure(with: #""engines": {\#(try box.declaration())}"#)
+            try box.remove("serve")
+        },
+        BrokenSetUp(.declaredEngineMissing) { box in
+            try box.configure(with: #""engines": {\#(try box.declaration(#", "versionCommand": ["/nowhere/v"]"#))}"#)
+        },
+        BrokenSetUp(.declaredEngineMissing) { try $0.install(engine: EngineRequirement(name: "onnx")) },
+        BrokenSetUp(.launcherUnavailable) { box in
+            try box.configure(with: #""engine": {"launcher": "systemd"}"#)
+            try box.remove("root/run/systemd/system")
+        },
+        BrokenSetUp(.launcherUnavailable) { box in
+            try box.configure(with: #""engine": {"launcher": "systemd"}"#)
+            try box.remove("root/usr/lib/systemd/system/martlet-runtime@.service")
+        },
+        BrokenSetUp(.launcherUnavailable, needsRoot: true) { box in
+            try box.configure(with: #""engine": {"launcher": "systemd"}"#)
+            let done = try await run("/bin/chown", ["-R", "65534:65534", box.data])
+            guard done.status == 0 else { throw NeverTrue(description: done.errors) }
+        },
         BrokenSetUp(.confinementUnavailable) { box in
             try box.configure(
                 #"{"policy": {"otherSlots": ["c/*"]}, "#
@@ -69,6 +106,14 @@ extension BrokenSetUp {
             box.scene.canConfine = false
         },
         BrokenSetUp(.modelDoesNotFit) { try $0.install(bytes: .mebibytes(20_000)) },
+        BrokenSetUp(.modelDoesNotFit) { box in
+            try box.configure(with: #""slots": {"memoryBudgetBytes": 33554432}"#)
+            try box.install(bytes: .mebibytes(100))
+        },
+        BrokenSetUp(.modelDoesNotFit) { box in
+            try box.configure(with: #""engines": {\#(try box.declaration(#", "memoryBytes": 20000000000"#))}"#)
+            try box.install(engine: EngineRequirement(name: "onnx"))
+        },
     ]
 
     static let gateway: [BrokenSetUp] = [

@@ -51,6 +51,18 @@ struct BrokenSetUp: Sendable, CustomTestStringConvertible {
             )
             box.mode(0o644, "data/agent.json")
         },
+        BrokenSetUp(.configurationWrong) { try $0.packagedUnit(#"{"gatway": {}}"#) },
+        BrokenSetUp(.nothingAllowed) {
+            try $0.packagedUnit(#"{"policy": {}, "gateway": {"address": "127.0.0.1:0"}}"#)
+        },
+        BrokenSetUp(.configurationNotUsed) { box in
+            try box.packagedUnit(#"{"policy": {"otherSlots": ["a/*"]}}"#, flags: "--config \(box.data)/agent.json")
+        },
+        // The unit of an older package names no file.
+        BrokenSetUp(.configurationNotUsed) { box in
+            try box.unit()
+            try box.write("root/etc/martlet/agent.json", #"{"engine": {"threads": 2}}"#)
+        },
     ]
 
     private static let folders: [BrokenSetUp] = [
@@ -165,6 +177,11 @@ struct BrokenSetUp: Sendable, CustomTestStringConvertible {
             $0.clock(Timestamp(seconds: 4_000_000_000))
         },
         BrokenSetUp(.clockNotSynchronised) { try $0.remove("root/run/systemd/timesync/synchronized") },
+        BrokenSetUp(.clockNotSynchronised) { $0.scene.kernelClock = { false } },
+        BrokenSetUp(.clockNotSynchronised) { box in
+            try box.remove("root/run/systemd/timesync")
+            box.scene.kernelClock = { false }
+        },
     ]
 
     /// The status of an agent that is well.

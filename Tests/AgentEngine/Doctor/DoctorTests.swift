@@ -1,3 +1,4 @@
+import AgentStore
 import Foundation
 import MartletTypes
 import TestSupport
@@ -33,6 +34,93 @@ struct DoctorTests {
         try await box.run(BrokenSetUp.status { $0.agent.version = "7.1.0" })
         let diagnosis = await Doctor(box.scene).examine()
         #expect(diagnosis.findings.isEmpty, "\(diagnosis)")
+    }
+
+    /// Boxes with engines of several kinds on which nothing is wrong.
+    private static let healthy: [@Sendable (SickBox) throws -> Void] = [
+        { box in
+            try box.configure(with: #""engines": {\#(try box.declaration(#", "version": "1.2.0""#))}"#)
+            try box.install(engine: EngineRequirement(name: "onnx", minVersion: try SemanticVersion("1.2.0")))
+        },
+        { box in
+            let version = try SemanticVersion("9.0.0")
+            try box.install(
+                engine: EngineRequirement(name: "llama.cpp", minVersion: version),
+                build: EngineBuild(
+                    name: "llama.cpp", version: version, archive: .of([]), size: .zero, unpacked: .zero))
+            box.scene.environment = [:]
+            try box.configure(
+                #"{"policy": {"otherSlots": ["clinic/*"], "engineNamespace": "platform"}, "#
+                    + #""gateway": {"address": "127.0.0.1:0"}}"#)
+        },
+        { box in
+            try box.configure(with: #""engines": {\#(try box.declaration())}"#)
+            box.scene.environment = [:]
+        },
+        { box in
+            try box.configure(with: #""engine": {"launcher": "systemd"}"#)
+            try box.write("root/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service", "")
+            try box.write("root/usr/share/polkit-1/rules.d/50-martlet-agent.rules", "")
+        },
+    ]
+
+    @Test("judges an engine by its own name and build, and misses none that nothing needs", arguments: 0..<4)
+    func engines(_ index: Int) async throws {
+        let box = try await SickBox()
+        try Self.healthy[index](box)
+        let diagnosis = await Doctor(box.scene).examine()
+        #expect(diagnosis.findings.map(\.id) == ["agentNotRunning"], "\(diagnosis)")
+    }
+
+    @Test("judges heat by the zones that the profile counts, the named one before the one that fits")
+    func zones() async throws {
+        let box = try await SickBox()
+        try box.write("root/sys/class/thermal/thermal_zone1/type", "wifi")
+        try box.write("root/sys/class/thermal/thermal_zone1/temp", "95000")
+        #expect(await Doctor(box.scene).examine().findings.map(\.id).contains("tooHot"))
+        try box.configure(with: #""profile": "raspberry-pi-5""#)
+        #expect(await Doctor(box.scene).examine().findings.map(\.id) == ["agentNotRunning"])
+    }
+
+    @Test("looks at the file that the unit names, with the flags that it gives")
+    func unit() async throws {
+        let box = try await SickBox()
+        // What was kept at enrolment counts for as long as the machine's own file says nothing or is not there.
+        for text in ["{}", nil] {
+            try box.packagedUnit("{}")
+            if text == nil { try box.remove("root/etc/martlet/agent.json") }
+            #expect(await Doctor(box.scene).examine().findings.map(\.id) == ["agentNotRunning"])
+        }
+        // From then on it counts, whatever was kept; the policy that it does not state stays.
+        let kept = #"{"policy": {"otherSlots": ["clinic/*"]}, "gateway": {"address": "192.0.2.1:80"}}"#
+        try box.configure(kept)
+        try box.packagedUnit(#"{"gateway": {"address": "127.0.0.1:0"}}"#)
+        #expect(await Doctor(box.scene).examine().findings.map(\.id) == ["agentNotRunning"])
+        // The unit of another data folder says nothing about this one.
+        try box.packagedUnit(#"{"gateway": {"address": "127.0.0.1:0"}}"#, flags: "--data=/x")
+        #expect(await Doctor(box.scene).examine().findings.contains { $0.place == "192.0.2.1:80" })
+        try box.packagedUnit(#"{"gateway": {"address": "127.0.0.1:0"}}"#, flags: "--gateway '192.0.2.1:81'")
+        #expect(await Doctor(box.scene).examine().findings.contains { $0.place == "192.0.2.1:81" })
+    }
+
+    @Test("takes keys in a file of the agent's group for kept, and in one that others read for exposed")
+    func exposure() async throws {
+        let box = try await SickBox()
+        try box.packagedUnit(#"{"gateway": {"address": "127.0.0.1:0", "keys": ["0123456789abcdef"]}}"#)
+        box.mode(0o640, "root/etc/martlet/agent.json")
+        #expect(await Doctor(box.scene).examine().findings.map(\.id) == ["agentNotRunning"])
+        box.mode(0o644, "root/etc/martlet/agent.json")
+        #expect(await Doctor(box.scene).examine().findings.contains { $0.id == "configurationExposed" })
+    }
+
+    @Test("believes the kernel about the clock before files, and says so where nothing tells")
+    func clocks() async throws {
+        let box = try await SickBox()
+        try box.remove("root/run/systemd/timesync")
+        box.scene.kernelClock = { true }
+        #expect(await Doctor(box.scene).examine().passed.contains("clock"))
+        box.scene.kernelClock = { nil }
+        #expect(await Doctor(box.scene).examine().skipped.map(\.check) == ["clock"])
     }
 
     @Test("finds what is wrong, says where and what to do, and nothing that is not so", arguments: BrokenSetUp.all)

@@ -37,6 +37,7 @@ final class SickBox {
         scene = Doctor.Scene(
             data: data, options: AgentOptions(), environment: ["MARTLET_LLAMA_SERVER": folder.file("llama-server")],
             root: folder.file("root"))
+        scene.kernelClock = { nil }
         let files = RealFileSystem()
         for (path, mode) in layout.folders { try files.makeFolder(path, mode: mode) }
         try files.writeAtomically(try key.pem(), to: layout.identity + "/key-1.pem", mode: 0o600)
@@ -65,6 +66,40 @@ final class SickBox {
     func configure(_ text: String) throws {
         try write("data/agent.json", text)
         mode(0o600, "data/agent.json")
+    }
+
+    /// The policy, a free port, and further members of the configuration.
+    func configure(with members: String) throws {
+        try configure(
+            #"{"policy": {"otherSlots": ["clinic/*"]}, "gateway": {"address": "127.0.0.1:0"}, \#(members)}"#)
+    }
+
+    /// An engine that the owner declared, as a member of `engines`.
+    func declaration(_ further: String = "") throws -> String {
+        try write("serve", "#!/bin/sh\n")
+        mode(0o755, "serve")
+        let command = #"["\#(folder.file("serve"))", "{model}", "{socket}"]"#
+        return #""onnx": {"command": \#(command), "formats": ["onnx"]\#(further)}"#
+    }
+
+    /// The unit of the agent, for this data folder.
+    func unit(_ settings: String = "", flags: String = "") throws {
+        try write(
+            "root/usr/lib/systemd/system/martlet-agent.service",
+            """
+            [Service]
+            EnvironmentFile=-/etc/default/martlet-agent
+            \(settings)
+            ExecStart=/usr/bin/martlet-agent run --data \(data) $MARTLET_AGENT_FLAGS
+            """)
+        try write("root/etc/default/martlet-agent", "# Flags\nMARTLET_AGENT_FLAGS=\"\(flags)\"\n")
+    }
+
+    /// The unit as it is packaged: it names the machine's own file.
+    func packagedUnit(_ configuration: String, flags: String = "") throws {
+        let path = folder.file("root/etc/martlet/agent.json")
+        try unit("Environment=MARTLET_AGENT_SYSTEM_CONFIG=\(path)", flags: flags)
+        try write("root/etc/martlet/agent.json", configuration)
     }
 
     func option(_ name: AgentOption, _ value: String) {
@@ -110,10 +145,14 @@ final class SickBox {
     }
 
     /// A generation that serves in slot `triage`.
-    func install(engine: EngineRequirement = EngineRequirement(name: "llama.cpp"), bytes: ByteCount = .zero) throws {
+    func install(
+        engine: EngineRequirement = EngineRequirement(name: "llama.cpp"), build: EngineBuild? = nil,
+        bytes: ByteCount = .zero
+    ) throws {
         let target = try SlotFixtures.target("1.0.0", generation: 1)
         var record = SlotFixtures.generation(1, target, slot: try SlotFixtures.slot())
         record.engine = engine
+        record.build = build
         record.shape.fileSize = bytes
         record.shape.tensorBytes = bytes
         let folder = layout.generation(record.id, of: record.slot)
@@ -165,6 +204,7 @@ final class SickBox {
         try write("root/run/systemd/timesync/synchronized", "")
         try write("root/run/systemd/system/.keep", "")
         try write("root/usr/lib/systemd/system/martlet-agent.service", "[Service]\n")
+        try write("root/usr/lib/systemd/system/martlet-runtime@.service", "[Service]\n")
         try write("root/etc/systemd/system/multi-user.target.wants/martlet-agent.service", "[Service]\n")
     }
 
