@@ -76,9 +76,8 @@ first() {
         '! systemd-analyze verify --man=no /usr/lib/systemd/system/martlet-*.service 2>&1 | grep -i martlet'
     expect "the agent waits until the box is a device" is martlet-agent.service ConditionResult no
 
-    printf 'MARTLET_REGISTRY_FLAGS="--operator-address 127.0.0.1:8090 --admin-token-file /var/lib/martlet-registry/admin.token"\n' \
-        >/etc/default/martlet-registry
-    # The first start, at boot, took the agent's port and printed the token.
+    printf 'MARTLET_REGISTRY_FLAGS="--operator-address 127.0.0.1:8090"\n' >/etc/default/martlet-registry
+    # The first start, at boot, took the agent's port and made the token.
     systemctl stop martlet-registry
     rm -rf /var/lib/martlet-registry/*
     expect "the registry says when it is ready" systemctl start martlet-registry
@@ -86,6 +85,9 @@ first() {
         '[ "$(systemctl show -P Type martlet-registry)$(systemctl show -P WatchdogUSec martlet-registry)" = notify2min ]'
     expect "it tells its state" bash -c 'systemctl show -P StatusText martlet-registry | grep -q Devices:'
     martlet login http://127.0.0.1:8090 --token-file /var/lib/martlet-registry/admin.token || failed login
+    expect "the first token is its owner's, and not in the journal" bash -c \
+        '[ "$(stat -c %a:%U /var/lib/martlet-registry/admin.token)" = 600:martlet-registry ] &&
+            ! journalctl -b --no-pager -u martlet-registry | grep -qFf /var/lib/martlet-registry/admin.token'
     martlet trust init --namespace clinic --keys /root/keys --no-passphrase || failed "trust init"
 
     # A device by a credential, without hands.
@@ -97,6 +99,9 @@ first() {
         '"threads": 1, "confine": "available"}}' >/etc/martlet/agent.json
     echo 'MARTLET_ENROL_FLAGS="--label site=lab"' >>/etc/default/martlet-agent
     expect "the box enrols by the credential" systemctl start martlet-agent-enrol
+    expect "the token is gone then" refuse test -e /etc/credstore/martlet.join
+    expect "the configuration is root's to write and the agent's alone to read" \
+        test "$(stat -c '%U:%G %a' /etc/martlet/agent.json)" = "root:martlet-agent 640"
     expect "then its agent starts, and says when it is ready" within 90 systemctl is-active martlet-agent
     # Without a device there is nothing more to check, and process 0 must not be stopped below.
     if ! systemctl is-active -q martlet-agent; then
@@ -106,6 +111,9 @@ first() {
     expect "it tells its state" within 10 bash -c 'systemctl show -P StatusText martlet-agent | grep -q gateway'
     expect "it has a user of its own" test "$(stat -c %U "/proc/$(agent_pid)")" = martlet-agent
     expect "its control group is delegated" is martlet-agent.service Delegate yes
+    expect "the kernel tells it whether the clock is kept right" within 30 bash -c \
+        'martlet devices show box-1 | grep -q "kept right"'
+    expect "and it could never set it" grep -q 'CapBnd:.0000000000000000' "/proc/$(agent_pid)/status"
 
     martlet fleets set lab --selector site=lab || failed "fleets set"
     martlet publish /opt/fixtures/tiny-v1.Q4_0.gguf --as clinic/triage:1.0.0 || failed "publish"
@@ -117,6 +125,7 @@ first() {
     limits
     agents
     units
+    people
     expect "the weekly scrub runs" systemctl start martlet-agent-scrub.service
     expect "all files were looked at" within 60 bash -c 'journalctl -b -u martlet-agent | grep -q "all files were looked at"'
     expect "the scrub has a timer" systemctl is-active martlet-agent-scrub.timer
@@ -223,8 +232,7 @@ went_back() {
 
 # Engines as units: martlet-runtime@SLOT-GENERATION.service.
 units() {
-    sed -i 's/"threads": 1,/"threads": 1, "launcher": "systemd",/' /etc/martlet/agent.json
-    echo 'MARTLET_AGENT_FLAGS="--config /etc/martlet/agent.json"' >>/etc/default/martlet-agent
+    sed -i 's/"threads": 1,/"threads": 1, "launcher": "systemd", "niceness": 5,/' /etc/martlet/agent.json
     systemctl restart martlet-agent
     expect "an engine's unit serves" within 90 ask
     local unit pid version
@@ -240,6 +248,8 @@ units() {
         "grep -q 'nr_throttled [1-9]' /sys/fs/cgroup$(unit_group "$unit")/cpu.stat"
     echo "note: $unit"
     expect "its unit is a template's instance for slot and generation" grep -Eq '^martlet-runtime@triage-[^.]+\.service$' <<<"$unit"
+    # The 19th word; the second is the program's name, in brackets.
+    expect "it is as nice as the configuration says" test "$(sed 's/.*) //' "/proc/$pid/stat" | cut -d' ' -f17)" = 5
     expect "its user comes and goes with it" test "$(stat -c %u "/proc/$pid")" -ge 61184
     expect "it is confined by seccomp" grep -q 'Seccomp:.2' "/proc/$pid/status"
     expect "it has no capabilities" grep -q 'CapEff:.0000000000000000' "/proc/$pid/status"
@@ -287,6 +297,27 @@ units() {
         "[ -z \"\$(systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*')\" ]"
     systemctl start martlet-agent
     expect "started again, it serves" within 90 ask
+}
+
+# People of a group ask the agent: the drop-in that docs/systemd.md gives.
+people() {
+    local asker=(setpriv --reuid 20001 --regid 20001 --clear-groups) member
+    groupadd --gid 20002 ward
+    member=(setpriv --reuid 20001 --regid 20001 --groups 20002)
+    sed -i 's/"policy":/"control": {"readGroups": ["ward"]}, "policy":/' /etc/martlet/agent.json
+    mkdir -p /run/systemd/system/martlet-agent.service.d
+    printf '[Service]\nPrivateUsers=no\nStateDirectoryMode=0751\n%s\n' \
+        'ExecStartPost=/bin/chmod 0755 /var/lib/martlet-agent/run' >/run/systemd/system/martlet-agent.service.d/people.conf
+    systemctl daemon-reload
+    systemctl restart martlet-agent
+    expect "a person of a group that may ask is answered" within 30 "${member[@]}" martlet-agent status
+    expect "one of none is not" refuse "${asker[@]}" martlet-agent status
+    expect "and nobody of them changes anything" refuse "${member[@]}" martlet-agent rollback triage
+    expect "nor looks into the data" refuse "${member[@]}" ls /var/lib/martlet-agent
+    rm -r /run/systemd/system/martlet-agent.service.d
+    systemctl daemon-reload
+    systemctl restart martlet-agent
+    expect "without the drop-in it serves" within 90 ask
 }
 
 # The limits of the assignment at an engine's unit.
