@@ -38,13 +38,19 @@ package final class RegistryApp: Sendable {
                 remedy: "Run `martlet-registry restore` again.", fault: .environment)
         }
         let database = try SQLiteDatabase(path: folder.database)
-        _ = try await Migrator(try Migration.shipped()).run(on: database, now: configuration.clock())
+        let steps = try await Migrator(try Migration.shipped())
+            .run(on: database, keepingCopyOf: folder.database, now: configuration.clock())
+        if let first = steps.first, first > 1 {
+            configuration.logger.notice(
+                "brought the database to this program's schema",
+                metadata: ["steps": "\(steps)", "copy": "\(SchemaCopies(of: folder.database).file(before: first))"])
+        }
         let core = RegistryCore(
             database: database, blobs: try FileBlobStore(folder: folder.path),
             keyring: try OnlineKeyring.open(folder, now: configuration.clock()), clock: configuration.clock,
             logger: configuration.logger, changes: ChangeHub(), presence: Presence(clock: configuration.clock),
             metrics: RequestMetrics(), deviceCertificateLife: configuration.deviceCertificateLife,
-            requiresApproval: configuration.requiresApproval)
+            requiresApproval: configuration.requiresApproval, dataFolder: folder)
         try await FirstToken(core: core, folder: folder, configuration: configuration).makeIfNeeded()
         let metadata = MetadataService(core: core)
         // A crash may have come between what owners signed and the keys that follow from it.

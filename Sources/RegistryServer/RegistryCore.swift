@@ -17,6 +17,8 @@ struct RegistryCore: Sendable {
     let deviceCertificateLife: Duration
     /// Whether devices wait for an operator's approval where their join token does not say.
     let requiresApproval: Bool
+    /// The data folder, where the process has one of its own.
+    var dataFolder: DataFolder?
     let connections = DeviceConnections()
     /// The origin of the device listener as devices reach it; set once it is bound.
     let deviceOrigin = DeviceOrigin()

@@ -50,6 +50,19 @@ struct FileDescriptor: ~Copyable {
         _ = try Self.check("fsync", "a file") { fsync(descriptor) }
     }
 
+    /// Makes what was written durable, and the file its owner's alone.
+    func protectAndSynchronize() throws {
+        _ = try Self.check("fchmod", "a file") { fchmod(descriptor, 0o600) }
+        try synchronize()
+    }
+
+    /// Bytes that may still be written to the file system of a folder.
+    static func room(in folder: String) throws -> Int64 {
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0 else { throw failure("statvfs", folder, errno) }
+        return Int64(clamping: UInt64(status.f_bavail) * UInt64(status.f_frsize))
+    }
+
     /// Makes the entries of a folder durable.
     static func synchronizeFolder(_ path: String) throws {
         try FileDescriptor(opening: path, O_RDONLY | O_DIRECTORY).synchronize()

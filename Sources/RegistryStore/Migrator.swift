@@ -53,7 +53,11 @@ package struct Migrator: Sendable {
     package init(_ migrations: [Migration]) { self.migrations = migrations }
 
     /// Applies what is missing, each step in a transaction of its own; returns the numbers that were applied.
-    package func run(on database: some Database, now: Timestamp) async throws -> [Int64] {
+    ///
+    /// `protect` is called with the first number before anything of a schema that was there already is changed.
+    package func run(
+        on database: some Database, now: Timestamp, protect: (Int64) async throws -> Void = { _ in }
+    ) async throws -> [Int64] {
         let applied = try await database.write { sql in
             try sql.executeScript(
                 """
@@ -71,7 +75,8 @@ package struct Migrator: Sendable {
         for row in applied {
             guard let migration = migrations.first(where: { $0.number == row.number }) else {
                 throw StoreError(
-                    .schemaTooNew, "The database has step \(row.number) (\(row.name)), which is unknown here.")
+                    .schemaTooNew, "The database has step \(row.number) (\(row.name)), which is unknown here.",
+                    step: row.number)
             }
             guard migration.digest.text == row.digest else {
                 throw StoreError(
@@ -79,6 +84,7 @@ package struct Migrator: Sendable {
             }
         }
         let missing = migrations.filter { migration in !applied.contains { $0.number == migration.number } }
+        if let first = missing.first, !applied.isEmpty { try await protect(first.number) }
         for migration in missing {
             try await database.write { sql in
                 try sql.executeScript(migration.sql)

@@ -53,16 +53,23 @@ package struct StoreError: MartletError, Equatable {
     /// The stable code.
     package let kind: Code
     package let message: String
+    /// What to do, where more is known than goes with the code.
+    private let ownRemedy: String?
+    /// The step of the schema that it is about.
+    package let step: Int64?
 
-    package init(_ kind: Code, _ message: String) {
+    package init(_ kind: Code, _ message: String, remedy: String? = nil, step: Int64? = nil) {
         self.kind = kind
         self.message = message
+        ownRemedy = remedy
+        self.step = step
     }
 
     package var code: String { kind.rawValue }
 
     package var remedy: String {
-        switch kind {
+        if let ownRemedy { return ownRemedy }
+        return switch kind {
         case .corrupt, .auditBroken: "Restore the registry from a backup and keep the damaged files for inspection."
         case .diskFull: "Free space on the registry's disk, then try again."
         case .ioFailed: "Check the registry's disk and the permissions of its data folder."
