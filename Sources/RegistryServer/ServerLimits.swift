@@ -97,8 +97,10 @@ enum ServerLimits {
     static let changeBytes = 64 * 1024 * 1024
     /// Characters of the note on a change that waits for signatures.
     static let noteCharacters = 200
-    /// Series of one family in the metrics: some hundred namespaces.
-    static let expirySeries = 5000
+    /// Namespaces whose ends are in the metrics, those that end first: a series each, a bound for who scrapes them.
+    static let expirySeries = 2000
+    /// After which silence a device counts as silent in the metrics: a restart and a new route are over by then.
+    static let silence = Duration.seconds(3600)
     /// How long before the end of what a person must sign the log speaks of it, each day.
     static let expiryNotice = Duration.seconds(10 * 86_400)
 }

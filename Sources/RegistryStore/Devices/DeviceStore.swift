@@ -96,6 +96,14 @@ package struct DeviceStore {
         return (Int(try row?.integer("everyone") ?? 0), Int(try row?.integer("seen") ?? 0))
     }
 
+    /// How many active devices were not seen since `moment`; those that joined after it are not silent yet.
+    package func silentCount(since moment: Timestamp) throws -> Int {
+        let row = try sql.first(
+            "SELECT COUNT(*) AS c FROM devices WHERE state = 'active' AND COALESCE(last_seen, enrolled) < ?",
+            [.time(moment)])
+        return Int(try row?.integer("c") ?? 0)
+    }
+
     /// New labels; throws `notFound`.
     package func setLabels(_ device: DeviceID, _ labels: Labels) throws {
         guard try sql.execute("UPDATE devices SET labels = ? WHERE device = ?", [try .json(labels), .text(device)]) > 0

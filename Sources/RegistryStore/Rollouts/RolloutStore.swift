@@ -130,6 +130,12 @@ package struct RolloutStore {
         try sql.query("SELECT id FROM rollouts WHERE is_open = 1 ORDER BY created, id", []).map { try $0.name("id") }
     }
 
+    /// How rollouts that are not over stand.
+    package func openHeaders() throws -> [RolloutHeader] {
+        let rows = try sql.query("SELECT * FROM rollouts WHERE is_open = 1", [])
+        return try rows.map { try Self.rollout($0, members: []).run.header }
+    }
+
     /// Open rollouts of a slot that a device takes part in.
     package func open(slot: SlotName, device: DeviceID) throws -> [RolloutID] {
         try sql.query(
