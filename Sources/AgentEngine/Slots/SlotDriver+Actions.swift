@@ -237,11 +237,7 @@ extension SlotDriver {
         let report = SlotReport(
             target: nil, code: "servingAgain",
             message: "Slot \(slot) serves \(unavailable) ms after the agent's start.", figures: figures)
-        do {
-            try await tools.store.journal.report(try body(of: report))
-        } catch {
-            logger.warning("report not kept", metadata: ["error": "\(ErrorSummary(error).message)"])
-        }
+        await self.report([report].compactMap(body(orLog:)))
         // The inventory says so too, also where the disk does not take the report.
         tools.changed()
     }

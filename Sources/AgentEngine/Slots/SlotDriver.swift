@@ -2,6 +2,7 @@ package import AgentStore
 package import Logging
 package import MartletTypes
 internal import ModelRuntime
+internal import Synchronization
 internal import Trust
 
 /// What all slots' drivers share.
@@ -53,7 +54,8 @@ package struct SlotTools: Sendable {
 package actor SlotDriver {
     private enum Input: Sendable {
         case event(SlotEvent, WorkToken?)
-        case job(@Sendable () async -> Void)
+        /// Reports that the journal did not take are tried again.
+        case owing
     }
 
     package nonisolated let slot: SlotName
@@ -65,6 +67,15 @@ package actor SlotDriver {
     private nonisolated let inbox: AsyncStream<Input>.Continuation
     private let commands: AsyncStream<@Sendable () async -> Void>
     private let commandInbox: AsyncStream<@Sendable () async -> Void>.Continuation
+    /// What runs beside the driver: steps at work, and the watches of engines, which no write may hold up.
+    private let jobs: AsyncStream<@Sendable () async -> Void>
+    private let jobInbox: AsyncStream<@Sendable () async -> Void>.Continuation
+    /// Whether the driver's end is wanted; `hurry` is rung then.
+    private nonisolated let isStopping = Atomic(false)
+    private nonisolated let hurry = WakeSignal()
+    /// Reports that the journal did not take, with nothing else to be written.
+    private var owed = OwedReports()
+    private var isOwingLater = false
     nonisolated let runtime: any SlotRuntime
     var work: WorkToken?
     var plan: InstallPlan?
@@ -97,7 +108,8 @@ package actor SlotDriver {
         hasServed = record.current == nil
         (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()
-        let inbox = inbox
+        (jobs, jobInbox) = AsyncStream.makeStream()
+        let (inbox, jobInbox) = (inbox, jobInbox)
         let news: @Sendable (RuntimeNews) -> Void = { news in
             guard let event = Self.event(news) else { return tools.changed() }
             inbox.yield(.event(event, nil))
@@ -109,7 +121,7 @@ package actor SlotDriver {
             } : nil
         self.runtime =
             runtime ?? own
-            ?? EngineSlot(slot: record.slot, tools: tools.engines, news: news, spawn: { inbox.yield(.job($0)) })
+            ?? EngineSlot(slot: record.slot, tools: tools.engines, news: news, spawn: { jobInbox.yield($0) })
     }
 
     /// What is journaled about the slot.
@@ -123,31 +135,42 @@ package actor SlotDriver {
     /// Handles events until `stop`, then ends the slot's engines.
     package func run() async {
         await withDiscardingTaskGroup { group in
-            let commands = commands
+            let (commands, jobs) = (commands, jobs)
             group.addTask { for await command in commands { await command() } }
-            for await input in inputs {
-                switch input {
-                case .job(let job): group.addTask { await job() }
-                case .event(let event, let token):
-                    guard token == nil || token === work else { continue }
-                    for job in await handle(event) { group.addTask { await job() } }
-                }
-            }
-            commandInbox.finish()
+            group.addTask { await self.handleAll() }
+            for await job in jobs { group.addTask { await job() } }
             group.cancelAll()
         }
         await runtime.endAll(forget: false)
     }
 
-    /// Ends the run, after a note that it was wanted.
+    /// Ends the run, after a note that it was wanted; what cannot be written is not waited for.
     package nonisolated func stop() {
         inbox.yield(.event(.stopping, nil))
         inbox.finish()
+        isStopping.store(true, ordering: .releasing)
+        hurry.ring()
     }
 
     // MARK: Events
 
-    private func handle(_ event: SlotEvent) async -> [@Sendable () async -> Void] {
+    private func handleAll() async {
+        for await input in inputs {
+            switch input {
+            case .event(let event, let token):
+                guard token == nil || token === work else { continue }
+                await handle(event)
+            case .owing:
+                isOwingLater = false
+                await payOwed()
+                tools.changed()
+            }
+        }
+        commandInbox.finish()
+        jobInbox.finish()
+    }
+
+    private func handle(_ event: SlotEvent) async {
         if case .served(let id) = event { await tellServing(id) }
         if case .engineLost(let id, _) = event, let current = machine.record.current, current.id == id {
             tools.suspect(current)
@@ -162,39 +185,74 @@ package actor SlotDriver {
                 time: now, slot: slot, from: before.phase, to: next.record.phase, cause: event.name)
             let isMove = transition.from != transition.to
             if isMove { log(transition, next.record, step) } else { log(step.reports) }
-            await keep(next.record, isMove ? transition : nil, step.reports, isStart: event == .started)
+            if next.record == before {
+                await report(step.reports.compactMap(body(orLog:)))
+            } else {
+                guard await keep(next.record, isMove ? transition : nil, step.reports, isStart: event == .started)
+                else { return }
+            }
             tools.changed()
         }
         machine = next
-        var jobs: [@Sendable () async -> Void] = []
         for action in step.actions {
-            if let job = await perform(action) { jobs.append(job) }
+            if let job = await perform(action) { jobInbox.yield(job) }
         }
-        return jobs
     }
 
     /// Writes before anything is done. A disk that cannot be written stops installations, never serving: so it is tried
-    /// until it succeeds, and at the agent's start what is committed serves meanwhile.
+    /// until it succeeds, and at the agent's start what is committed serves meanwhile. False where the driver's end
+    /// came first: then nothing is to be done.
     private func keep(
         _ record: SlotRecord, _ transition: Transition?, _ reports: [SlotReport], isStart: Bool
-    ) async {
+    ) async -> Bool {
         var backoff = Backoff()
         while !Task.isCancelled {
             do {
                 let bodies = try reports.map { try body(of: $0) }
-                try await tools.store.journal.save(record, transition: transition, reports: bodies)
-                return
+                try await tools.store.journal.save(record, transition: transition, reports: owed.bodies + bodies)
+                owed.paid()
+                return true
             } catch {
                 logger.error("journal not written", metadata: ["error": "\(ErrorSummary(error).message)"])
                 if isStart, backoff.failures == 0, let current = record.current {
                     _ = await perform(.serve(current))
                 }
-                do {
-                    try await Task.sleep(for: backoff.next(random: .random(in: 0...1)))
-                } catch {
-                    return
-                }
+                if isStopping.load(ordering: .acquiring) { return false }
+                await hurry.wait(for: backoff.next(random: .random(in: 0...1)))
             }
+        }
+        return false
+    }
+
+    /// What is only told waits in memory where the journal does not take it: nothing of the slot depends on it.
+    func report(_ bodies: [[UInt8]]) async {
+        owed.add(bodies)
+        if !isOwingLater { await payOwed() }
+    }
+
+    private func payOwed() async {
+        do {
+            while let body = owed.bodies.first {
+                try await tools.store.journal.report(body)
+                owed.paidFirst()
+            }
+        } catch {
+            logger.error("report not written", metadata: ["error": "\(ErrorSummary(error).message)"])
+            let pause = owed.pause(random: .random(in: 0...1))
+            isOwingLater = true
+            jobInbox.yield { [inbox] in
+                await Pause.take(pause)
+                inbox.yield(.owing)
+            }
+        }
+    }
+
+    func body(orLog report: SlotReport) -> [UInt8]? {
+        do {
+            return try body(of: report)
+        } catch {
+            logger.error("report not written", metadata: ["error": "\(ErrorSummary(error).message)"])
+            return nil
         }
     }
 
