@@ -20,13 +20,16 @@ package actor DeviceAgent: Service {
     private let starting: AsyncStream<SlotDriver>
     private let startInbox: AsyncStream<SlotDriver>.Continuation
     private let garbage = WakeSignal()
+    private let garbagePause: Duration
     private let logger: Logger
     private var isOpen = true
     /// Blobs of a bundle that no slot names yet.
     private var held: [SlotName: Set<Digest>] = [:]
 
-    package init(tools: SlotTools) {
+    /// `garbagePause` passes before it is looked again whether a slot still makes a plan.
+    package init(tools: SlotTools, garbagePause: Duration = AgentLimits.garbagePause) {
         self.tools = tools
+        self.garbagePause = garbagePause
         logger = tools.logger
         (starting, startInbox) = AsyncStream.makeStream(of: SlotDriver.self)
     }
@@ -146,7 +149,13 @@ package actor DeviceAgent: Service {
     private func collectGarbage() async {
         while isOpen, !Task.isCancelled {
             await garbage.wait()
-            guard isOpen, !Task.isCancelled, await isCollectable() else { continue }
+            guard isOpen, !Task.isCancelled else { continue }
+            guard await isCollectable() else {
+                // What rang is not forgotten: the plan may be one that waits for the very room.
+                await garbage.wait(for: garbagePause)
+                garbage.ring()
+                continue
+            }
             do {
                 let journal = tools.store.journal
                 for record in try await journal.slots() where held[record.slot]?.isSubset(of: record.blobs) ?? false {
@@ -174,4 +183,9 @@ package actor DeviceAgent: Service {
         for driver in drivers.values where await driver.record.phase == .planning { return false }
         return true
     }
+}
+
+extension AgentLimits {
+    /// How long a collection waits for a slot that makes a plan, before it looks again.
+    package static let garbagePause = Duration.seconds(10)
 }
