@@ -29,6 +29,8 @@ package struct AgentStoreError: MartletError, Equatable {
         case malformed
         /// Somebody else writes this blob at the moment.
         case busy
+        /// Whoever wanted it does not want it any more.
+        case cancelled
     }
 
     /// What happened.
@@ -65,6 +67,7 @@ package struct AgentStoreError: MartletError, Equatable {
         case .digestMismatch, .lengthMismatch: "It is fetched again; if it stays so, the registry's copy is damaged."
         case .malformed: "Remove the named file; what it held is rebuilt or fetched again."
         case .busy: "It is tried again when the other is done."
+        case .cancelled: "It is done when it is wanted again."
         }
     }
 

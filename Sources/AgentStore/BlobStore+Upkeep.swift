@@ -38,15 +38,15 @@ extension BlobStore {
     /// Hashes a blob again; false where it is damaged, and then it is put aside, or removed where it is large, so that
     /// it is fetched again.
     ///
-    /// What the disk does not give back any more is damaged too.
-    package func scrub(_ digest: Digest) throws(AgentStoreError) -> Bool {
+    /// What the disk does not give back any more is damaged too. Throws `cancelled` where the task is.
+    package func scrub(_ digest: Digest) async throws(AgentStoreError) -> Bool {
         let path = layout.blob(digest)
         guard files.status(path) != nil else { return false }
         // That it cannot be opened, e.g. for want of descriptors, says nothing about the blob.
         try files.open(path, .read).close()
         do throws(AgentStoreError) {
             let hasher = DigestHasher(digest.algorithm)
-            _ = try hash(path, into: hasher)
+            _ = try await hash(path, into: hasher)
             guard hasher.finish() != digest else { return true }
         } catch {
             guard error.reason == .storageFailed else { throw error }

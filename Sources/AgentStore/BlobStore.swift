@@ -24,6 +24,8 @@ package actor BlobStore {
     let layout: StoreLayout
     private let thread: StorageThread
     private var writers: [Digest: Writer] = [:]
+    /// What is read through before it is written on.
+    private var opening: Set<Digest> = []
 
     private struct Writer {
         weak var blob: PartialBlob?
@@ -76,11 +78,12 @@ package actor BlobStore {
     ///
     /// Reads once through what is there: about a second per 1.5 GB. Throws `busy` while somebody else writes it: two
     /// would mix their bytes.
-    package func open(_ digest: Digest, size: ByteCount) throws(AgentStoreError) -> PartialBlob {
+    package func open(_ digest: Digest, size: ByteCount) async throws(AgentStoreError) -> PartialBlob {
         writers = writers.filter { $0.value.blob?.isOpen ?? false }
-        guard writers[digest] == nil else {
+        guard writers[digest] == nil, opening.insert(digest).inserted else {
             throw AgentStoreError(.busy, "\(digest) is being written for somebody else.")
         }
+        defer { opening.remove(digest) }
         let path = layout.partial(digest)
         if let status = files.status(path), status.kind != .file || status.size > size { try files.removeTree(path) }
         let hasher = DigestHasher(digest.algorithm)
@@ -88,7 +91,7 @@ package actor BlobStore {
         if let status = files.status(path) {
             // A run that ended just before the move into the store left it read-only.
             if status.mode != 0o600 { try files.setMode(path, 0o600) }
-            written = try hash(path, into: hasher)
+            written = try await hash(path, into: hasher)
         }
         let file = try files.open(path, .append(0o600))
         let blob = PartialBlob(digest: digest, size: size, file: file, hasher: hasher, written: written)
@@ -167,12 +170,16 @@ package actor BlobStore {
         try files.synchronizeFolder(FileSystemPath.folder(of: target))
     }
 
-    func hash(_ path: String, into hasher: borrowing DigestHasher) throws(AgentStoreError) -> Int64 {
+    /// Hashes a file in pieces, between which others have their turn: a model takes minutes to be read from a card.
+    /// Throws `cancelled` where the task is.
+    func hash(_ path: String, into hasher: borrowing DigestHasher) async throws(AgentStoreError) -> Int64 {
         let file = try files.open(path, .read)
         defer { file.close() }
         var chunk = [UInt8](repeating: 0, count: AgentStoreLimits.chunkBytes)
         var total: Int64 = 0
         while true {
+            await Task.yield()
+            guard !Task.isCancelled else { throw AgentStoreError(.cancelled, "\(path) was not read to its end.") }
             let count = try file.read(into: &chunk)
             guard count > 0 else { return total }
             chunk.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }

@@ -9,6 +9,10 @@ package final class StorageThread: SerialExecutor {
     package static let documents = StorageThread()
     /// For hashing and writing weights: operations that may take seconds.
     package static let blobs = StorageThread()
+    /// For unpacked engines: whole trees are hashed, which blobs do not wait for.
+    package static let trees = StorageThread()
+    /// For the agent's own programs, a few megabytes each: whoever asks for a status waits for it.
+    package static let programs = StorageThread()
 
     private let queue = Queue()
 
@@ -20,7 +24,7 @@ package final class StorageThread: SerialExecutor {
                 guard let raw else { return nil }
                 Unmanaged<Queue>.fromOpaque(raw).takeRetainedValue().run()
             }, Unmanaged.passRetained(queue).toOpaque())
-        // A process that cannot have four threads cannot do anything else either.
+        // A process that cannot have six threads cannot do anything else either.
         precondition(result == 0, "the system gives no thread")
         pthread_detach(thread)
     }

@@ -1,6 +1,8 @@
 import AgentStore
 import Foundation
+import Glibc
 import MartletTypes
+import Synchronization
 import TestSupport
 import Testing
 
@@ -128,6 +130,56 @@ struct BlobUpkeepTests {
         #expect(!store.blobs.has(digest))
         try await store.blobs.bring(Sample.bytes(5_000, seed: 42))
         #expect(store.blobs.has(digest))
+        await store.close()
+    }
+
+    @Test("takes nothing for damaged where it is called off, and reads no unfinished blob through")
+    func cancelled() async throws {
+        let digest = try await store.blobs.bring(Sample.bytes(5_000, seed: 43))
+        let unfinished = Digest.of([4])
+        let partial = try await store.blobs.open(unfinished, size: ByteCount(50))
+        try partial.append([UInt8](repeating: 0, count: 20))
+        partial.close()
+        let task = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            #expect(await code { _ = try await store.blobs.scrub(digest) } == .cancelled)
+            #expect(await code { _ = try await store.blobs.open(unfinished, size: ByteCount(50)) } == .cancelled)
+        }
+        await task.value
+        #expect(store.blobs.has(digest))
+        #expect(try await store.blobs.scrub(digest))
+        let again = try await store.blobs.open(unfinished, size: ByteCount(50))
+        #expect(again.offset == ByteCount(20))
+        again.close()
+    }
+
+    @Test("lets others have their turn while it reads a large blob")
+    func turns() async throws {
+        let files = FaultyFileSystem()
+        let copy = try scene.copied()
+        let store = try await copy.open(files: files)
+        let pieces = 20
+        let large = try await store.blobs.bring(
+            [UInt8](repeating: 7, count: pieces * AgentStoreLimits.chunkBytes))
+        let small: [UInt8] = [1, 2, 3]
+        try await store.blobs.put(small, as: .of(small))
+        let reads = Mutex(0)
+        let isAsking = Mutex(false)
+        let isAnswered = Mutex(false)
+        files.watch(copy.layout.blob(large)) {
+            reads.withLock { $0 += 1 }
+            let end = ContinuousClock.now + .seconds(60)
+            while !isAsking.withLock({ $0 }), ContinuousClock.now < end { usleep(1000) }
+            if !isAnswered.withLock({ $0 }) { usleep(100_000) }
+        }
+        let blobs = store.blobs
+        let scrubbing = Task { try await blobs.scrub(large) }
+        try await eventually(within: 60, "it reads") { reads.withLock { $0 } > 0 }
+        isAsking.withLock { $0 = true }
+        #expect(try await blobs.document(.of(small), limit: 10) == small)
+        #expect(reads.withLock { $0 } < pieces)
+        isAnswered.withLock { $0 = true }
+        #expect(try await scrubbing.value)
         await store.close()
     }
 

@@ -50,6 +50,7 @@ final class FaultyFileSystem: FileSystem {
         var isDead = false
         var unreadable: String?
         var stuck: String?
+        var watched: (path: String, read: @Sendable () -> Void)?
         var volatile: VolatileState
     }
 
@@ -79,6 +80,9 @@ final class FaultyFileSystem: FileSystem {
     /// Makes one path and what is below it stay where it is, as a damaged folder does.
     func hold(_ path: String) { state.withLock { $0.stuck = path } }
 
+    /// Calls `read` before each piece of a file is read.
+    func watch(_ path: String, _ read: @escaping @Sendable () -> Void) { state.withLock { $0.watched = (path, read) } }
+
     /// Takes away what was not synchronised, and stops the world.
     func cutPower() {
         state.withLock {
@@ -93,7 +97,9 @@ final class FaultyFileSystem: FileSystem {
         if case .read = mode {
             try live()
             if state.withLock({ $0.unreadable == path }) { return UnreadableFile(path: path) }
-            return try real.open(path, mode)
+            let file = try real.open(path, mode)
+            guard let watched = state.withLock({ $0.watched }), watched.path == path else { return file }
+            return WatchedFile(file, read: watched.read)
         }
         if let status = real.status(path), status.kind == .file, status.mode & 0o200 == 0 {
             throw AgentStoreError(errno: EACCES, "open", path)
@@ -251,6 +257,26 @@ private final class FaultyFile: StoredFile {
         }
     }
 
+    func close() { file.close() }
+}
+
+/// A file that somebody watches being read.
+private final class WatchedFile: StoredFile {
+    private let file: any StoredFile
+    private let read: @Sendable () -> Void
+
+    init(_ file: any StoredFile, read: @escaping @Sendable () -> Void) {
+        self.file = file
+        self.read = read
+    }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer) throws(AgentStoreError) -> Int {
+        read()
+        return try file.read(into: buffer)
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError) { try file.write(bytes) }
+    func synchronize() throws(AgentStoreError) { try file.synchronize() }
     func close() { file.close() }
 }
 

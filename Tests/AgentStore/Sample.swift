@@ -115,9 +115,9 @@ final class ScratchFolder: Sendable {
 extension BlobStore {
     /// Brings a blob the way a download does, in pieces.
     @discardableResult
-    func bring(_ bytes: [UInt8], pieces: Int = 3) throws -> Digest {
+    func bring(_ bytes: [UInt8], pieces: Int = 3) async throws -> Digest {
         let digest = Digest.of(bytes)
-        let partial = try open(digest, size: ByteCount(bytes.count))
+        let partial = try await open(digest, size: ByteCount(bytes.count))
         let rest = bytes[Int(partial.offset.bytes)...]
         let length = max(1, (rest.count + pieces - 1) / pieces)
         for start in stride(from: rest.startIndex, to: rest.endIndex, by: length) {

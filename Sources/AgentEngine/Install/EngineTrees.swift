@@ -8,7 +8,7 @@ package import ModelRuntime
 /// digest, whole or not there at all.
 package actor EngineTrees {
     /// Whole trees are hashed.
-    package nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.trees.asUnownedSerialExecutor() }
 
     /// Unpacks an archive into an empty folder, at most so many bytes. Throws where the archive is refused.
     package typealias Unpack = @Sendable (_ archive: String, _ folder: String, _ limit: ByteCount) async throws -> Void
@@ -37,15 +37,23 @@ package actor EngineTrees {
     }
 
     /// The program of a build, unpacked where it is not yet. Throws `SlotFailure`.
-    package func program(of build: EngineBuild) async throws -> String {
+    ///
+    /// One that is there waits for nothing, so that an engine is started again while another is unpacked or hashed.
+    package nonisolated func program(of build: EngineBuild) async throws -> String {
+        if let path = unpackedProgram(of: build) { return path }
+        return try await bringProgram(of: build)
+    }
+
+    private nonisolated func unpackedProgram(of build: EngineBuild) -> String? {
+        Self.places.map { folder(build.archive) + "/" + $0 }.first { access($0, X_OK) == 0 }
+    }
+
+    private func bringProgram(of build: EngineBuild) async throws -> String {
         await enter()
         defer { turn.give() }
         let folder = self.folder(build.archive)
         if store.files.status(folder) == nil { try await bring(build, to: folder) }
-        for place in Self.places {
-            let path = folder + "/" + place
-            if access(path, X_OK) == 0 { return path }
-        }
+        if let path = unpackedProgram(of: build) { return path }
         throw SlotFailure(
             .final, code: "engineMissing",
             message: "The engine \(build.name) \(build.version) holds no \(Self.places.joined(separator: " or ")).")
@@ -70,8 +78,13 @@ package actor EngineTrees {
     package func renew(_ build: EngineBuild) async throws {
         await enter()
         defer { turn.give() }
-        try store.files.removeTree(folder(build.archive))
-        try await bring(build, to: folder(build.archive))
+        let folder = self.folder(build.archive)
+        let aside = folder + ".old"
+        // At once, so that nothing is started from a folder of which a part is gone.
+        try store.files.removeTree(aside)
+        if store.files.status(folder) != nil { try store.files.rename(folder, to: aside) }
+        try store.files.removeTree(aside)
+        try await bring(build, to: folder)
     }
 
     /// Removes what no generation needs: of all blobs that some need, the archives are the ones that count here.
@@ -116,9 +129,9 @@ package actor EngineTrees {
     /// After a folder's name: the file with the digest of all that is in it.
     private static let sum = ".sum"
 
-    private var root: String { store.layout.root + "/engines" }
+    private nonisolated var root: String { store.layout.root + "/engines" }
 
-    private func folder(_ archive: Digest) -> String { root + "/" + archive.hex }
+    private nonisolated func folder(_ archive: Digest) -> String { root + "/" + archive.hex }
 
     private func enter() async {
         if turn.take() { return }

@@ -61,7 +61,7 @@ extension AgentPrograms {
 /// which stays once it reached the registry and is taken back by the launcher's watchdog otherwise.
 package actor AgentSlot: SlotRuntime {
     /// Programs are hashed and copied.
-    package nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.programs.asUnownedSerialExecutor() }
 
     private let programs: AgentPrograms
     private let store: AgentStore

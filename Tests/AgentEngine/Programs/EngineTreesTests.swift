@@ -2,6 +2,7 @@ import AgentEngine
 import AgentStore
 import BundleFormat
 import Foundation
+import Glibc
 import MartletTypes
 import Synchronization
 import TestSupport
@@ -54,6 +55,48 @@ struct EngineTreesTests {
         await store.close()
     }
 
+    @Test("a build that is unpacked starts while another is being unpacked, and while the disk's thread is at work")
+    func meanwhile() async throws {
+        let folder = try TemporaryFolder("trees")
+        let store = try await AgentStore.open(root: folder.file("data"))
+        let build = try await Self.build(folder, store)
+        var other = try await Self.build(folder, store, server: false)
+        other.name = "other"
+        let isHeld = Mutex(false)
+        let isEntered = Mutex(false)
+        let trees = EngineTrees(store: store) { archive, folder, limit in
+            while isHeld.withLock({ $0 }) {
+                isEntered.withLock { $0 = true }
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            guard EngineTrees.unpackHere(archive, folder, limit: limit) == EngineTrees.done else {
+                throw NeverTrue(description: "unpacked")
+            }
+        }
+        let program = try await trees.program(of: build)
+        isHeld.withLock { $0 = true }
+        let second = other
+        let unpacking = Task { try await trees.program(of: second) }
+        try await eventually(within: 30, "the other is being unpacked") { isEntered.withLock { $0 } }
+        let isFree = Mutex(false)
+        let blocked = Task { await BusyThread().block(until: { isFree.withLock { $0 } }) }
+        // It would not return: the unpacking goes on only afterwards.
+        let starting = Task { try await trees.program(of: build) }
+        let isStarted = Mutex(false)
+        let watching = Task {
+            _ = try await starting.value
+            isStarted.withLock { $0 = true }
+        }
+        try await eventually(within: 10, "the first has its program") { isStarted.withLock { $0 } }
+        #expect(try await starting.value == program)
+        isFree.withLock { $0 = true }
+        isHeld.withLock { $0 = false }
+        await blocked.value
+        try await watching.value
+        await #expect(throws: SlotFailure.self) { _ = try await unpacking.value }
+        await store.close()
+    }
+
     @Test("a byte, a mode or a file that is not what was unpacked is seen, and the build unpacked anew")
     func rot() async throws {
         let folder = try TemporaryFolder("trees")
@@ -97,5 +140,15 @@ struct EngineTreesTests {
         build.archive = .of([1, 2, 3])
         await #expect { _ = try await trees.program(of: build) } throws: { ($0 as? SlotFailure)?.code == "blobMissing" }
         await store.close()
+    }
+}
+
+/// Keeps the thread of blobs at work, as a file does that is hashed from a slow card.
+private actor BusyThread {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
+
+    func block(until isOver: () -> Bool) {
+        let end = ContinuousClock.now + .seconds(60)
+        while !isOver(), ContinuousClock.now < end { usleep(1000) }
     }
 }
