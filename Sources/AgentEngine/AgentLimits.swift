@@ -34,6 +34,12 @@ enum AgentLimits {
     static let sharedBlobInterval = Duration.milliseconds(200)
     /// Shortest pause after a failed call to the registry.
     static let firstPause = Duration.milliseconds(500)
+    /// Life that an assignment must have left for an installation at work to go by it: one with less is asked for anew,
+    /// at a moment of each device's own within half of this. Registries sign for a day.
+    static let assignmentRenewal = Duration.seconds(12 * 3600)
+    /// Between two questions for an assignment that was accepted already: the registry may not have it any more, or
+    /// sign it for no longer.
+    static let renewalPause = Duration.seconds(600)
     /// Longest pause between calls to a registry that does not answer: it is found again within half a minute, and ten
     /// thousand devices make a few hundred calls a second.
     static let longestPause = Duration.seconds(30)

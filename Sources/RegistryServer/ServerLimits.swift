@@ -68,6 +68,7 @@ enum ServerLimits {
     /// The authority's certificate.
     static let authorityLife = Duration.seconds(10 * 365 * 86_400)
     /// How long an assignment is good after it was fetched: a device that is cut off stops installing after a day.
+    /// One that still has to asks for it anew.
     static let assignmentLife = Duration.seconds(86_400)
     /// Rows on a page of a list where the caller does not say.
     static let defaultPageRows = 100

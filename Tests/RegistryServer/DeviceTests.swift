@@ -203,6 +203,23 @@ import Trust
         try await registry.stop()
     }
 
+    @Test("A number that a device has is signed anew for one that asks as if it had it not, and not for others")
+    func signedAnew() async throws {
+        let registry = try await ready()
+        let release = try await registry.publish("clinic/triage/1.0.0")
+        let device = try await SimulatedDevice("box-1", at: registry)
+        _ = try await registry.admin.startRollout(
+            RolloutRequest(
+                selector: try LabelSelector("site=berlin"), slot: try SlotName("triage"), releases: [release.path]))
+        let first = try #require(try await device.poll(wait: .seconds(50)))
+        registry.clock.advance(by: .seconds(3600))
+        #expect(try await device.poll() == nil)
+        let again = try #require(try await device.poll(above: first.number - 1))
+        #expect(again.number == first.number && again.slots == first.slots)
+        #expect(again.expires - first.expires > .seconds(3500))
+        try await registry.stop()
+    }
+
     @Test("A registry restored from an older backup goes on above what devices have accepted")
     func restored() async throws {
         let registry = try await ready()

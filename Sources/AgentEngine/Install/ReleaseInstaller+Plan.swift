@@ -50,7 +50,7 @@ extension ReleaseInstaller {
         }
         guard target.expires > clock.now else {
             throw SlotFailure(
-                .transport, code: "assignmentExpired",
+                .transport, code: SlotFailure.overdue,
                 message: "Assignment \(target.number) expired at \(target.expires); a newer one is awaited.")
         }
         if let refusal = policy.refusal(of: target.assignment, in: slot) {

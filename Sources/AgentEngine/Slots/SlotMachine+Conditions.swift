@@ -13,6 +13,15 @@ extension SlotMachine {
         move(to: .offered, [.look(conditions, notBefore: record.notBefore)], &step)
     }
 
+    /// The same content, signed again and valid for longer: that changes nothing for the slot, unless it waits for just
+    /// this.
+    mutating func signAgain(_ target: SlotTarget, _ step: inout SlotStep) {
+        record.target = target
+        guard record.phase == .waiting, record.failedTry?.code == SlotFailure.overdue else { return }
+        record.retryAt = nil
+        begin(target, &step)
+    }
+
     /// A time of its own for each device, slot and generation, the same however often it is asked for.
     func notBefore(_ target: SlotTarget, _ now: Timestamp) -> Timestamp? {
         guard let seconds = target.assignment.update.conditions?.jitterSeconds, seconds > 0 else { return nil }

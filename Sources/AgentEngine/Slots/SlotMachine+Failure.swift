@@ -155,6 +155,8 @@ extension SlotFailure {
 
     /// Code of a system clock that cannot be right.
     static let clock = "clockUntrusted"
+    /// Code of an assignment whose time is over.
+    static let overdue = "assignmentExpired"
     /// Code of an agent that ends again and again.
     static let restarts = "agentRestarts"
     /// Code of a generation whose engine ends again and again.

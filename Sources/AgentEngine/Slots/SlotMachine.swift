@@ -186,12 +186,10 @@ package struct SlotMachine: Sendable, Hashable {
     // MARK: Assignments
 
     mutating func assign(_ target: SlotTarget, _ now: Timestamp, _ step: inout SlotStep) {
-        if let known = record.target, known.assignment == target.assignment {
-            // Signed again, valid for longer; nothing changes for the slot.
-            record.target = target
-            return
-        }
+        if let known = record.target, known.assignment == target.assignment { return signAgain(target, &step) }
         if let override = record.override, target.generation <= override.generation {
+            // What the owner brought to this box is still on its way.
+            if isLocal, record.phase.isUnderWay || record.phase.isWaiting { return }
             // Other content under the old number is not a new decision about the slot.
             record.target = target
             step.reports.append(

@@ -64,6 +64,7 @@ package struct AssignmentSync: Service {
 
     private func follow() async {
         var isTakenUp = false
+        var renewal = AssignmentRenewal(random: .random(in: 0...1))
         var backoff = Backoff()
         var heard: TrustRevision?
         // Why the last poll failed: another cause is news, such as a stranger's certificate after an outage.
@@ -72,7 +73,7 @@ package struct AssignmentSync: Service {
             let start = ContinuousClock.now
             if !isTakenUp { isTakenUp = await takeUpLast() }
             do {
-                try await poll(&heard)
+                if try await poll(&heard, &renewal, isTakenUp: isTakenUp) { isTakenUp = true }
                 polled()
                 answered()
                 try await RegistryRefusal.keep(nil, in: store.journal)
@@ -114,13 +115,18 @@ package struct AssignmentSync: Service {
 
     /// `heard` is the revision of the owner's metadata that the registry told last. Each is acted upon once, whether
     /// the refresh that it asks for succeeds or not: a registry that tells what it cannot show gets no endless
-    /// questions.
-    private func poll(_ heard: inout TrustRevision?) async throws {
+    /// questions. Returns whether the slots were brought to an assignment.
+    private func poll(
+        _ heard: inout TrustRevision?, _ renewal: inout AssignmentRenewal, isTakenUp: Bool
+    ) async throws -> Bool {
         let versions = await trust.versions()
-        let number = try await acceptedNumber()
+        let accepted = try await acceptedNumber()
+        let slots = try await store.journal.slots()
+        let isAnew = accepted > 0 && renewal.isDue(slots, isTakenUp: isTakenUp, now: clock.now)
         let known: TrustRevision? = if let heard { heard } else { await trust.revision() }
         let answer = try await link.device().poll(
-            above: number, wait: heard == nil ? firstWait : .seconds(Limits.longPollSeconds),
+            above: isAnew ? accepted - 1 : accepted,
+            wait: isAnew ? .zero : heard == nil ? firstWait : .seconds(Limits.longPollSeconds),
             snapshot: versions.snapshot,
             timestamp: versions.timestamp, trust: known, journal: store.journal.identity)
         if let told = answer.trust {
@@ -129,7 +135,18 @@ package struct AssignmentSync: Service {
             let followed: TrustRevision? = if let known { known } else { await trust.revision() }
             if told != followed { refreshSignal.ring() }
         }
-        if let assignment = answer.assignment { try await accept(assignment) }
+        guard let assignment = answer.assignment else {
+            if isAnew { renewal.asked() }
+            return false
+        }
+        do {
+            try await accept(assignment)
+        } catch let refusal as AssignmentRefusal {
+            if isAnew { renewal.asked() }
+            throw refusal
+        }
+        if isAnew { renewal.asked() }
+        return true
     }
 
     func accept(_ bytes: [UInt8]) async throws {
@@ -213,8 +230,9 @@ package struct AssignmentSync: Service {
 
     private static let signersFact = "assignmentSigners"
 
-    /// A crash between accepting and applying must not lose an assignment: the registry will not send it again. Returns
-    /// whether that is settled; a disk that takes no writes now may later.
+    /// A crash between accepting and applying must not lose an assignment: the registry does not send it again by
+    /// itself. Returns whether that is settled: where its time is over, or nobody can vouch for it now, the registry is
+    /// asked for it anew.
     private func takeUpLast() async -> Bool {
         do {
             guard let bytes = try store.lastAssignment() else { return true }
@@ -223,9 +241,14 @@ package struct AssignmentSync: Service {
             await agent.apply(assignment)
             return true
         } catch {
-            // Expired, or nobody is there to vouch for it: what is journaled for each slot still holds.
+            // What is journaled for each slot still holds.
             logger.debug("last assignment not taken up", metadata: ["error": "\(ErrorSummary(error).message)"])
-            return !(error is AgentStoreError)
+            return switch error as? Assignment.Refusal {
+            case .otherDevice: true
+            // Of a director that the owner replaced: the next one counts anew, and sends all that there is.
+            case .badSignature: (try? await isNewSeries()) ?? false
+            case .malformed, .olderNumber, .expired, nil: false
+            }
         }
     }
 

@@ -42,6 +42,40 @@ struct SlotConditionTests {
         #expect(step.reports.map(\.state) == [.downloading] && machine.record.waitsFor == nil)
     }
 
+    @Test("What waits for a newer assignment begins as soon as the same one is signed again, and nothing else does")
+    func signedAgain() throws {
+        for (code, begins) in [("assignmentExpired", true), ("diskFull", false)] {
+            var (machine, _) = try assigned(Self.night)
+            _ = machine.handle(.mayBegin, now: now)
+            let kind: SlotFailure.Kind = begins ? .transport : .retry
+            _ = machine.handle(.failed(SlotFailure(kind, code: code, message: "No.")), now: now)
+            #expect(machine.record.phase == .waiting)
+            var target = try #require(machine.record.target)
+            target.expires = now + .seconds(999_999)
+            let step = machine.handle(.assigned(target), now: now)
+            #expect(machine.record.target == target)
+            #expect(step.actions.map(\.word) == (begins ? ["look"] : []), "\(code)")
+            #expect(machine.record.phase == (begins ? .offered : .waiting))
+        }
+    }
+
+    @Test("What the owner brought to the box is not replaced on its way by the assignment that it is against")
+    func signedAgainAgainstLocal() throws {
+        var machine = try SlotFixtures.committed()
+        let brought = try SlotFixtures.target("3.0.0", generation: 5)
+        _ = machine.handle(.installed(brought), now: now)
+        #expect(machine.record.phase == .planning)
+        var step = machine.handle(.assigned(try SlotFixtures.target("2.0.0", generation: 5)), now: now)
+        #expect(step == SlotStep() && machine.record.target == brought)
+        _ = machine.handle(.failed(SlotFailure(.retry, code: "diskFull", message: "No.")), now: now)
+        step = machine.handle(.assigned(try SlotFixtures.target("2.0.0", generation: 5)), now: now)
+        #expect(step == SlotStep() && machine.record.target == brought)
+        // A newer decision about the slot counts.
+        let newer = try SlotFixtures.target("2.0.0", generation: 6)
+        _ = machine.handle(.assigned(newer), now: now)
+        #expect(machine.record.target == newer && machine.record.override == nil)
+    }
+
     @Test("Each device has its own time within the jitter, the same after a restart, another for another generation")
     func jitter() throws {
         let conditions = UpdateConditions(jitterSeconds: 3600)
