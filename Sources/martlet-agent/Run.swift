@@ -49,13 +49,16 @@ struct Run: AsyncParsableCommand {
         try await ExitStatus.reporting {
             let data = place.path(options)
             // Where another program of the agent is to run, this line does not return.
-            ProgramLauncher(data: data, environment: environment).launch(CommandLine.arguments)
-            let configuration = try AgentConfiguration.load(data: data, options: options)
-            let log = LogRing()
-            let isRestart = try await AgentApp(
-                configuration: configuration, data: data, environment: environment,
-                logger: try Self.logger(options, log), log: log
-            ).run()
+            let launcher = ProgramLauncher(data: data, environment: environment)
+            try launcher.launch(CommandLine.arguments)
+            let isRestart = try await launcher.forgiving {
+                let configuration = try AgentConfiguration.load(data: data, options: options)
+                let log = LogRing()
+                return try await AgentApp(
+                    configuration: configuration, data: data, environment: environment,
+                    logger: try Self.logger(options, log), log: log
+                ).run()
+            }
             // A service manager that was told of the end (STOPPING=1) ends this process however it goes on, and starts
             // the agent anew by itself.
             if isRestart, environment["NOTIFY_SOCKET"] == nil {

@@ -21,6 +21,8 @@ package struct AgentTrial: Sendable, Hashable, Codable {
     package var generation: GenerationID
     /// How often it was started so far.
     package var starts: Int
+    /// How often a start was taken out of that count; nil is never.
+    package var forgiven: Int?
     /// How long each start has to reach the registry.
     package var seconds: Int
 

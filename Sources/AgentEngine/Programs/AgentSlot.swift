@@ -85,6 +85,7 @@ package actor AgentSlot: SlotRuntime {
         if programs.running == program.digest {
             try await awaitTrial(program, record.id)
             shown = record.id
+            try programs.folder.forgetAsked()
             return try collect(keeping: program.digest)
         }
         if let fall = programs.folder.fall(of: program) {
@@ -109,6 +110,11 @@ package actor AgentSlot: SlotRuntime {
         // It proved itself before: no trial.
         try programs.bring(program, from: store)
         try programs.folder.point(to: program)
+        guard try programs.folder.ask(for: program.digest) else {
+            let reason = "Another program runs in its place after each restart."
+            news(.lost(record.id, Self.failure(program, reason)))
+            throw CancellationError()
+        }
         programs.restart()
         throw CancellationError()
     }

@@ -43,6 +43,42 @@ extension ProgramFolder {
         try files.synchronizeFolder(root)
     }
 
+    /// Takes the last start of a program out of the count: it ended by what another program would end by too. On trial
+    /// that is done so many times at most, since the program that cannot be helped may be the one on trial.
+    package func forgive(_ program: Digest) throws {
+        try forgetStarts(of: program)
+        guard var trial, trial.program.digest == program, trial.starts > 0 else { return }
+        let forgiven = trial.forgiven ?? 0
+        guard forgiven < Self.forgivenInTrial else { return }
+        trial.starts -= 1
+        trial.forgiven = forgiven + 1
+        try write(trial)
+    }
+
+    /// About ten minutes of starts, as a service manager makes them.
+    package static let forgivenInTrial = 300
+
+    /// Notes that a restart into a program is asked for which the launcher did not choose; false where that was done so
+    /// often without success that it is useless.
+    package func ask(for program: Digest) throws -> Bool {
+        let known = read(ProgramWish.self, Self.wishName).flatMap { $0.program == program ? $0 : nil }
+        let wish = ProgramWish(program: program, asked: (known?.asked ?? 0) + 1)
+        guard wish.asked <= Self.asksInVain else { return false }
+        try files.makeFolder(root, mode: 0o755)
+        try files.writeAtomically(JSONText.encode(wish), to: "\(root)/\(Self.wishName)")
+        return true
+    }
+
+    /// What was asked for runs, or is to be tried anew.
+    package func forgetAsked() throws {
+        guard files.status("\(root)/\(Self.wishName)") != nil else { return }
+        try files.remove("\(root)/\(Self.wishName)")
+    }
+
+    /// Restarts into one program that the launcher may leave without effect.
+    static let asksInVain = 3
+    private static let wishName = "asked.json"
+
     /// Gives the program that proved itself up for another, nil being the installed one. After a crash within it, the
     /// next decision is the same.
     package func goBack(_ fall: ProgramFall, to target: AgentProgram?) throws {
@@ -58,6 +94,12 @@ extension ProgramFolder {
         let others = falls.filter { $0.program != program }
         guard others.count != falls.count else { return }
         try write(others[...])
+    }
+
+    /// How often a restart into a program was asked for.
+    private struct ProgramWish: Codable {
+        let program: Digest
+        let asked: Int
     }
 
     private func write(_ falls: ArraySlice<ProgramFall>) throws {

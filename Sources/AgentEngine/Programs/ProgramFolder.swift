@@ -11,6 +11,7 @@ package import MartletTypes
 ///     agent/trial.json                   what is to prove itself
 ///     agent/starts.json                  how often `current` was started since it ran for a while
 ///     agent/falls.json                   what was given up after it had proved itself
+///     agent/asked.json                   how often a restart into a program was asked for in vain
 ///     agent/returned-REASON.json         what was taken back last, and why
 package struct ProgramFolder: Sendable {
     let root: String
@@ -71,7 +72,9 @@ package struct ProgramFolder: Sendable {
     /// Makes a program's folder from its blob, whole or not at all.
     package func bring(_ program: AgentProgram, from blob: String) throws {
         let folder = "\(root)/programs/\(program.digest.hex)"
-        guard files.status(folder) == nil || !isSound(program.digest) else { return }
+        // Without its description, which the links are read by, it would not be chosen.
+        let described = read(AgentProgram.self, "programs/\(program.digest.hex)/program.json")
+        guard described != program || !isSound(program.digest) else { return }
         for path in [root, root + "/programs"] { try files.makeFolder(path, mode: 0o755) }
         try files.removeTree(folder + ".new")
         try files.makeFolder(folder + ".new", mode: 0o755)
@@ -102,6 +105,7 @@ package struct ProgramFolder: Sendable {
         // Who assigns it anew wants it to be tried anew. Before the trial: once it is confirmed nothing may stand
         // against it.
         try forgetFall(of: trial.program)
+        try forgetAsked()
         try write(trial)
     }
 

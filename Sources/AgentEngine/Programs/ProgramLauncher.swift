@@ -1,3 +1,4 @@
+package import AgentStore
 internal import Glibc
 package import MartletTypes
 
@@ -12,9 +13,9 @@ package struct ProgramLauncher: Sendable {
         package static let program = "MARTLET_AGENT_PROGRAM"
     }
 
-    private let folder: ProgramFolder
+    let folder: ProgramFolder
     private let data: String
-    private let environment: [String: String]
+    let environment: [String: String]
     private let boot: String?
 
     /// `boot` names this run of the machine; nil where that is not known.
@@ -37,10 +38,27 @@ package struct ProgramLauncher: Sendable {
 
     /// Starts what is to run in the place of this program; returns where that is this program itself.
     ///
-    /// What goes wrong with a release is noted, and the next best is started: in the end the installed program.
-    package func launch(_ arguments: [String]) {
+    /// What goes wrong with a release is noted, and the next best is started: in the end the installed program. Throws
+    /// `alreadyRunning` where an agent has the data folder: that says nothing of the program that would be started.
+    package func launch(_ arguments: [String]) throws(AgentStoreError) {
         // A program that was launched does not launch.
         guard environment[Variable.program] == nil, access(data + "/agent", F_OK) == 0 else { return }
+        let lock = try lock()
+        defer { withExtendedLifetime(lock) {} }
+        decide(arguments)
+    }
+
+    /// Held until this program becomes another, or goes on by itself; nil where the disk does not allow it.
+    private func lock() throws(AgentStoreError) -> StoreLock? {
+        do throws(AgentStoreError) {
+            return try StoreLock(layout: StoreLayout(root: data))
+        } catch {
+            guard error.reason != .alreadyRunning else { throw error }
+            return nil
+        }
+    }
+
+    private func decide(_ arguments: [String]) {
         let own = try? SemanticVersion(MartletVersion.stamped)
         do {
             try folder.settle()

@@ -184,6 +184,24 @@ struct AgentSlotTests {
         await box.store.close()
     }
 
+    @Test("a program that the launcher does not choose, whatever is done for it, ends in no restarts without end")
+    func neverChosen() async throws {
+        let box = try await Box()
+        let (record, program) = try await box.generation(3, "9.0.0")
+        let (_, other) = try await box.generation(1, "8.0.0")
+        let slot = box.slot(running: other)
+        for _ in 0..<9 {
+            await #expect(throws: CancellationError.self) { try await slot.serve(record, mayRest: false) }
+        }
+        #expect(box.restarts == 3 && box.lost.count == 6)
+        #expect(box.lost.allSatisfy { $0.kind == .final && $0.message.contains("after each restart") })
+        // Once it runs, it is asked for anew where that is wanted.
+        try await box.slot(running: program).serve(record, mayRest: false)
+        await #expect(throws: CancellationError.self) { try await slot.serve(record, mayRest: false) }
+        #expect(box.restarts == 4)
+        await box.store.close()
+    }
+
     @Test("what the launcher gave up is told and not started again, until it is assigned anew")
     func fallen() async throws {
         let box = try await Box()

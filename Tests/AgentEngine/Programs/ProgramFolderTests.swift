@@ -2,6 +2,7 @@ import AgentEngine
 import AgentStore
 import Foundation
 import MartletTypes
+import ModelRuntime
 import TestSupport
 import Testing
 
@@ -22,6 +23,63 @@ struct ProgramFolderTests {
             try folder.bring(program, from: blob)
         }
         return folder
+    }
+
+    @Test("a start that the owner's mistake ended does not count, on trial up to a bound")
+    func forgiven() throws {
+        let scratch = try TemporaryFolder("prog")
+        let (program, bytes) = try program("one", "99.0.0")
+        let folder = try folder(scratch, bringing: [(program, bytes)])
+        let environment = [ProgramLauncher.Variable.program: program.digest.text]
+        let launcher = ProgramLauncher(data: scratch.path, environment: environment)
+        let mistakes: [any MartletError] = [
+            AgentError(.invalidConfiguration, "A comma is missing."),
+            RuntimeError(.portInUse, "The gateway cannot listen.", remedy: "", fault: .environment),
+            AgentStoreError(.alreadyRunning, "Another agent has it."),
+        ]
+        func count() throws {
+            var starts = ProgramStarts(program: program.digest)
+            for _ in 0..<4 { starts = starts.another(in: "a") }
+            try folder.count(starts)
+        }
+        for mistake in mistakes {
+            try count()
+            #expect(folder.record.starts?.ends == 3)
+            launcher.forgive(mistake)
+            #expect(folder.record.starts == nil, "\(mistake.code)")
+        }
+        try count()
+        launcher.forgive(AgentStoreError(.storageFailed, "It cannot be read."))
+        ProgramLauncher(data: scratch.path, environment: [:]).forgive(mistakes[0])
+        #expect(folder.record.starts?.ends == 3, "another error counts, and the installed program counts nothing")
+        // On trial the program may be what cannot be helped.
+        try folder.begin(AgentTrial(program: program, generation: GenerationID(1), seconds: 5))
+        for start in 1... {
+            var trial = try #require(folder.trial)
+            trial.starts += 1
+            try folder.write(trial)
+            launcher.forgive(mistakes[0])
+            guard folder.trial?.starts != 0 else { continue }
+            #expect(start == ProgramFolder.forgivenInTrial + 1)
+            break
+        }
+    }
+
+    @Test("a program without its description, by which the launcher finds it, is made anew", arguments: [true, false])
+    func undescribed(isGone: Bool) throws {
+        let scratch = try TemporaryFolder("prog")
+        let (program, bytes) = try program("one", "99.0.0")
+        let folder = try folder(scratch, bringing: [(program, bytes)])
+        try folder.point(to: program)
+        let description = "\(scratch.path)/agent/programs/\(program.digest.hex)/program.json"
+        if isGone {
+            try FileManager.default.removeItem(atPath: description)
+        } else {
+            try Data("{".utf8).write(to: URL(fileURLWithPath: description))
+        }
+        #expect(folder.current == nil && folder.isSound(program.digest))
+        try folder.bring(program, from: scratch.file("blob-\(program.digest.hex.prefix(8))"))
+        #expect(folder.current == program)
     }
 
     @Test(
