@@ -31,7 +31,10 @@ package struct AgentApp: Sendable {
     }
 
     /// Sets up the process that the agent runs in, before anything else is done.
-    package static func prepareProcess() { IdleMemory.limitHeap() }
+    package static func prepareProcess() {
+        IdleMemory.limitHeap()
+        OpenFiles.allowMany()
+    }
 
     /// Serves until SIGTERM or SIGINT; then takes no more requests, lets open answers end, and ends the engines.
     ///

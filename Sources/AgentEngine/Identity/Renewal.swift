@@ -48,13 +48,17 @@ package struct Renewal: Service {
 
     private func renewAgainAndAgain() async throws {
         var schedule = RenewalSchedule(place: random())
+        // The end of the certificate that was read last, for who reads of a failure.
+        var end: Timestamp?
         while !Task.isCancelled {
-            guard let identity = try store.load() else { throw AgentError.notEnrolled }
-            if !isOrphaned(identity), let pause = schedule.pause(identity, now: clock()) {
-                await wake.wait(for: pause)
-                continue
-            }
             do {
+                // A disk that does not give it back for a moment must end nothing that serves.
+                guard let identity = try store.load() else { throw AgentError.notEnrolled }
+                end = identity.notAfter
+                if !isOrphaned(identity), let pause = schedule.pause(identity, now: clock()) {
+                    await wake.wait(for: pause)
+                    continue
+                }
                 let renewed = try await renew()
                 schedule.succeeded()
                 logger.notice("certificate renewed", metadata: ["until": "\(renewed.notAfter)"])
@@ -67,7 +71,7 @@ package struct Renewal: Service {
                     "certificate not renewed",
                     metadata: [
                         "code": "\(summary.code)", "error": "\(summary.message)",
-                        "until": "\(identity.notAfter)", "again": "\(Pause.text(pause))",
+                        "until": "\(end.map { "\($0)" } ?? "unknown")", "again": "\(Pause.text(pause))",
                     ])
                 try await Task.sleep(for: pause)
             }

@@ -1,4 +1,5 @@
 import AgentStore
+import Foundation
 import MartletAPI
 import MartletTypes
 import RegistryClient
@@ -87,6 +88,37 @@ struct RenewalTests {
             try await running.value
             #expect(renewed?.certificate != former.certificate)
         }
+    }
+
+    @Test("an identity that the disk does not give back for a moment ends nothing: it is read again")
+    func unreadable() async throws {
+        let authority = try FakeAuthority()
+        let (device, former) = try await enrolled(authority)
+        let now = FakeAuthority.now + .seconds(61 * 86_400)
+        let path = device.store.layout.identity + "/device.json"
+        let (news, inbox) = AsyncStream.makeStream(of: DeviceIdentity.self)
+        let (asks, asked) = AsyncStream.makeStream(of: Void.self)
+        let service = Renewal(
+            store: device.store.identity, journal: device.store.journal.identity, peer: authority, clock: { now },
+            random: {
+                asked.yield()
+                return 0
+            }, logger: AgentLog.silent
+        ) { inbox.yield($0) }
+        // A folder in its place: reading fails as on a bad sector.
+        try FileManager.default.moveItem(atPath: path, toPath: path + ".aside")
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let running = Task { try await service.run() }
+        // The schedule's own place, and the pause after the failure.
+        var turns = asks.makeAsyncIterator()
+        await turns.next()
+        await turns.next()
+        try FileManager.default.removeItem(atPath: path)
+        try FileManager.default.moveItem(atPath: path + ".aside", toPath: path)
+        let renewed = await news.first { _ in true }
+        running.cancel()
+        try await running.value
+        #expect(renewed?.certificate != former.certificate)
     }
 
     @Test("the schedule: nothing before two thirds of the life, spread after it")
