@@ -138,6 +138,9 @@ package struct SlotRecord: Sendable, Hashable, Codable {
     package var isReturn: Bool?
     /// How often the registry refused something of this target, or had something else than was promised.
     package var refusals: Int?
+    /// The current generation, where it is a program of the agent that does not run here any more, though it stays what
+    /// the slot was brought to.
+    package var fallen: GenerationID?
     /// Phases that the try at work has passed through.
     package var moves: Int?
 

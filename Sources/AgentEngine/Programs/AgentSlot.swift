@@ -90,7 +90,7 @@ package actor AgentSlot: SlotRuntime {
         }
         if let fall = programs.folder.fall(of: program) {
             // The launcher gave it up; it is tried again where it, or another release, is assigned anew.
-            news(.lost(record.id, Self.failure(program, fall.cause.sentence)))
+            news(.lost(record.id, Self.failure(program, fall.cause.sentence, code: SlotFailure.crashLoop)))
             throw CancellationError()
         }
         // While a candidate proves itself what it came from is not called back by a mere start; where the launcher
@@ -246,9 +246,10 @@ package actor AgentSlot: SlotRuntime {
         try programs.folder.collect(keeping: [digest])
     }
 
-    private static func failure(_ program: AgentProgram, _ reason: String) -> SlotFailure {
-        SlotFailure(
-            .final, code: "agentReturned", message: "martlet-agent \(program.version) was taken back. \(reason)")
+    private static func failure(
+        _ program: AgentProgram, _ reason: String, code: String = "agentReturned"
+    ) -> SlotFailure {
+        SlotFailure(.final, code: code, message: "martlet-agent \(program.version) was taken back. \(reason)")
     }
 
     private static func refusal(_ reason: String) -> SlotFailure {

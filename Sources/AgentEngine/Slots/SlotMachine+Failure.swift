@@ -88,6 +88,8 @@ extension SlotMachine {
             return
         }
         guard let current = record.current, current.id == id else { return }
+        // No program of the agent is brought back by waiting: who assigns it anew has it tried anew.
+        if isOfAgent, failure.kind == .final { record.fallen = id }
         if record.phase == .staged, let candidate = record.candidate {
             // What served does not come back; the candidate is the better chance.
             move(to: .starting, [.startCandidate(candidate)], &step)
@@ -103,6 +105,10 @@ extension SlotMachine {
             let floor = refusal.map { $0.isFinal ? " \($0.message) It is not gone back to." : "" } ?? ""
             step.reports.append(
                 SlotReport(target: record.target, code: failure.code, message: failure.message + floor))
+            if isOfAgent, record.phase == .committed, failure.code == SlotFailure.crashLoop {
+                step.reports[step.reports.count - 1].state = .failed
+                standAside(for: failure, current, now, &step)
+            }
             return
         }
         // What waits to be tried again is another release, which is not at fault.
@@ -122,8 +128,15 @@ extension SlotMachine {
         record.current = previous
         step.actions += [.point(current: previous.id, previous: current.id), .serve(previous)]
         guard !isOther else { return }
+        standAside(for: failure, current, now, &step)
+    }
+
+    /// The assignment is not followed any more until it changes: what it named ended again and again.
+    private mutating func standAside(
+        for failure: SlotFailure, _ lost: GenerationRecord, _ now: Timestamp, _ step: inout SlotStep
+    ) {
         record.override = SlotOverride(
-            generation: record.target?.generation ?? current.assigned, code: SlotFailure.crashLoop,
+            generation: record.target?.generation ?? lost.assigned, code: SlotFailure.crashLoop,
             message: failure.message, time: now)
         move(to: .failed, [], &step)
     }

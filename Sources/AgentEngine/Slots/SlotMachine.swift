@@ -176,6 +176,7 @@ package struct SlotMachine: Sendable, Hashable {
             record.previous = current
         }
         record.current = candidate
+        record.fallen = nil
         settle()
         // It serves already; asked to, its engine is started again whenever it ends.
         let point = SlotAction.point(current: candidate.id, previous: record.previous?.id)
@@ -211,7 +212,7 @@ package struct SlotMachine: Sendable, Hashable {
         record.override = nil
         record.figures = InstallFigures()
         record.reportedFailure = nil
-        if var current = record.current, current.isContent(of: target.assignment) {
+        if var current = record.current, current.isContent(of: target.assignment), current.id != record.fallen {
             current.assigned = target.generation
             current.rollout = target.assignment.rollout
             record.current = current
@@ -288,6 +289,7 @@ package struct SlotMachine: Sendable, Hashable {
     }
 
     private mutating func served(_ id: GenerationID, _ now: Timestamp, _ step: inout SlotStep) {
+        if record.fallen == id { record.fallen = nil }
         guard let candidate = record.candidate else { return }
         if record.phase == .staged, id == record.current?.id {
             move(to: .starting, [.startCandidate(candidate)], &step)

@@ -214,7 +214,7 @@ struct AgentSlotTests {
             #expect(box.restarts == 0 && box.lost.count == count && box.folder.current == nil)
         }
         let failure = try #require(box.lost.first)
-        #expect(failure.code == "agentReturned" && failure.kind == .final)
+        #expect(failure.code == "crashLoop" && failure.kind == .final)
         #expect(failure.message.contains("9.0.0") && failure.message.contains("5 times in a row"))
         try await until({ box.restarts == 1 }) { _ = try await slot.switchOver(record) }
         #expect(box.folder.trial?.program == program && box.folder.fall(of: program) == nil)

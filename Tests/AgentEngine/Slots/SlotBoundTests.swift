@@ -148,6 +148,37 @@ struct SlotBoundTests {
         #expect(step.reports.map(\.code) == ["agentRestarts"])
     }
 
+    @Test("A fallen agent with none before it is told as failed, and tried again where it is assigned anew")
+    func fallenAgent() throws {
+        let slot = try SlotName(MartletVersion.agentSlot)
+        var record = SlotRecord(slot: slot)
+        record.phase = .committed
+        record.target = try SlotFixtures.target("1.0.0", generation: 1)
+        let current = SlotFixtures.generation(1, try #require(record.target), slot: slot)
+        record.current = current
+        var machine = SlotMachine(record: record)
+        let fall = SlotFailure(.final, code: "crashLoop", message: "It ended 5 times.")
+        var step = machine.handle(.serveFailed(current.id, fall), now: now)
+        #expect(step.reports.map(\.state) == [.failed] && step.reports.map(\.code) == ["crashLoop"])
+        #expect(machine.record.phase == .failed && machine.record.override?.code == "crashLoop")
+        #expect(machine.record.current == current && step.actions.isEmpty)
+        // Told once more by the next start of the agent, without another state.
+        step = machine.handle(.serveFailed(current.id, fall), now: now)
+        #expect(step.reports.allSatisfy { $0.state == nil } && machine.record.phase == .failed)
+        // The same number changes nothing; a higher one has it tried, whatever failed between.
+        #expect(machine.handle(.assigned(try #require(record.target)), now: now) == SlotStep())
+        _ = machine.handle(.assigned(try SlotFixtures.target("2.0.0", generation: 2)), now: now)
+        _ = machine.handle(.failed(SlotFailure(.final, code: "probeFailed", message: "No.")), now: now)
+        step = machine.handle(.assigned(try SlotFixtures.target("1.0.0", generation: 3)), now: now)
+        #expect(machine.record.phase == .planning && step.actions.map(\.word) == ["plan"])
+        #expect(step.reports.allSatisfy { $0.state != .succeeded })
+        // Once it runs again, it is what any other is.
+        var back = machine
+        _ = back.handle(.served(current.id), now: now)
+        _ = back.handle(.assigned(try SlotFixtures.target("1.0.0", generation: 4)), now: now)
+        #expect(back.record.phase == .committed)
+    }
+
     @Test("How often an agent on trial may end its launcher counts, and the machine how often it does in its soak")
     func agentOnTrial() throws {
         let slot = try SlotName(MartletVersion.agentSlot)
