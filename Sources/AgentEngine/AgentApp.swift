@@ -108,6 +108,7 @@ package struct AgentApp: Sendable {
         let trees = EngineTrees(store: store, confinement: configuration.engine.confinement)
         installer.trees = trees
         let repairs = RepairOrders()
+        installer.rotten = { await repairs.suspect($0, in: store.journal, logger) }
         let restart = RestartService()
         let programs = programs(restart)
         var scrubbing = BlobScrub(

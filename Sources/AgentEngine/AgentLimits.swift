@@ -7,6 +7,8 @@ enum AgentLimits {
     /// How long the heads of one model's files may take to read, in seconds: a vocabulary of megabytes from a slow
     /// card, and under emulation.
     static let weightCheckSeconds = 120
+    /// Between two tries of it, where the box itself may have been the hindrance.
+    static let weightCheckPause = Duration.seconds(300)
     /// What a child may say of the files that it read: two short strings and a number.
     static let weightAnswerBytes = 4096
     /// What of a refusal's words is kept.

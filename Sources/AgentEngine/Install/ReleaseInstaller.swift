@@ -31,6 +31,8 @@ package struct ReleaseInstaller: Installer {
     package var gate = BackgroundGate()
     /// What other slots than this give back of memory while it is asked.
     package var reclaimable: @Sendable (SlotName) async -> ByteCount = { _ in .zero }
+    /// Told of a file that turned out to be damaged, and was put aside, while it was to be installed.
+    package var rotten: @Sendable (Digest) async -> Void = { _ in }
     /// Where engines that come as releases are unpacked; nil takes none.
     package var trees: EngineTrees?
     /// Why no candidate is tried at the moment; nil where one may be.
@@ -77,17 +79,35 @@ package struct ReleaseInstaller: Installer {
                     facts = try await weights.facts(of: paths)
                 } catch var failure as SlotFailure {
                     failure.message = "\(variant.path.reference): \(failure.message)"
-                    throw failure
+                    throw try await blamed(failure, for: layers, of: variant, plan)
                 }
                 let promised = role == .adapter ? variant.manifest.adapterShape : variant.manifest.shape
                 guard facts.architecture == promised?.architecture, facts.tensorBytes == promised?.tensorBytes else {
-                    throw SlotFailure(
+                    let failure = SlotFailure(
                         .final, code: WeightCheck.malformed,
                         message: "\(variant.path.reference): the \(role.rawValue) file is not of the shape that its "
                             + "manifest states.")
+                    throw try await blamed(failure, for: layers, of: variant, plan)
                 }
             }
         }
+    }
+
+    /// Before a release is refused for what its files say, those that have been on this disk for a while are hashed
+    /// once more: one that has rotted is fetched again, and no fault of the release's.
+    private func blamed(
+        _ failure: SlotFailure, for layers: [WeightLayer], of variant: InstallPlan.Variant, _ plan: InstallPlan
+    ) async throws -> SlotFailure {
+        guard failure.kind == .final else { return failure }
+        let old = Set(plan.items.filter { $0.source == .present }.map(\.digest))
+        for digest in layers.map(\.descriptor.digest) where old.contains(digest) {
+            guard try await !store.blobs.scrub(digest) else { continue }
+            await rotten(digest)
+            return SlotFailure(
+                .retry, code: "blobRotten",
+                message: "\(digest) of \(variant.path.reference) is damaged on this device; it is fetched again.")
+        }
+        return failure
     }
 
     package func stage(_ plan: InstallPlan) async throws -> (record: GenerationRecord, owesEvaluation: Bool) {

@@ -72,9 +72,9 @@ package struct WeightCheck: Sendable {
         switch answer {
         case .text(let said): text = said
         case .failed(let status): throw broken("it ended with status \(status)")
-        case .killed(9): throw broken("it was ended by the kernel, as is done where memory is short")
+        case .killed(9): throw hindered("it was ended by the kernel, as is done where memory is short")
         case .killed(let signal): throw broken("it crashed (signal \(signal))")
-        case .overdue: throw broken("it had not finished after \(seconds) seconds")
+        case .overdue: throw hindered("it had not finished after \(seconds) seconds")
         case .overlong: throw broken("it said more than \(AgentLimits.weightAnswerBytes) bytes")
         }
         guard let answer = try? JSONText.decode(Answer.self, from: Array(text.utf8)) else {
@@ -100,6 +100,12 @@ package struct WeightCheck: Sendable {
         SlotFailure(
             .final, code: failed,
             message: "The weights could not be checked, for the program that reads them did not come through: \(how).")
+    }
+
+    /// What a box does that is short of memory, or whose disk hardly answers: tried again after a while, and given up
+    /// where it is the same each time.
+    private static func hindered(_ how: String) -> SlotFailure {
+        SlotFailure(.refused, code: failed, message: broken(how).message, asked: AgentLimits.weightCheckPause)
     }
 
     /// Words of the child, as they may stand in reports and on terminals.

@@ -163,8 +163,10 @@ extension SlotMachine {
 }
 
 extension SlotFailure {
-    /// Whether bytes came, and were not those that were promised.
-    var isOfContent: Bool { ["digestMismatch", "lengthMismatch", "tooLarge", "malformedReply"].contains(code) }
+    /// Whether bytes came, and were not those that were promised, or nothing could be made of them.
+    var isOfContent: Bool {
+        ["digestMismatch", "lengthMismatch", "tooLarge", "malformedReply", WeightCheck.failed].contains(code)
+    }
 
     /// Code of a system clock that cannot be right.
     static let clock = "clockUntrusted"
