@@ -46,6 +46,8 @@ package enum AgentReturn: String, Sendable, Codable, CaseIterable {
     case notExecutable
     /// Something else is assigned.
     case superseded
+    /// The owner installed a newer package.
+    case outdated
 
     /// For people.
     package var sentence: String {
@@ -55,6 +57,7 @@ package enum AgentReturn: String, Sendable, Codable, CaseIterable {
         case .damaged: "Its file on this device is damaged."
         case .notExecutable: "This machine cannot run it."
         case .superseded: "Something else was assigned meanwhile."
+        case .outdated: "A newer package was installed on this device meanwhile."
         }
     }
 }
@@ -96,6 +99,9 @@ package enum LaunchDecision: Sendable, Hashable {
         if var trial = record.trial {
             if trial.program == record.current {
                 self = .forgetTrial
+            } else if !Self.isNewEnough(trial.program, own) {
+                // Who installs a newer package wants it to run.
+                self = .takeBack(trial, .outdated)
             } else if trial.starts >= ProgramFolder.startsInTrial {
                 self = .takeBack(trial, .crashLoop)
             } else {
@@ -111,7 +117,6 @@ package enum LaunchDecision: Sendable, Hashable {
                 self = .proven(current, starts)
             }
         } else {
-            // Who installs a newer package wants it to run.
             self = .installed
         }
     }

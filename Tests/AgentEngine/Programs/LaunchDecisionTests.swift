@@ -31,6 +31,7 @@ struct LaunchDecisionTests {
         trial.starts = 3
         record.trial = trial
         #expect(decision() == .takeBack(trial, .crashLoop))
+        #expect(try decision(own: SemanticVersion("0.3.1")) == .takeBack(trial, .outdated), "the package is newer")
         record.current = new
         #expect(decision() == .forgetTrial)
     }
