@@ -75,6 +75,8 @@ done
 expect "the scrub is enabled" test -L "$tree/etc/systemd/system/timers.target.wants/martlet-agent-scrub.timer"
 expect "the enrolment is enabled" test -L "$tree/etc/systemd/system/multi-user.target.wants/martlet-agent-enrol.service"
 expect "the agent's folder is its user's alone" test "$(stat -c %a "$tree/var/lib/martlet-agent")" = 750
+expect "the configuration is root's to write and the agent's alone to read" \
+    test "$(inside stat -c '%U:%G %a' /etc/martlet/agent.json)" = "root:martlet-agent 640"
 expect "systemd takes the units" inside sh -c \
     'systemd-analyze verify --man=no /usr/lib/systemd/system/martlet-*.service 2>&1 | grep -i martlet && exit 1 || exit 0'
 expect "nothing of the packages is missing or changed" inside sh -c 'test -z "$(dpkg -V martlet martlet-agent martlet-registry)"'

@@ -59,6 +59,7 @@ struct AgentUnit {
     /// The folders that systemd puts into a unit of the system.
     private static func filled(_ text: String) -> String {
         text.replacing("%S", with: "/var/lib").replacing("%E", with: "/etc").replacing("%t", with: "/run")
+            .replacing("%%", with: "%")
     }
 
     private static func variables(_ words: [String]) -> [String: String] {

@@ -103,6 +103,26 @@ struct DoctorTests {
         #expect(await Doctor(box.scene).examine().findings.contains { $0.place == "192.0.2.1:81" })
     }
 
+    @Test("reads the packaged unit as systemd does")
+    func packaged() throws {
+        let text = try String(contentsOfFile: Checkout.root + "/systemd/martlet-agent.service", encoding: .utf8)
+        let plain = AgentUnit([text]) { _ in nil }
+        #expect(plain.options[.data]?.value == AgentOption.defaultData)
+        #expect(plain.options[.systemConfig]?.value == "/etc/martlet/agent.json")
+        #expect(plain.options[.config] == nil && plain.variables["LIBDISPATCH_LOG"] == "NO")
+        // A file of variables wins over the unit, a drop-in over both.
+        let defaults = """
+            # one
+            MARTLET_AGENT_FLAGS="--gateway [::1]:90 --config '/a b'"
+            MARTLET_AGENT_SYSTEM_CONFIG=/x
+            """
+        let changed = AgentUnit([text]) { $0 == "/etc/default/martlet-agent" ? defaults : nil }
+        #expect(changed.options[.gateway]?.value == "[::1]:90" && changed.options[.config]?.value == "/a b")
+        #expect(changed.options[.systemConfig]?.value == "/x")
+        let dropIn = "[Service]\nExecStart=\nExecStart=/usr/bin/martlet-agent run --data=/srv/%%m\n"
+        #expect(AgentUnit([text, dropIn]) { _ in nil }.options[.data]?.value == "/srv/%m")
+    }
+
     @Test("takes keys in a file of the agent's group for kept, and in one that others read for exposed")
     func exposure() async throws {
         let box = try await SickBox()
