@@ -14,19 +14,20 @@ package struct ConfinedCall: Sendable {
     }
 
     /// Calls the program with `arguments` and returns what it prints; it may read and write the named places alone.
-    /// Killed after `seconds`. Throws `engineNotStarted` and `confinementUnavailable`.
+    /// Killed after `seconds`, or when the task is cancelled. Throws `engineNotStarted` and `confinementUnavailable`.
     package func run(
         _ arguments: [String], readable: [String], writable: [String], seconds: Int
     ) async throws(RuntimeError) -> String {
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
         let plan = plan(arguments, readable: readable, writable: writable, mayLink: true)
-        return try await OutputCollector.run(plan, on: thread, seconds: seconds)
+        return try await OutputCollector.run(plan, on: thread, .init(seconds: seconds, endsWhenCancelled: true))
     }
 
     /// Asks the program something that it answers in a few words; it may read the named files alone, and write
     /// none.
     ///
-    /// Whatever it does is an answer: nothing of it is taken for granted. Throws `engineNotStarted` and
+    /// Whatever it does is an answer: nothing of it is taken for granted. A cancelled task kills it, and must not
+    /// believe what it gets. Throws `engineNotStarted` and
     /// `confinementUnavailable` where it could not be asked.
     package func ask(
         _ arguments: [String], readable: [String], _ bounds: Bounds
@@ -35,7 +36,8 @@ package struct ConfinedCall: Sendable {
         var plan = plan(arguments, readable: readable)
         plan.dataBytes = UInt64(clamping: bounds.memory.bytes)
         let outcome = try await OutputCollector.collect(
-            plan, on: thread, .init(seconds: bounds.seconds, bytes: bounds.bytes, endsTalkers: true))
+            plan, on: thread,
+            .init(seconds: bounds.seconds, bytes: bounds.bytes, endsTalkers: true, endsWhenCancelled: true))
         if outcome.isOverdue { return .overdue }
         if outcome.isCut { return .overlong }
         return switch outcome.end {

@@ -11,6 +11,8 @@ enum OutputCollector {
         var bytes = RuntimeLimits.probeBytes
         /// Whether one that prints more is ended; otherwise the rest is passed over.
         var endsTalkers = false
+        /// Whether it is ended as soon as nobody wants its answer any more; what it said then is worth nothing.
+        var endsWhenCancelled = false
     }
 
     /// What a program printed, and how it ended.
@@ -55,9 +57,9 @@ enum OutputCollector {
 
     /// Output and error of the program, at most `RuntimeLimits.probeBytes`; killed after `seconds`.
     static func run(
-        _ plan: ChildPlan, on thread: ProcessThread, seconds: Int = RuntimeLimits.probeSeconds
+        _ plan: ChildPlan, on thread: ProcessThread, _ bounds: Bounds = Bounds()
     ) async throws(RuntimeError) -> String {
-        try await collect(plan, on: thread, Bounds(seconds: seconds)).text
+        try await collect(plan, on: thread, bounds).text
     }
 
     /// The same with how it ended.
@@ -79,7 +81,12 @@ enum OutputCollector {
             box.state.withLock { $0.isOverdue = true }
             _ = cprocess_signal(child.descriptor, SIGKILL)
         }
-        let reason = await box.end.waitUncancelled()
+        let reason = await withTaskCancellationHandler {
+            await box.end.waitUncancelled()
+        } onCancel: {
+            // The handler is not called any more once the wait is over, and the descriptor is open until then.
+            if bounds.endsWhenCancelled { _ = cprocess_signal(child.descriptor, SIGKILL) }
+        }
         watchdog.cancel()
         _ = await watchdog.result
         close(child.descriptor)

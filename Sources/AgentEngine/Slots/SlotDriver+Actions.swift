@@ -114,6 +114,8 @@ extension SlotDriver {
         } catch is CancellationError {
             return
         } catch {
+            // A step that is called off says nothing about the release: its child was killed, its file let go.
+            guard !Task.isCancelled else { return }
             send(.failed(Self.failure(error)), token)
         }
     }
