@@ -25,7 +25,7 @@ struct KillTests {
         try await scene.assign()
         try await scene.settle()
         let steps = max(8, disk[.steps] - before)
-        var (tried, cuts) = (0, 0)
+        var (tried, skipped) = (0, [String]())
         for isOnDisk in [true, false] {
             for step in Swift.stride(from: Int64(isOnDisk ? 1 : 4), through: steps, by: Int(Self.stride)) {
                 tried += 1
@@ -35,22 +35,21 @@ struct KillTests {
                 disk[.seed] = step
                 disk[isOnDisk ? .cutAtStep : .cutInStep] = disk[.steps] + step
                 try await scene.assign()
-                // The last steps are those of an idle agent: there may be none for a while.
-                guard try await scene.awaitCut(within: step > steps / 2 ? 8 : 60) else {
+                // The last steps are those of an idle agent, which journals its measurements in its own time.
+                guard try await scene.awaitCut(within: 120) else {
+                    skipped.append(what)
                     disk.reset()
                     try await scene.settle()
                     continue
                 }
-                cuts += 1
                 try await scene.comeBack(what)
                 try await scene.settle()
             }
         }
-        // Of the last few, which an idle agent takes in its own time, some may not come about.
-        #expect(tried >= 4 && cuts * 4 >= tried * 3, "\(cuts) of \(tried) cuts came about")
+        #expect(skipped.isEmpty, "these did not come about: \(skipped.joined(separator: "; "))")
         load.process.signal(SIGTERM)
         try await scene.end()
-        print("killed at \(cuts) of \(tried) journaled steps (\(steps) in an installation; before and after each)")
+        print("killed at \(tried) journaled steps (\(steps) in an installation; before and after each)")
     }
 
     @Test("comes back with the old or the new release, whole, and leaves nothing behind: at any instant")

@@ -174,14 +174,14 @@ int symlink(const char *destination, const char *path) {
 
 ssize_t read(int descriptor, void *bytes, size_t length) {
     REAL(read);
-    if (control && control[BAD_FROM] && is_our_descriptor(descriptor) && is_bad_read()) { errno = EIO; return -1; }
+    if (control && is_our_descriptor(descriptor) && is_bad_read()) { errno = EIO; return -1; }
     return real(descriptor, bytes, length);
 }
 
 #define PREAD(name, offset_type) \
     ssize_t name(int descriptor, void *bytes, size_t length, offset_type offset) { \
         REAL(name); \
-        if (control && control[BAD_FROM] && is_our_descriptor(descriptor) && is_bad_read()) { \
+        if (control && is_our_descriptor(descriptor) && is_bad_read()) { \
             errno = EIO; \
             return -1; \
         } \
