@@ -66,6 +66,22 @@ struct PlatformTests {
         }
     }
 
+    /// The folder of the unpacked engine that runs for a device, once it is the only one: an engine that was left may
+    /// still end.
+    private func servingBuild(of device: Site.Device) async throws -> String {
+        let folder = device.data + "/engines/"
+        @Sendable func builds() throws -> [String] {
+            try engineCommands(of: device).map { command in
+                guard let place = command.range(of: folder) else { return "not unpacked: \(command)" }
+                return String(command[place.upperBound...].prefix { $0 != "/" })
+            }
+        }
+        try await eventually(within: 120, "one engine runs") { try builds().count == 1 }
+        let build = try #require(try builds().first)
+        #expect(!build.hasPrefix("not unpacked"), "\(build)")
+        return build
+    }
+
     @Test("an engine moves a slot's models under load, is a part of the generation, and goes back with it")
     func engine() async throws {
         try await site("engine") { site in
@@ -84,9 +100,19 @@ struct PlatformTests {
             let load = try site.startLoad([device.gateway], slot: "triage", eval: StoryTests.seen)
             _ = try await rollOut(site, "platform/llama.cpp:0.7.1", slot: "triage")
             #expect(try await running(site, "triage") == ["clinic/base:1.0.0", "platform/llama.cpp:0.7.1"])
-            let first = try engineCommands(of: device)
-            #expect(first.contains { $0.contains(device.data + "/engines/") }, "\(first)")
+            let older = try await servingBuild(of: device)
             _ = try await rollOut(site, "platform/llama.cpp:0.7.2", slot: "triage")
+            #expect(try await running(site, "triage") == ["clinic/base:1.0.0", "platform/llama.cpp:0.7.2"])
+            let newer = try await servingBuild(of: device)
+            #expect(newer != older)
+            // Going back from a step that changed the engine alone changes the engine alone, while requests run.
+            try await site.martlet("rollback", "--device", "box", "--slot", "triage")
+            try await eventually(within: 120, "the engine before serves") {
+                try await running(site, "triage") == ["clinic/base:1.0.0", "platform/llama.cpp:0.7.1"]
+            }
+            #expect(try await servingBuild(of: device) == older)
+            _ = try await rollOut(site, "platform/llama.cpp:0.7.2", slot: "triage")
+            #expect(try await servingBuild(of: device) == newer)
             // A model that follows keeps the engine, and may demand it.
             try await site.martlet(
                 "publish", StoryTests.tiny("tiny-v2.Q4_0.gguf"), "--as", "clinic/base:2.0.0", "--needs",
