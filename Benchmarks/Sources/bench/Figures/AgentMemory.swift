@@ -8,6 +8,7 @@ extension Figures {
             .init("pss-one-slot", unit: "MB", goal: "<= 13"), .init("rss-one-slot", unit: "MB"),
             .init("mean-pss-one-slot", unit: "MB"),
             .init("pss-five-slots", unit: "MB", goal: "<= 13"), .init("rss-five-slots", unit: "MB"),
+            .init("mean-pss-five-slots", unit: "MB", goal: "<= 13"),
         ]
         return Figure("agent-memory", runs: 3, columns) { workbench in
             let site = try Site(workbench)
