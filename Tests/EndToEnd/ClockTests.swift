@@ -10,7 +10,7 @@ struct ClockTests {
     private static let tenYears: Int64 = 3652 * 86_400
 
     /// The system clock of an agent.
-    private struct ShiftedClock {
+    struct ShiftedClock {
         let file: String
         let environment: [String: String]
 
