@@ -301,6 +301,7 @@ package struct AgentApp: Sendable {
             }, mayShadow: { hardware.allowsShadow })
         tools.traits = hardware.traits
         tools.gate = gate
+        tools.startRefusal = { hardware.startRefusal }
         tools.trees = trees
         return tools
     }

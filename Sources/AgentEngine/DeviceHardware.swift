@@ -66,6 +66,16 @@ package struct DeviceHardware: Sendable {
         return zones.contains { $0.milliCelsius > AgentLimits.shadowCelsius * 1000 }
     }
 
+    /// Why no engine is started now that does not have to be; nil where the board is cool enough. A sentence, the same
+    /// for as long as it is too hot.
+    package var startRefusal: String? {
+        guard let thermal = profile.thermal, profile.thermalState(probe.thermalZones()) == .tooHotToStart else {
+            return nil
+        }
+        let limit = thermal.refuseStartCelsius
+        return "The board is warmer than \(limit) °C, above which nothing is started but what serves."
+    }
+
     /// How engines shall load weights here: what the memory estimate counts on.
     package var loading: WeightLoading {
         WeightLoading(

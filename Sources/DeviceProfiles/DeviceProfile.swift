@@ -118,7 +118,7 @@ extension DeviceProfile {
         package var zones: [String]
         /// Above this, fetching, evaluating and scrubbing pause.
         package var pauseBackgroundCelsius: Int
-        /// Above this, no engine is started.
+        /// Above this, no engine is started but what serves: no candidate, and no further slot's.
         package var refuseStartCelsius: Int
     }
 }
@@ -153,7 +153,7 @@ extension DeviceProfile {
             parallelRequests: settings.parallelRequests ?? engine.parallelRequests, batchTokens: asked.batchTokens)
     }
 
-    /// Whether background work must pause and whether no engine may be started, at these temperatures.
+    /// Whether background work must pause and whether no further engine may be started, at these temperatures.
     package func thermalState(_ zones: [HardwareFacts.ThermalZone]) -> ThermalState {
         guard let thermal else { return .cool }
         let counted = zones.filter { thermal.zones.isEmpty || thermal.zones.contains($0.name) }

@@ -42,6 +42,7 @@ enum Remedy {
         "storeReadOnly": "Make the data folder writable; it goes on by itself.",
         "storeFull": "Free space on the disk of the data folder; it goes on by itself.",
         "targetMismatch": "Assign the release as its publisher signed it; if nobody changed it, distrust the registry.",
+        "tooHot": "Cool the box; it goes on by itself, looked at each minute.",
         "weightCheckFailed": "Distrust the release: its file breaks what reads it. Publish another.",
         "yanked": "Assign another release: its publisher withdrew this one.",
     ]

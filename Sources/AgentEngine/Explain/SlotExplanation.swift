@@ -73,6 +73,9 @@ extension Explanation.Slot {
         if let distrust = around.clockDistrust {
             return .init("clockUntrusted", "\(distrust) Nothing is installed until the clock is right.")
         }
+        if record.phase == .waiting, record.waitsFor != nil, let held = record.failedTry {
+            return .init(held.code, held.message)
+        }
         if let condition = record.waitsFor { return .init(UpdateConditions.waitingCode, condition) }
         if record.phase == .waiting {
             let code = record.failedTry?.code ?? record.reportedFailure ?? "waiting"

@@ -136,6 +136,10 @@ extension EngineSlot: RoomTenant {
         defer { isWaking = false }
         while let record = wanted, rest != nil, tools.gateway.isWaitedFor(slot), !Task.isCancelled {
             if parkedSince == nil { parkedSince = .now }
+            if await isTooHot() {
+                do { try await Task.sleep(for: tools.settings.heatInterval) } catch { return }
+                continue
+            }
             let claim = tools.claim(record, .demand)
             do {
                 try await tools.room.take(claim, for: self, within: tools.settings.wakeDeadline) { refusal in
@@ -152,6 +156,17 @@ extension EngineSlot: RoomTenant {
             }
             await startAgain(record, claim)
         }
+    }
+
+    /// Whether the board is too hot for one more engine, of which waiting clients are told. A device on which none runs
+    /// starts one however hot it is.
+    private func isTooHot() async -> Bool {
+        guard let reason = tools.startRefusal(), await tools.room.isInUse else { return false }
+        tools.gateway.note(
+            WaitNotice(
+                "Slot \(slot) cannot be started now. \(reason)",
+                retryAfterSeconds: Int(AgentLimits.conditionInterval.components.seconds)), of: slot)
+        return true
     }
 
     /// Requests are refused at once for a while; then the next one has the room looked at anew.

@@ -22,6 +22,8 @@ package struct SwapSettings: Sendable, Hashable {
     package var candidateDeadline: Duration
     /// Between two questions to an engine that has requests open whether it is still there.
     package var healthInterval: Duration = .seconds(30)
+    /// Between two looks at the board's heat while requests wait for an engine that it keeps from being started.
+    package var heatInterval: Duration = AgentLimits.heatInterval
 
     package init(
         swap: SwapMode? = nil, startTimeout: Duration = .seconds(300), drainDeadline: Duration = .seconds(600),
@@ -56,6 +58,8 @@ package struct EngineTools: Sendable {
     package var complete: @Sendable (GenerationRecord) -> SlotSettings
     /// Whether memory and heat allow a candidate to be asked beside what serves, now.
     package var mayShadow: @Sendable () -> Bool
+    /// Why the board's heat lets no engine start but what serves; nil where it does. A sentence.
+    package var startRefusal: @Sendable () -> String? = { nil }
     /// What each row of an evaluation passes.
     package var gate = BackgroundGate()
     /// What must be known of an engine by its name.
@@ -187,6 +191,8 @@ package actor EngineSlot: SlotRuntime {
     ) async throws -> (mode: SwapMode, milliseconds: Int64) {
         await enter()
         defer { turn.give() }
+        // Before what serves has made place for it.
+        if let reason = tools.startRefusal() { throw SlotFailure.tooHot(reason) }
         let start = ContinuousClock.now
         let mode = await makePlace(for: record)
         try await launch(record, .candidate)

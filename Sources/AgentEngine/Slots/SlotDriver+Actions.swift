@@ -152,6 +152,8 @@ extension SlotDriver {
     }
 
     private func planned(_ target: SlotTarget) async throws -> SlotEvent {
+        // Nothing is begun that could not be tried; the way back to what serves does not come by here.
+        if slot != SlotName.agent, let reason = tools.engines.startRefusal() { throw SlotFailure.tooHot(reason) }
         let plan = try await tools.installer.plan(target, record: record)
         self.plan = plan
         return .planned(blobs: plan.blobs, missing: plan.missing, installed: plan.isInstalled)

@@ -17,6 +17,8 @@ package struct SlotFailure: Sendable, Hashable {
         case refused
         /// The way to the registry failed: tried again, not held against the release.
         case transport
+        /// Nothing failed, but the box is not fit for it now: looked at again and again, told as what is waited for.
+        case held
     }
 
     package var kind: Kind

@@ -26,7 +26,7 @@ extension SlotMachine {
             record.override = SlotOverride(
                 generation: target.generation, code: failure.code, message: message, time: now)
             move(to: .failed, [], &step)
-        case .retry, .refused, .transport:
+        case .retry, .refused, .transport, .held:
             retry(failure, now, random, &step)
         }
         if touchedEngines, let current = record.current {
@@ -41,28 +41,39 @@ extension SlotMachine {
     private mutating func retry(
         _ failure: SlotFailure, _ now: Timestamp, _ random: Double, _ step: inout SlotStep
     ) {
-        record.attempts += 1
-        let isQuiet = failure.kind == .transport && record.attempts < limits.quietTransportFailures
-        if record.reportedFailure != failure.code, !isQuiet {
-            record.reportedFailure = failure.code
-            var report = report(.failed, code: failure.code, message: failure.message)
-            // Nobody's fault that a person must mend: the installation is still under way.
-            if failure.kind == .transport { report.state = .downloading }
-            step.reports.append(report)
-        }
+        let isHeld = failure.kind == .held
+        if isHeld { tellHold(failure, &step) } else { tellTry(failure, &step) }
         record.failedTry = SlotOverride(
             generation: record.target?.generation ?? 0, code: failure.code, message: failure.message, time: now)
         let asked = min(failure.asked ?? .zero, AgentLimits.longestAsked)
-        let pause = max(asked, pause(after: record.attempts, random, failure.kind))
+        let pause = isHeld ? limits.holdInterval : max(asked, pause(after: record.attempts, random, failure.kind))
         let retryAt = now + pause
         record.pauseMilliseconds = pause.inMilliseconds
-        record.waitsFor = nil
+        record.waitsFor = isHeld ? failure.message : nil
         record.candidate = nil
         record.swap = nil
         record.owesEvaluation = false
         record.soakEnds = nil
         record.retryAt = retryAt
         move(to: .waiting, [.wake(retryAt)], &step)
+    }
+
+    /// A try that failed is counted, and told once for each reason.
+    private mutating func tellTry(_ failure: SlotFailure, _ step: inout SlotStep) {
+        record.attempts += 1
+        let isQuiet = failure.kind == .transport && record.attempts < limits.quietTransportFailures
+        guard record.reportedFailure != failure.code, !isQuiet else { return }
+        record.reportedFailure = failure.code
+        var report = report(.failed, code: failure.code, message: failure.message)
+        // Nobody's fault that a person must mend: the installation is still under way.
+        if failure.kind == .transport { report.state = .downloading }
+        step.reports.append(report)
+    }
+
+    /// What is waited for is told as a condition is, once for as long as it is the same: nothing has failed.
+    private func tellHold(_ failure: SlotFailure, _ step: inout SlotStep) {
+        guard record.waitsFor != failure.message else { return }
+        step.reports.append(report(.offered, code: UpdateConditions.waitingCode, message: failure.message))
     }
 
     /// Doubles from try to try up to the longest, spread over its upper half so that a fleet does not come at once.
@@ -172,10 +183,15 @@ extension SlotFailure {
     static let clock = "clockUntrusted"
     /// Code of an assignment whose time is over.
     static let overdue = "assignmentExpired"
+    /// Code of a board that is too hot for one more engine.
+    static let tooHot = "tooHot"
     /// Code of an agent that ends again and again.
     static let restarts = "agentRestarts"
     /// Code of a generation whose engine ends again and again.
     static let crashLoop = "crashLoop"
+
+    /// The board is too hot for one more engine, for a reason in a sentence.
+    static func tooHot(_ reason: String) -> SlotFailure { SlotFailure(.held, code: tooHot, message: reason) }
 
     /// The evaluation found less than the publisher demands.
     static func belowThreshold(_ result: EvaluationResult) -> SlotFailure {

@@ -20,6 +20,8 @@ package struct SlotLimits: Sendable, Hashable {
     package var wrongContents = 3
     /// Phases that one try of an installation may pass through: the longest way has thirteen.
     package var transitions = 32
+    /// Between two looks whether the box is fit for what it was not.
+    package var holdInterval: Duration = AgentLimits.conditionInterval
 
     package init() {}
 }

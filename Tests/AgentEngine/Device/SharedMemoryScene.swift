@@ -19,20 +19,25 @@ struct SharedMemoryScene {
     /// Runs a device while `body` does. Each engine takes `need` MiB of `budget` by the estimate.
     static func run(
         _ device: DeviceFixture, budget: Int64?, need: Int64 = 60, minResidence: Duration = .milliseconds(200),
-        settings: SwapSettings = SwapSettings(), _ body: (SharedMemoryScene) async throws -> Void
+        settings: SwapSettings = SwapSettings(), maxPark: Duration = .seconds(30),
+        startRefusal: @escaping @Sendable () -> String? = { nil }, _ body: (SharedMemoryScene) async throws -> Void
     ) async throws {
-        let gateway = Gateway(configuration: GatewayConfiguration(port: 0), clock: { DeviceFixture.now })
+        let gateway = Gateway(
+            configuration: GatewayConfiguration(port: 0, maxPark: maxPark), clock: { DeviceFixture.now })
         let room = EngineRoom(budget: budget.map { .mebibytes($0) }, minResidence: minResidence) { slot in
             RoomLedger.Usage(idle: gateway.idleTime(slot))
         }
         var engines = device.engineTools(settings)
         engines.gateway = gateway
+        engines.startRefusal = startRefusal
         engines.room = room
         engines.need = { _ in EngineNeed(own: .mebibytes(need)) }
+        var limits = SlotLimits()
+        limits.holdInterval = .milliseconds(20)
         let agent = DeviceAgent(
             tools: SlotTools(
                 store: device.store, installer: device.installer(), engines: engines, clock: device.clock,
-                limits: SlotLimits(), logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+                limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
         let slots = Task { try await agent.run() }
         let serving = Task { try await gateway.run() }
         let result: Result<Void, any Error>

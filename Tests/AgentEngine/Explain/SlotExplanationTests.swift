@@ -121,6 +121,15 @@ struct SlotExplanationTests {
                 Obstacle(
                     code: "digestMismatch", says: "After 2 tries: sha256:12", remedy: "fetched again", change: waiting),
                 Obstacle(
+                    code: "tooHot", says: "warmer than 82", remedy: "Cool the box",
+                    change: {
+                        $0.phase = .waiting
+                        $0.waitsFor = "The board is warmer than 82 °C."
+                        $0.failedTry = SlotOverride(
+                            generation: 5, code: "tooHot", message: "The board is warmer than 82 °C.",
+                            time: SlotFixtures.start)
+                    }),
+                Obstacle(
                     code: "fetching", says: "Its bytes are fetched.", remedy: "Wait", change: { $0.phase = .fetching }),
             ]
         }

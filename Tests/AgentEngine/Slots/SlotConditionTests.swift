@@ -76,6 +76,38 @@ struct SlotConditionTests {
         #expect(machine.record.target == newer && machine.record.override == nil)
     }
 
+    @Test(
+        "A board that is too hot for a candidate is waited for, told once, and counted as no try",
+        arguments: [SlotPhase.planning, .starting])
+    func held(phase: SlotPhase) throws {
+        var record = try SlotFixtures.committed().record
+        record.target = try SlotFixtures.target("2.0.0", generation: 2)
+        record.phase = phase
+        if phase == .starting { record.candidate = try SlotFixtures.generation(2, "2.0.0", 2) }
+        var machine = SlotMachine(record: record)
+        let failure = SlotFailure(.held, code: "tooHot", message: "It is too hot.")
+        var told: [SlotReport] = []
+        var now = now
+        for _ in 0..<40 {
+            let step = machine.handle(.failed(failure), now: now)
+            told += step.reports
+            #expect(machine.record.phase == .waiting && machine.record.override == nil && machine.record.attempts == 0)
+            #expect(machine.record.failedTry?.code == "tooHot" && machine.record.waitsFor == "It is too hot.")
+            // It is looked at each minute, however long it lasts.
+            let retryAt = try #require(machine.record.retryAt)
+            #expect(retryAt == now + .seconds(60) && step.actions.contains(.wake(retryAt)))
+            #expect(!step.actions.contains(.collect))
+            now = retryAt
+            _ = machine.handle(.woke, now: now)
+            #expect(machine.record.phase == .planning)
+        }
+        #expect(told.map(\.state) == [.offered] && told.map(\.code) == ["waiting"])
+        // When it goes on, the registry hears of it; and of the next wait too.
+        let step = machine.handle(.planned(blobs: [], missing: ByteCount(1), installed: false), now: now)
+        #expect(step.reports.map(\.state) == [.downloading] && machine.record.waitsFor == nil)
+        #expect(machine.handle(.failed(failure), now: now).reports.map(\.state) == [.offered])
+    }
+
     @Test("Each device has its own time within the jitter, the same after a restart, another for another generation")
     func jitter() throws {
         let conditions = UpdateConditions(jitterSeconds: 3600)

@@ -32,7 +32,7 @@ struct SlotMachineFailureTests {
 
     @Test(
         "of each kind in each phase of an installation lead where they should, are told, and leave what serves alone",
-        arguments: early + late, [SlotFailure.Kind.final, .skipped, .retry, .refused, .transport])
+        arguments: early + late, [SlotFailure.Kind.final, .skipped, .retry, .refused, .transport, .held])
     func kinds(phase: SlotPhase, kind: SlotFailure.Kind) throws {
         var machine = try machine(in: phase)
         let committed = machine.record.current
@@ -48,10 +48,11 @@ struct SlotMachineFailureTests {
         // One failed way to the registry is nobody's news.
         let states: [SlotFailure.Kind: DeviceRolloutState] = [
             .final: .failed, .skipped: .skipped, .retry: .failed, .refused: .failed,
+            .held: .offered,
         ]
         #expect(step.reports.map(\.state) == states[kind].map { [$0] } ?? [])
         for report in step.reports {
-            #expect(report.code == "someCode" && report.message == "It went wrong.")
+            #expect(report.code == (kind == .held ? "waiting" : "someCode") && report.message == "It went wrong.")
             #expect(report.target == machine.record.target)
         }
         if isOver {

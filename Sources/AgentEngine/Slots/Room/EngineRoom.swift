@@ -28,6 +28,9 @@ package actor EngineRoom {
     /// What models may take, and what those that run take by the estimate.
     package var account: (budget: ByteCount?, taken: ByteCount) { (ledger.budget, ledger.taken) }
 
+    /// Whether any engine runs, or is being started.
+    package var isInUse: Bool { !ledger.residents.isEmpty }
+
     /// What an engine that runs takes by the estimate, mapped files in full; nil where none has room.
     package func need(of key: RoomClaim.Key) -> EngineNeed? { ledger.residents[key]?.claim.need }
 
