@@ -77,6 +77,7 @@ package struct AgentApp: Sendable {
             engines: { await engines.versions(anew: $0) })
         hardware.traits = { engines.traits($0) }
         hardware.memoryLimit = configuration.slots.memoryBudget
+        await store.blobs.leave(hardware.diskReserve)
         let gateway = Gateway(configuration: gatewayConfiguration, clock: { clock.now })
         let (launcher, limits) = try await launcher(engines, store)
         let room = EngineRoom(budget: hardware.modelBudget, minResidence: configuration.slots.minResidence) { slot in

@@ -66,6 +66,9 @@ package struct DeviceHardware: Sendable {
         return zones.contains { $0.milliCelsius > AgentLimits.shadowCelsius * 1000 }
     }
 
+    /// What the store leaves free on the disk of the data folder, where the owner does not say.
+    package var diskReserve: ByteCount { profile.diskReserve(of: facts.storage.first?.total) }
+
     /// Why no engine is started now that does not have to be; nil where the board is cool enough. A sentence, the same
     /// for as long as it is too hot.
     package var startRefusal: String? {

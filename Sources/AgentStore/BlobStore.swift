@@ -4,10 +4,13 @@ package import MartletTypes
 package struct DiskBudget: Sendable, Hashable {
     /// Bytes of blobs at most; nil is bounded by the disk alone.
     package var limit: ByteCount?
-    /// Room on the disk that is always left to others.
-    package var reserve: ByteCount
+    /// Room on the disk that is always left to others; nil where the owner does not say, and the device's profile does.
+    package var reserve: ByteCount?
 
-    package init(limit: ByteCount? = nil, reserve: ByteCount = .mebibytes(256)) {
+    /// What is left to others where nobody says.
+    package static let commonReserve = ByteCount.mebibytes(256)
+
+    package init(limit: ByteCount? = nil, reserve: ByteCount? = nil) {
         self.limit = limit
         self.reserve = reserve
     }
@@ -19,7 +22,9 @@ package struct DiskBudget: Sendable, Hashable {
 package actor BlobStore {
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
 
-    package nonisolated let budget: DiskBudget
+    private let budget: DiskBudget
+    /// Room on the disk that is left to others.
+    private var reserve: ByteCount
     let files: any FileSystem
     let layout: StoreLayout
     private let thread: StorageThread
@@ -37,6 +42,7 @@ package actor BlobStore {
         self.layout = layout
         self.files = files
         self.budget = budget
+        reserve = budget.reserve ?? DiskBudget.commonReserve
         self.thread = thread
     }
 
@@ -128,6 +134,9 @@ package actor BlobStore {
         try moveIn(path, blob.digest)
     }
 
+    /// Leaves as much to others as the device's profile says, unless the owner said otherwise.
+    package func leave(_ reserve: ByteCount) { self.reserve = budget.reserve ?? reserve }
+
     /// Throws `diskFull` with the figures where `missing` more bytes would break the budget or eat the reserve.
     package func makeSure(roomFor missing: ByteCount) throws(AgentStoreError) {
         if let limit = budget.limit {
@@ -138,15 +147,15 @@ package actor BlobStore {
             }
         }
         let free = try files.freeSpace(layout.root)
-        guard missing + budget.reserve <= free else {
+        guard missing + reserve <= free else {
             throw AgentStoreError(
-                .diskFull, "\(missing) are needed and \(budget.reserve) must stay free, but the disk has \(free).")
+                .diskFull, "\(missing) are needed and \(reserve) must stay free, but the disk has \(free).")
         }
     }
 
     /// How much more may be brought now, by the budget and by the disk.
     package func room() throws(AgentStoreError) -> ByteCount {
-        let free = max(.zero, try files.freeSpace(layout.root) - budget.reserve)
+        let free = max(.zero, try files.freeSpace(layout.root) - reserve)
         guard let limit = budget.limit else { return free }
         return min(free, max(.zero, limit - (try usage())))
     }

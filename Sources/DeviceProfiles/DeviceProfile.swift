@@ -45,7 +45,8 @@ extension DeviceProfile {
 
     /// What stays free on the disk.
     package struct StorageRule: Sendable, Hashable, Codable {
-        /// The store never takes the file system below this.
+        /// The store never takes the file system below this, or a quarter of its size where that is less, unless the
+        /// owner says otherwise.
         package var reserveMiB: Int
     }
 

@@ -11,7 +11,8 @@ package struct VariantChoice: Sendable, Hashable {
     ///
     /// `freeMemory` is what this slot may take now, the profile's reserve and other slots already taken off
     /// (`DeviceProfile.memoryRoom`); the profile's whole budget is held against it again. `freeDisk` is what may be
-    /// written now, reserves already taken off (`DeviceProfile.diskRoom`). `engines` are those installed, with the
+    /// written now, budget and reserve already taken off (on a device what its store says, which keeps the profile's
+    /// reserve or the owner's; from afar `DeviceProfile.diskRoom`). `engines` are those installed, with the
     /// versions as they state them. `settings` is what the slot asks for; it decides cache and buffers.
     package static func choose(
         _ candidates: [VariantCandidate], facts: HardwareFacts, profile: DeviceProfile, freeMemory: ByteCount,
@@ -106,8 +107,14 @@ extension DeviceProfile {
         return max(.zero, [available, budget].compactMap { $0 }.min() ?? .zero)
     }
 
+    /// What the store leaves free on a file system of that size: the reserve, and of a small one a quarter.
+    package func diskReserve(of total: ByteCount?) -> ByteCount {
+        let reserve = ByteCount.mebibytes(Int64(storage.reserveMiB))
+        return total.map { min(reserve, ByteCount(max(0, $0.bytes) / 4)) } ?? reserve
+    }
+
     /// What may be written to a file system now: what is free less the reserve.
     package func diskRoom(_ storage: HardwareFacts.Storage) -> ByteCount {
-        (storage.free ?? .zero).less(.mebibytes(Int64(self.storage.reserveMiB)))
+        (storage.free ?? .zero).less(diskReserve(of: storage.total))
     }
 }

@@ -198,6 +198,18 @@ struct ProfileTests {
     }
 
     @Test(
+        "What is left free on a disk is the profile's reserve, of a small disk a quarter",
+        arguments: [(100_000, 2048), (8192, 2048), (4096, 1024), (0, 0)] as [(Int64, Int64)])
+    func diskReserve(total: Int64, reserve: Int64) throws {
+        let profile = try ProfileCatalog.embedded().profile("jetson-orin")
+        #expect(profile.diskReserve(of: .mebibytes(total)) == .mebibytes(reserve))
+        #expect(profile.diskReserve(of: nil) == .mebibytes(2048))
+        let storage = HardwareFacts.Storage(
+            path: "/", total: .mebibytes(total), free: .mebibytes(total), kind: .unknown)
+        #expect(profile.diskRoom(storage) == .mebibytes(total - reserve))
+    }
+
+    @Test(
         "heat pauses background work, then starts",
         arguments: [
             (52_000, ThermalState.cool), (76_000, .pauseBackground), (84_000, .tooHotToStart),

@@ -51,7 +51,8 @@ extension Doctor {
         return findings
     }
 
-    private func profile(_ name: String?, _ facts: HardwareFacts) -> DeviceProfile? {
+    /// The profile that the agent goes by; nil where none of that name is known.
+    func profile(_ name: String?, _ facts: HardwareFacts) -> DeviceProfile? {
         do {
             let catalog = try ProfileCatalog.embedded()
             return try name.map { name in try catalog.profile(name) } ?? catalog.match(facts)

@@ -1,4 +1,5 @@
 internal import AgentStore
+internal import DeviceProfiles
 internal import Glibc
 internal import MartletTypes
 internal import ModelRuntime
@@ -55,12 +56,20 @@ extension Doctor {
             let what = isOutOfNames ? "no more files can be made (no free inode)" : "\(free) are free"
             return .found([Ailment.diskFull.found(at: scene.data, "The disk of the data folder is full: \(what).")])
         }
-        let reserve = (patient.configuration ?? AgentConfiguration()).disk.reserve
+        let size = ByteCount(Int64(clamping: UInt64(disk.f_blocks) * UInt64(disk.f_frsize)))
+        let reserve = patient.configuration?.disk.reserve ?? profileReserve(of: size, patient)
         guard free < reserve else { return .found([]) }
         return .found([
             Ailment.diskBelowReserve.found(
                 at: scene.data, "\(free) are free, and \(reserve) are to be left to others (diskReserveBytes).")
         ])
+    }
+
+    /// What the profile leaves to others on a disk of that size.
+    private func profileReserve(of size: ByteCount, _ patient: Patient) -> ByteCount {
+        let probe = HardwareProbe(root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [scene.data])
+        let profile = profile(patient.configuration?.profile, probe.facts())
+        return profile?.diskReserve(of: size) ?? DiskBudget.commonReserve
     }
 
     private var isReadOnly: Bool {

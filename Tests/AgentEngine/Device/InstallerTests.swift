@@ -232,6 +232,20 @@ struct InstallerTests {
         await device.close()
     }
 
+    @Test("What the profile leaves to others is left: nothing is fetched into it")
+    func profileReserve() async throws {
+        let device = try await DeviceFixture(budget: DiskBudget())
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        let free = try device.store.files.freeSpace(device.store.layout.root)
+        await device.store.blobs.leave(free + .mebibytes(1))
+        let found = await failure { _ = try await install(device, device.target(release)) }
+        #expect(found?.code == "diskFull" && found?.kind == .retry, "\(String(describing: found))")
+        #expect(!device.registry.seen.contains { $0.target.contains("/blobs/") })
+        await device.store.blobs.leave(.zero)
+        _ = try await install(device, device.target(release))
+        await device.close()
+    }
+
     @Test("A registry that is away is nobody's fault")
     func away() async throws {
         let device = try await DeviceFixture()

@@ -100,7 +100,10 @@ struct BrokenSetUp: Sendable, CustomTestStringConvertible {
         },
         BrokenSetUp(.diskBelowReserve, along: [.socketPathTooLong], needsRoot: true) { box in
             try await box.mount(
-                #"cp -a "$1" "$1.copy"; mount -t tmpfs -o size=64m,mode=755 none "$1"; cp -a "$1.copy/." "$1""#)
+                #"""
+                cp -a "$1" "$1.copy"; mount -t tmpfs -o size=64m,mode=755 none "$1"
+                cp -a "$1.copy/." "$1"; head -c 54M /dev/zero >"$1/fill"
+                """#)
         },
     ]
 
