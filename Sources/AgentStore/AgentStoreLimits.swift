@@ -22,6 +22,8 @@ package enum AgentStoreLimits {
     package static let takenBack = 4_096
     /// What a disk must still take at the start to be written to: the journal's index needs half of it.
     package static let probeBytes = 64 * 1024
+    /// Folders below one another that are looked into: an unpacked archive has 32 at most.
+    static let treeDepth = 40
     /// Damaged journals and blobs that are kept aside.
     package static let keptAside = 3
     /// The longest damaged blob that is kept aside for people to look at: a model would take the room of its successor.

@@ -160,18 +160,34 @@ package actor BlobStore {
         return min(free, max(.zero, limit - (try usage())))
     }
 
-    /// Bytes of finished and unfinished blobs.
+    /// Bytes of finished and unfinished blobs, and of what is unpacked from them.
     package func usage() throws(AgentStoreError) -> ByteCount {
+        let folders = Digest.Algorithm.allCases.map { "\(layout.root)/blobs/\($0.rawValue)" }
         var total = ByteCount.zero
-        for folder in blobFolders + [layout.partial] {
-            for name in try files.names(in: folder) {
-                total = total + (files.status(folder + "/" + name)?.size ?? .zero)
-            }
-        }
+        for folder in folders + [layout.partial, layout.engines] { total = try total + bytes(below: folder) }
         return total
     }
 
-    var blobFolders: [String] { Digest.Algorithm.allCases.map { "\(layout.root)/blobs/\($0.rawValue)" } }
+    /// Bytes of all files below a folder, as deep as archives are unpacked; what is not there takes none.
+    private func bytes(below folder: String, depth: Int = 0) throws(AgentStoreError) -> ByteCount {
+        guard depth <= AgentStoreLimits.treeDepth, files.status(folder)?.kind == .folder else { return .zero }
+        let names: [String]
+        do throws(AgentStoreError) {
+            names = try files.names(in: folder)
+        } catch {
+            // It may have got its name, or been removed, since it was listed.
+            guard files.status(folder) != nil else { return .zero }
+            throw error
+        }
+        var total = ByteCount.zero
+        for name in names {
+            guard let status = files.status(folder + "/" + name) else { continue }
+            total =
+                try total
+                + (status.kind == .folder ? bytes(below: folder + "/" + name, depth: depth + 1) : status.size)
+        }
+        return total
+    }
 
     private func moveIn(_ path: String, _ digest: Digest) throws(AgentStoreError) {
         let target = layout.blob(digest)

@@ -23,6 +23,8 @@ package struct StoreLayout: Sendable, Hashable {
     package var partial: String { root + "/partial" }
     package var quarantine: String { root + "/quarantine" }
     package var generations: String { root + "/generations" }
+    /// Engines that came as releases, unpacked.
+    package var engines: String { root + "/engines" }
     package var metadata: String { root + "/tuf" }
     package var identity: String { root + "/identity" }
     /// The folder of the engines' logs, which go where the sockets go.

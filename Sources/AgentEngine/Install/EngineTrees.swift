@@ -59,6 +59,21 @@ package actor EngineTrees {
             message: "The engine \(build.name) \(build.version) holds no \(Self.places.joined(separator: " or ")).")
     }
 
+    /// Bytes that unpacking a build would take; none where it is unpacked. What an earlier try left is removed.
+    package nonisolated func room(for build: EngineBuild) async throws -> ByteCount {
+        guard store.files.status(folder(build.archive)) == nil else { return .zero }
+        return try await room(toUnpack: build)
+    }
+
+    private func room(toUnpack build: EngineBuild) async throws -> ByteCount {
+        await enter()
+        defer { turn.give() }
+        let folder = self.folder(build.archive)
+        guard store.files.status(folder) == nil else { return .zero }
+        if store.files.status(folder + Self.fresh) != nil { try store.files.removeTree(folder + Self.fresh) }
+        return build.unpacked
+    }
+
     /// Whether an unpacked build is, byte for byte, what was unpacked. One that is not unpacked now is none that rots.
     package func isWhole(_ build: EngineBuild) async throws -> Bool {
         await enter()
@@ -105,15 +120,11 @@ package actor EngineTrees {
                 message: "The archive of the engine \(build.name) is not in the store any more.")
         }
         let files = store.files
-        do {
-            try await store.blobs.makeSure(roomFor: build.unpacked)
-        } catch {
-            throw SlotFailure.from(error, otherwise: .retry)
-        }
-        let fresh = folder + ".new"
+        let fresh = folder + Self.fresh
         do {
             try files.makeFolder(root, mode: 0o755)
             try files.removeTree(fresh)
+            try await store.blobs.makeSure(roomFor: build.unpacked)
             try files.makeFolder(fresh, mode: 0o755)
             try await unpack(store.blobs.path(of: build.archive), fresh, build.unpacked)
             // Before the folder has its name: a whole one always has its sum.
@@ -129,7 +140,10 @@ package actor EngineTrees {
     /// After a folder's name: the file with the digest of all that is in it.
     private static let sum = ".sum"
 
-    private nonisolated var root: String { store.layout.root + "/engines" }
+    /// After a folder's name while it is unpacked.
+    private static let fresh = ".new"
+
+    private nonisolated var root: String { store.layout.engines }
 
     private nonisolated func folder(_ archive: Digest) -> String { root + "/" + archive.hex }
 

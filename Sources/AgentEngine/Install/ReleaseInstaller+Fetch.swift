@@ -8,7 +8,7 @@ extension ReleaseInstaller {
     package func fetch(_ plan: InstallPlan) async throws -> ByteCount {
         var fetched: Int64 = 0
         // What is needed in all, and what others brought since the plan was made, counts before the first byte.
-        try await makeRoom(for: plan.items)
+        try await makeRoom(for: plan)
         for item in plan.items where !store.blobs.has(item.digest, size: item.size) {
             fetched += try await fetch(item, maxSpeed: plan.target.assignment.update.conditions?.bytesPerSecond)
         }
@@ -52,15 +52,22 @@ extension ReleaseInstaller {
         return fetched
     }
 
+    /// Throws where the disk or its budget has no room for what the plan brings, and what it unpacks of that.
+    func makeRoom(for plan: InstallPlan) async throws {
+        var unpacked = ByteCount.zero
+        if let build = plan.engine?.build, let trees { unpacked = try await trees.room(for: build) }
+        try await makeRoom(for: plan.items, unpacked: unpacked)
+    }
+
     /// Throws where the disk or its budget has no room for what is missing, bytes of unfinished blobs taken off.
-    func makeRoom(for items: [InstallPlan.Item]) async throws {
+    func makeRoom(for items: [InstallPlan.Item], unpacked: ByteCount = .zero) async throws {
         let missing = items.reduce(ByteCount.zero) { sum, item in
             guard !store.blobs.has(item.digest, size: item.size) else { return sum }
             return sum + max(.zero, item.size - store.blobs.partialSize(item.digest))
         }
-        guard missing > .zero else { return }
+        guard missing + unpacked > .zero else { return }
         do {
-            try await store.blobs.makeSure(roomFor: missing)
+            try await store.blobs.makeSure(roomFor: missing + unpacked)
         } catch {
             throw SlotFailure.from(error, otherwise: .retry)
         }

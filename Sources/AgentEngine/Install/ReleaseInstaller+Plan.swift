@@ -35,7 +35,7 @@ extension ReleaseInstaller {
         let plan = InstallPlan(
             slot: record.slot, target: target, variants: variants, items: items, isInstalled: isInstalled,
             signatures: signatures, engine: engine)
-        try await makeRoom(for: plan.items)
+        try await makeRoom(for: plan)
         return plan
     }
 

@@ -150,6 +150,25 @@ final class FakeRegistry: Sendable {
         return AssignedRelease(path: path, indexDigest: .of(bytes), length: Int64(bytes.count))
     }
 
+    /// An engine whose archive has these bytes, and says that it unpacks to so many.
+    func publishEngine(_ name: String, archive: [UInt8], unpacked: ByteCount) throws -> AssignedRelease {
+        let path = try ReleasePath(name)
+        _ = keep(ProgramManifest.configBytes)
+        let layer = Descriptor(mediaType: MediaType.engineArchive, of: keep(archive))
+        let manifest = keep(try ProgramManifest(content: .engine, layer: layer, unpacked: unpacked).encoded())
+        let index = try ReleaseIndex(
+            kind: .engine, version: path.version,
+            variants: [
+                VariantEntry(
+                    descriptor: Descriptor(mediaType: MediaType.manifest, of: manifest), quantization: "none",
+                    fileSize: ByteCount(archive.count), minMemory: .zero,
+                    engine: EngineRequirement(name: "llama.cpp"), shape: nil)
+            ])
+        let bytes = keep(try index.encoded())
+        try sign { $0[name] = TargetFile(length: Int64(bytes.count), digest: .of(bytes)) }
+        return AssignedRelease(path: path, indexDigest: .of(bytes), length: Int64(bytes.count))
+    }
+
     /// The manifests of a release's variants, with what `oras pull` would write.
     func variants(of release: AssignedRelease) throws -> [(manifest: Descriptor, files: [ModelFile])] {
         let blobs = state.withLock { $0.blobs }

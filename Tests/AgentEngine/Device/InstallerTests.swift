@@ -246,6 +246,28 @@ struct InstallerTests {
         await device.close()
     }
 
+    @Test("An engine's release is not fetched where it could not be unpacked")
+    func noRoomToUnpack() async throws {
+        let device = try await DeviceFixture(budget: DiskBudget(limit: .mebibytes(64), reserve: .zero))
+        let model = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        func refusal(_ version: String, unpacked: ByteCount) async throws -> SlotFailure? {
+            let engine = try device.registry.publishEngine(
+                "clinic/llama.cpp/\(version)", archive: Array(version.utf8), unpacked: unpacked)
+            let policy = LocalPolicy(otherSlots: ["clinic/*"], engineNamespace: "clinic")
+            var installer = device.installer(policy: policy)
+            installer.trees = EngineTrees(store: device.store) { _, _, _ in }
+            return await failure {
+                _ = try await installer.plan(device.target(model, engine), record: SlotRecord(slot: device.slot))
+            }
+        }
+        let none = try await refusal("1.0.0", unpacked: .mebibytes(16))
+        #expect(none == nil, "\(String(describing: none))")
+        let found = try await refusal("1.1.0", unpacked: .mebibytes(63))
+        #expect(found?.code == "diskFull" && found?.kind == .retry, "\(String(describing: found))")
+        #expect(!device.registry.seen.contains { $0.target.contains("/blobs/") })
+        await device.close()
+    }
+
     @Test("A registry that is away is nobody's fault")
     func away() async throws {
         let device = try await DeviceFixture()

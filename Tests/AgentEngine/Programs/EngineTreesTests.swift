@@ -128,6 +128,29 @@ struct EngineTreesTests {
         await store.close()
     }
 
+    @Test("a build counts in full until it is unpacked, and what is unpacked counts as used, torn tries removed")
+    func room() async throws {
+        let folder = try TemporaryFolder("trees")
+        let store = try await AgentStore.open(
+            root: folder.file("data"), budget: DiskBudget(limit: .mebibytes(1), reserve: .zero))
+        let build = try await Self.build(folder, store)
+        let before = try await store.blobs.usage()
+        let failing = trees(store) { throw NeverTrue(description: "power cut") }
+        await #expect(throws: SlotFailure.self) { _ = try await failing.program(of: build) }
+        #expect(try await store.blobs.usage() > before, "what a torn try left takes room")
+        let trees = trees(store)
+        #expect(try await trees.room(for: build) == build.unpacked)
+        #expect(try await store.blobs.usage() == before)
+        _ = try await trees.program(of: build)
+        #expect(try await trees.room(for: build) == .zero)
+        let used = try await store.blobs.usage()
+        #expect(used >= before + build.unpacked)
+        #expect(try await store.blobs.room() == .mebibytes(1) - used)
+        try await trees.collect(keeping: [])
+        #expect(try await store.blobs.usage() == before)
+        await store.close()
+    }
+
     @Test("a build without a server, and one whose archive is not there, are refused by name")
     func refused() async throws {
         let folder = try TemporaryFolder("trees")
