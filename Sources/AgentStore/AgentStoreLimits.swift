@@ -4,6 +4,8 @@ package import MartletTypes
 package enum AgentStoreLimits {
     /// Bytes hashed or copied at a time.
     package static let chunkBytes = 1024 * 1024
+    /// Bytes of a blob that are hashed anew before other work is let through: as much as a piece of a download.
+    package static let scrubPiece = 8 * 1024 * 1024
     /// A file that is read whole: a generation record, an identity, metadata of any role.
     package static let documentBytes = Limits.tufMetadataBytes
     /// Prepared statements kept.

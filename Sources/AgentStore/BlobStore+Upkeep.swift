@@ -38,21 +38,52 @@ extension BlobStore {
     /// Hashes a blob again; false where it is damaged, and then it is put aside, or removed where it is large, so that
     /// it is fetched again.
     ///
-    /// What the disk does not give back any more is damaged too. Throws `cancelled` where the task is.
-    package func scrub(_ digest: Digest) async throws(AgentStoreError) -> Bool {
+    /// What the disk does not give back any more is damaged too. `pass` is called before each piece of eight MiB, and
+    /// may hold it; what it throws is thrown. Throws `cancelled` where the task is.
+    package func scrub(_ digest: Digest, pass: @Sendable () async throws -> Void = {}) async throws -> Bool {
         let path = layout.blob(digest)
         guard files.status(path) != nil else { return false }
         // That it cannot be opened, e.g. for want of descriptors, says nothing about the blob.
-        try files.open(path, .read).close()
-        do throws(AgentStoreError) {
-            let hasher = DigestHasher(digest.algorithm)
-            _ = try await hash(path, into: hasher)
-            guard hasher.finish() != digest else { return true }
-        } catch {
-            guard error.reason == .storageFailed else { throw error }
+        let file = try files.open(path, .read)
+        defer { file.close() }
+        let hasher = DigestHasher(digest.algorithm)
+        var chunk = [UInt8](repeating: 0, count: AgentStoreLimits.chunkBytes)
+        var piece = Piece.more
+        while piece == .more {
+            try await pass()
+            piece = try await hashPiece(of: file, into: hasher, &chunk)
         }
+        if piece == .end, hasher.finish() == digest { return true }
+        // What was let go of between two pieces is nobody's any more.
+        guard files.status(path) != nil else { return true }
         try quarantine(digest)
         return false
+    }
+
+    private enum Piece {
+        case more, end, unreadable
+    }
+
+    private func hashPiece(
+        of file: any StoredFile, into hasher: borrowing DigestHasher, _ chunk: inout [UInt8]
+    ) async throws(AgentStoreError) -> Piece {
+        do throws(AgentStoreError) {
+            var left = AgentStoreLimits.scrubPiece
+            while left > 0 {
+                await Task.yield()
+                guard !Task.isCancelled else {
+                    throw AgentStoreError(.cancelled, "A blob was not read to its end.")
+                }
+                let count = try file.read(into: &chunk)
+                guard count > 0 else { return .end }
+                chunk.withUnsafeBytes { hasher.update(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+                left -= count
+            }
+            return .more
+        } catch {
+            guard error.reason == .storageFailed else { throw error }
+            return .unreadable
+        }
     }
 
     /// Puts a damaged blob aside for people to look at. A large one is removed: it would take the room of the sound one

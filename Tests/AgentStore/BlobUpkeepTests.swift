@@ -222,6 +222,30 @@ struct BlobUpkeepTests {
         #expect(kept.map { String($0.drop { $0 != "-" }.dropFirst()) } == last.suffix(3))
     }
 
+    @Test("lets other work through before each eight MiB that it hashes, and ends where that is called off")
+    func pieces() async throws {
+        let bytes = Sample.bytes(20 * 1024 * 1024, seed: 62)
+        let digest = Digest.of(bytes)
+        try await store.blobs.bring(bytes)
+        let passed = Mutex(0)
+        let count: @Sendable () -> Int = {
+            passed.withLock {
+                $0 += 1
+                return $0
+            }
+        }
+        #expect(try await store.blobs.scrub(digest) { _ = count() })
+        #expect(passed.withLock { $0 } == 3)
+        await #expect(throws: CancellationError.self) {
+            _ = try await store.blobs.scrub(digest) { if count() == 5 { throw CancellationError() } }
+        }
+        #expect(store.blobs.has(digest) && passed.withLock { $0 } == 5)
+        // What is let go of meanwhile is neither damaged nor put aside.
+        let blobs = store.blobs
+        #expect(try await blobs.scrub(digest) { if count() == 7 { _ = try await blobs.collect { [] } } })
+        #expect(try store.files.names(in: scene.layout.quarantine).isEmpty)
+    }
+
     @Test("counts finished and unfinished blobs as used")
     func usage() async throws {
         try await store.blobs.bring(Sample.bytes(1000, seed: 60))

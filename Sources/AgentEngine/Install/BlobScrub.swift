@@ -45,7 +45,8 @@ package struct BlobScrub: Service {
                 await orders.wake.wait(for: wait)
                 if Task.isCancelled { return }
                 for record in orders.take() {
-                    for file in record.content { await look(at: File(record: record, file: file), &debts) }
+                    // Without giving way: what they belong to does not serve, and requests may wait for it.
+                    for file in record.content { await look(at: File(record: record, file: file), &debts, pass: {}) }
                 }
                 if orders.takeRound() {
                     isRound = true
@@ -80,8 +81,8 @@ package struct BlobScrub: Service {
         do {
             if turn.isEmpty { turn = try await files() }
             guard !turn.isEmpty else { return true }
-            try await installer.gate.pass()
-            await look(at: turn.removeFirst(), &debts)
+            let gate = installer.gate
+            await look(at: turn.removeFirst(), &debts) { try await gate.pass() }
             return true
         } catch {
             if Task.isCancelled { return false }
@@ -113,14 +114,20 @@ package struct BlobScrub: Service {
     }
 
     /// Hashes one blob; a rotten or missing one is reported and fetched. What serves from it goes on meanwhile: the
-    /// engine has the old file open.
-    private func look(at file: File, _ debts: inout MendDebts) async {
+    /// engine has the old file open. `pass` comes before each piece of it.
+    private func look(
+        at file: File, _ debts: inout MendDebts, pass: @Sendable () async throws -> Void
+    ) async {
         let digest = file.file.digest
         guard !debts.holds(digest) else { return }
         do {
-            guard try await !store.blobs.scrub(digest) else { return try await lookAtCopy(of: file) }
+            guard try await !store.blobs.scrub(digest, pass: pass) else {
+                try await pass()
+                return try await lookAtCopy(of: file)
+            }
             try await tell(file, "blobRotten", "is damaged on this device; it is fetched again.")
         } catch {
+            if Task.isCancelled { return }
             logger.warning("blob not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
             return
         }

@@ -5,6 +5,7 @@ import Logging
 import MartletAPI
 import MartletTypes
 import ModelRuntime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -47,6 +48,63 @@ struct BlobScrubTests {
         _ = await task.result
         #expect(try await device.reports().map(\.code) == ["blobRotten", "blobMended"])
         #expect(try await device.store.blobs.scrub(digest))
+        await device.close()
+    }
+
+    @Test("Heat holds it in the middle of a file, but not where a slot does not serve")
+    func givesWay() async throws {
+        let device = try await DeviceFixture()
+        let bytes = [UInt8](repeating: 7, count: 20 * 1024 * 1024)
+        let digest = Digest.of(bytes)
+        try await device.store.blobs.put(bytes, as: digest)
+        var large = bytes
+        large[0] = 8
+        try FileManager.default.removeItem(atPath: device.store.blobs.path(of: digest))
+        try Data(large).write(to: URL(fileURLWithPath: device.store.blobs.path(of: digest)))
+        var record = try SlotFixtures.generation(1, "1.0.0", 1)
+        record.files = [
+            GenerationFile(role: .weights, name: "model.gguf", digest: digest, size: ByteCount(bytes.count))
+        ]
+        var slot = SlotRecord(slot: device.slot)
+        slot.current = record
+        slot.phase = .committed
+        try await device.store.journal.save(slot, transition: nil)
+        let state = Mutex((looks: 0, pauses: 0))
+        var installer = device.installer()
+        // It becomes hot after the first piece, and stays so.
+        installer.gate = BackgroundGate(
+            isHot: {
+                state.withLock {
+                    $0.looks += 1
+                    return $0.looks > 1
+                }
+            },
+            pause: { _ in
+                state.withLock { $0.pauses += 1 }
+                await Task.yield()
+            })
+        let orders = RepairOrders()
+        let scrub = BlobScrub(
+            store: device.store, installer: installer, clock: device.clock, interval: .milliseconds(1), orders: orders,
+            logger: AgentLog.silent)
+        let task = Task { try await scrub.run() }
+        let end = ContinuousClock.now + .seconds(60)
+        while state.withLock({ $0.pauses }) < 5, ContinuousClock.now < end {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(state.withLock { $0.pauses } >= 5)
+        #expect(try await device.reports().isEmpty, "it waits with two thirds of the file to go")
+        task.cancel()
+        _ = await task.result
+        #expect(try await device.reports().isEmpty && device.store.blobs.has(digest))
+        orders.suspect(record)
+        let urgent = Task { try await scrub.run() }
+        while try await device.reports().isEmpty, ContinuousClock.now < end {
+            try await Task.sleep(for: .milliseconds(5))
+        }
+        #expect(try await device.reports().map(\.code) == ["blobRotten"])
+        urgent.cancel()
+        _ = await urgent.result
         await device.close()
     }
 
