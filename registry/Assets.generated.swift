@@ -2919,7 +2919,8 @@ components:
         profile: { type: string }
         facts: { type: object }
         storeBytes: { type: integer }
-        memoryRoom: { type: integer, description: What a slot more may take of memory }
+        memoryRoom: { type: integer, description: What a slot more may take of memory beside the others }
+        memoryRoomAlone: { type: integer, description: The same where slots that do not always run make room }
         diskRoom: { type: integer, description: What may be brought to the disk }
         problems:
           description: What is wrong with the device as a whole; absent where nothing is
@@ -2944,7 +2945,8 @@ components:
               variant: { $ref: "#/components/schemas/Digest" }
               generation: { type: integer }
               serving: { type: boolean }
-              memoryRoom: { type: integer, description: What a generation of the slot may take of memory }
+              memoryRoom: { type: integer, description: What a generation of the slot may take of memory beside the others }
+              memoryRoomAlone: { type: integer, description: The same where slots that do not always run make room }
               settings: { type: object, description: By which a generation of the slot is judged }
               override: { type: string }
 

@@ -127,7 +127,7 @@ package struct AgentApp: Sendable {
         repairs.onMended { await agent.renew($0) }
         let inventory = InventorySource(
             store: store, hardware: hardware, problems: problems,
-            memoryRoom: { [installer] in await installer.memoryRoom($0) }, snapshots: { await agent.snapshots() })
+            memoryRooms: { [installer] in try await installer.memoryRooms($0) }, snapshots: { await agent.snapshots() })
         let status = StatusSource(
             store: store, profile: hardware.profile.id, clock: clock,
             gateway: { address(try await gateway.boundPort) }, problems: problems,

@@ -95,8 +95,10 @@ package struct SlotInventory: Sendable, Hashable, Codable {
     package var serving: Bool
     /// A local decision that stands against the assignment, e.g. `rolledBack: evaluationFailed`.
     package var override: String?
-    /// What a generation of it may take of memory, and by which settings it is judged; nil from older agents.
+    /// What a generation of it may take of memory beside the other slots, and where those that do not always run make
+    /// room for it, and by which settings it is judged; nil from older agents.
     package var memoryRoom: ByteCount?
+    package var memoryRoomAlone: ByteCount?
     package var settings: SlotSettings?
 
     package init(
@@ -126,8 +128,10 @@ package struct Inventory: Sendable, Codable {
     package var slots: [SlotName: SlotInventory]
     /// What is wrong with the device as a whole; nil where nothing is.
     package var problems: [DeviceProblem]?
-    /// What a slot more may take of memory, and what may be brought to the disk; nil from older agents.
+    /// What a slot more may take of memory, in the same two ways, and what may be brought to the disk; nil from older
+    /// agents.
     package var memoryRoom: ByteCount?
+    package var memoryRoomAlone: ByteCount?
     package var diskRoom: ByteCount?
 
     package init(

@@ -37,8 +37,10 @@ extension DeviceExplanation {
     ) {
         let slotInventory = slot.flatMap { inventory.slots[$0] }
         let running = Set(inventory.slots.values.compactMap { $0.variant?.text })
-        let memory =
-            slotInventory?.memoryRoom ?? inventory.memoryRoom ?? profile.memoryRoom(inventory.facts.memory)
+        let rooms =
+            slotInventory.map { ($0.memoryRoom, $0.memoryRoomAlone) }
+            ?? (inventory.memoryRoom, inventory.memoryRoomAlone)
+        var memory = rooms.0 ?? inventory.memoryRoom ?? profile.memoryRoom(inventory.facts.memory)
         let disk =
             inventory.diskRoom ?? inventory.facts.storage.first.map { profile.diskRoom($0) } ?? .zero
         let known = candidates.map { candidate in
@@ -46,10 +48,18 @@ extension DeviceExplanation {
             if running.contains(candidate.name) { candidate.missingBytes = .zero }
             return candidate
         }
-        let choice = VariantChoice.choose(
-            known, facts: inventory.facts, profile: profile, freeMemory: max(.zero, memory),
-            freeDisk: max(.zero, disk), engines: inventory.engines,
-            settings: slotInventory?.settings ?? SlotSettings())
+        func choose(_ memory: ByteCount) -> VariantChoice {
+            VariantChoice.choose(
+                known, facts: inventory.facts, profile: profile, freeMemory: max(.zero, memory),
+                freeDisk: max(.zero, disk), engines: inventory.engines,
+                settings: slotInventory?.settings ?? SlotSettings())
+        }
+        var choice = choose(memory)
+        // Where nothing fits beside the other slots, the device lets them make room.
+        if choice.chosen == nil, let alone = rooms.1, alone > memory {
+            memory = alone
+            choice = choose(alone)
+        }
         let variants = zip(known, choice.verdicts).prefix(VariantStanding.mostShown).map { candidate, verdict in
             VariantStanding(
                 verdict, fileSize: candidate.fileSize, runs: running.contains(candidate.name), profile: profile)

@@ -69,6 +69,17 @@ struct DeviceExplanationTests {
         #expect(try explain(candidates, inventory, slot: SlotName("other")).slot == nil)
     }
 
+    @Test("what fits only where other slots make room is chosen by that room, as the device does")
+    func makingRoom() throws {
+        var inventory = try inventory(room: 600)
+        inventory.memoryRoomAlone = .mebibytes(1000)
+        let large = try explain([candidate("Q8_0", memory: 900)], inventory)
+        #expect(large.chosen != nil && large.memoryRoom == .mebibytes(1000))
+        // What fits beside the others is preferred.
+        let both = try explain([candidate("Q4_0", memory: 900), candidate("Q8_0", memory: 500)], inventory)
+        #expect(both.chosen?.quantization == "Q8_0" && both.memoryRoom == .mebibytes(600))
+    }
+
     @Test("an older agent, which reports no room, is judged by its free memory and disk")
     func older() throws {
         let told = try explain([candidate("Q4_0", memory: 2000)], try inventory(room: nil, disk: nil))

@@ -1,17 +1,36 @@
 internal import AgentStore
 internal import DeviceProfiles
-internal import MartletTypes
+package import MartletTypes
+internal import ModelRuntime
+internal import Trust
+
+/// What a slot may take of memory.
+package struct MemoryRooms: Sendable, Hashable {
+    /// Beside all other slots, which is preferred.
+    package var beside: ByteCount
+    /// Beside those alone that always run, where the others make room while it is asked.
+    package var alone: ByteCount
+}
 
 extension ReleaseInstaller {
-    /// What a generation of a slot may take of memory beside what the other slots run, for the inventory; what the slot
-    /// runs itself makes room. Nil where the journal cannot be read.
-    func memoryRoom(_ record: SlotRecord) async -> ByteCount? {
-        guard let slots = try? await store.journal.slots() else { return nil }
-        let others = slots.filter { $0.slot != record.slot }.compactMap(\.current)
-        let taken = others.reduce(ByteCount.zero) { $0 + hardware.memory(of: $1) }
+    /// What a generation of a slot may take of memory, for the inventory: what its choice goes by here. What the slot
+    /// runs itself makes room.
+    func memoryRooms(_ record: SlotRecord) async throws -> MemoryRooms {
+        try await memoryRooms(record.target?.assignment.settings ?? record.current?.settings ?? SlotSettings(), record)
+    }
+
+    func memoryRooms(_ settings: SlotSettings, _ record: SlotRecord) async throws -> MemoryRooms {
+        // What runs now makes room: in replace mode it goes first.
         let running = record.current.map { hardware.memory(of: $0) } ?? .zero
-        let room = hardware.profile.memoryRoom(hardware.probe.memory(), otherSlots: taken) + running
-        let budget = hardware.facts.memory.usableTotal.map { hardware.profile.memoryBudget(of: $0) } ?? room
-        return max(.zero, min(room, budget))
+        let others = try await store.journal.slots().filter { $0.slot != record.slot }.compactMap(\.current)
+        let kept = others.filter { SlotStanding($0.settings.residency).isPinned }
+        let freed = await reclaimable(record.slot)
+        let limit = settings.residency?.memoryMiB.map { ByteCount.mebibytes(Int64($0)) }
+        func room(_ others: [GenerationRecord], freed: ByteCount) -> ByteCount {
+            let taken = EngineNeed.together(others.map { hardware.need(of: $0) })
+            let room = hardware.memoryRoom(beside: taken, freed: freed) + running
+            return [room, hardware.modelBudget, limit].compactMap(\.self).min() ?? room
+        }
+        return MemoryRooms(beside: room(others, freed: .zero), alone: room(kept, freed: freed))
     }
 }

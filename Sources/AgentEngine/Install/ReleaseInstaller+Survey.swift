@@ -41,25 +41,6 @@ extension ReleaseInstaller {
         return survey(rooms.alone)
     }
 
-    /// What a slot may take of memory: beside all others, which is preferred; and alone with those that always run,
-    /// where the others make room while it is asked.
-    private func memoryRooms(
-        _ settings: SlotSettings, _ record: SlotRecord
-    ) async throws -> (beside: ByteCount, alone: ByteCount) {
-        // What runs now makes room: in replace mode it goes first.
-        let running = record.current.map { hardware.memory(of: $0) } ?? .zero
-        let others = try await store.journal.slots().filter { $0.slot != record.slot }.compactMap(\.current)
-        let kept = others.filter { SlotStanding($0.settings.residency).isPinned }
-        let freed = await reclaimable(record.slot)
-        let limit = settings.residency?.memoryMiB.map { ByteCount.mebibytes(Int64($0)) }
-        func room(_ others: [GenerationRecord], freed: ByteCount) -> ByteCount {
-            let taken = EngineNeed.together(others.map { hardware.need(of: $0) })
-            let room = hardware.memoryRoom(beside: taken, freed: freed) + running
-            return [room, hardware.modelBudget, limit].compactMap(\.self).min() ?? room
-        }
-        return (room(others, freed: .zero), room(kept, freed: freed))
-    }
-
     /// What a variant's files would still take of the disk: what is there of them, finished or not, is taken already.
     private func missing(_ entry: VariantEntry) async throws -> ByteCount {
         guard let bytes = try await store.blobs.document(entry.descriptor.digest, limit: Limits.manifestBytes) else {

@@ -1,7 +1,7 @@
 package import AgentStore
 internal import DeviceProfiles
 package import MartletAPI
-package import MartletTypes
+internal import MartletTypes
 internal import Trust
 
 /// What the device is and has at the moment, from its files and its slots.
@@ -10,16 +10,16 @@ package struct InventorySource: Sendable {
     private let hardware: DeviceHardware
     private let snapshots: @Sendable () async -> [SlotSnapshot]
     private let problems: DeviceProblems?
-    private let memoryRoom: @Sendable (SlotRecord) async -> ByteCount?
+    private let memoryRooms: @Sendable (SlotRecord) async throws -> MemoryRooms?
 
-    /// `snapshots` are the slots as they are now, `memoryRoom` what a generation of a slot may take.
+    /// `snapshots` are the slots as they are now, `memoryRooms` what a generation of a slot may take.
     package init(
         store: AgentStore, hardware: DeviceHardware, problems: DeviceProblems? = nil,
-        memoryRoom: @escaping @Sendable (SlotRecord) async -> ByteCount? = { _ in nil },
+        memoryRooms: @escaping @Sendable (SlotRecord) async throws -> MemoryRooms? = { _ in nil },
         snapshots: @escaping @Sendable () async -> [SlotSnapshot]
     ) {
         self.problems = problems
-        self.memoryRoom = memoryRoom
+        self.memoryRooms = memoryRooms
         self.store = store
         self.hardware = hardware
         self.snapshots = snapshots
@@ -29,7 +29,8 @@ package struct InventorySource: Sendable {
         var slots: [SlotName: SlotInventory] = [:]
         for snapshot in await snapshots() {
             var slot = SlotInventory(snapshot.record, serving: snapshot.serving)
-            slot.memoryRoom = await memoryRoom(snapshot.record)
+            let rooms = try await memoryRooms(snapshot.record)
+            (slot.memoryRoom, slot.memoryRoomAlone) = (rooms?.beside, rooms?.alone)
             slot.settings = snapshot.record.target?.assignment.settings ?? snapshot.record.current?.settings
             slots[snapshot.record.slot] = slot
         }
@@ -38,7 +39,8 @@ package struct InventorySource: Sendable {
             agentVersion: MartletVersion.stamped, engines: await hardware.engines(false), profile: hardware.profile.id,
             facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots,
             problems: problems.isEmpty ? nil : problems)
-        inventory.memoryRoom = await memoryRoom(SlotRecord(slot: try SlotName("new")))
+        let rooms = try await memoryRooms(SlotRecord(slot: try SlotName("new")))
+        (inventory.memoryRoom, inventory.memoryRoomAlone) = (rooms?.beside, rooms?.alone)
         inventory.diskRoom = try await store.blobs.room()
         return inventory
     }

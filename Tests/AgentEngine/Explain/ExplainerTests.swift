@@ -55,6 +55,57 @@ struct ExplainerTests {
         await device.close()
     }
 
+    @Test("The inventory tells the room that the choice goes by here, so that operators see the same table")
+    func roomFromAfar() async throws {
+        let device = try await DeviceFixture()
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        var other = SlotRecord(slot: try SlotName("other"))
+        other.current = try SlotFixtures.generation(1, "1.0.0", 1)
+        other.phase = .committed
+        try await device.store.journal.save(other, transition: nil)
+        let taken = device.hardware.memory(of: try #require(other.current))
+        for (budget, ownMiB) in [(nil, nil), (200, nil), (200, 90), (nil, 90), (1, nil)] as [(Int64?, Int?)] {
+            var hardware = device.hardware
+            hardware.memoryLimit = budget.map { .mebibytes($0) }
+            let installer = device.installer(hardware: hardware)
+            var record = SlotRecord(slot: device.slot)
+            record.target = device.target(release)
+            record.target?.assignment.settings.residency = SlotResidency(memoryMiB: ownMiB)
+            record.phase = .planning
+            let snapshot = SlotSnapshot(record: record, serving: nil)
+            let inventory = try await InventorySource(
+                store: device.store, hardware: hardware, memoryRooms: { try await installer.memoryRooms($0) },
+                snapshots: { [snapshot] }
+            ).inventory()
+            let explainer = Explainer(
+                store: device.store, trust: device.trust, installer: installer,
+                problems: DeviceProblems(journal: device.store.journal, clock: device.clock, logger: AgentLog.silent),
+                snapshots: { [snapshot] })
+            let here = try #require(try await explainer.explain(nil).slots.first?.releases.first)
+            let told = try #require(inventory.slots[device.slot])
+            // Free memory is looked at twice; what is fixed is the same.
+            let rooms = [told.memoryRoom, told.memoryRoomAlone].compactMap(\.self)
+            if let bound = [budget.map { ByteCount.mebibytes($0) }, ownMiB.map { .mebibytes(Int64($0)) }]
+                .compactMap(\.self).min()
+            {
+                let room = try #require(here.memoryRoom)
+                #expect(rooms.contains(room), "\(rooms), here \(room)")
+                #expect(told.memoryRoomAlone == bound)
+                #expect(told.memoryRoom == min(bound, max(.zero, (hardware.modelBudget ?? .zero) - taken)))
+                let afar = DeviceExplanation(
+                    device: device.device, release: release.path,
+                    candidates: here.variants.map {
+                        VariantCandidate(
+                            name: $0.digest, quantization: $0.quantization, fileSize: $0.fileSize,
+                            minMemory: $0.memory, engine: EngineRequirement(name: "llama.cpp"))
+                    }, inventory: inventory, profile: hardware.profile, slot: device.slot)
+                #expect(afar.variants.map(\.verdict) == here.variants.map(\.verdict) && afar.memoryRoom == room)
+            }
+            #expect(inventory.memoryRoom != nil && inventory.memoryRoomAlone != nil)
+        }
+        await device.close()
+    }
+
     @Test("A release that does not fit says which requirement each variant misses, with the numbers")
     func misfit() async throws {
         let device = try await DeviceFixture()
