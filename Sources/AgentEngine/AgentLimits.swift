@@ -74,7 +74,9 @@ enum AgentLimits {
     static let blobProgress: Int64 = 1024 * 1024
     /// Requests for one blob within one fetch, whatever they bring.
     static let blobRequests = 1_000
-    /// How long a registry may ask a device to stay away.
+    /// How long a registry may ask a device to stay out of touch: assignments and reports wait meanwhile.
+    static let longestSilence = Duration.seconds(3600)
+    /// How long it may ask a device to leave an installation alone.
     static let longestAsked = Duration.seconds(86_400)
     /// Crashes of a serving engine within `crashWindow` that make a crash loop.
     static let crashesInLoop = 5

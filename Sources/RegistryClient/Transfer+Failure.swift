@@ -42,7 +42,7 @@ extension Transfer {
 extension ClientError {
     /// The error that an answer with an unwanted status stands for: the registry's own problem where it gave one.
     package init(answer: HTTPReply, subject: String) {
-        let retryAfter = answer.fields[.retryAfter].flatMap { Int($0) }.map { min(max($0, 0), 3600) }
+        let retryAfter = RetryAfter.seconds(answer.fields)
         if answer.body.count <= ClientLimits.errorBodyBytes,
             let problem = try? JSONText.decode(Problem.self, from: answer.body)
         {

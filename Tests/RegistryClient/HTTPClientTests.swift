@@ -233,6 +233,31 @@ struct HTTPClientTests {
         }
     }
 
+    @Test(
+        "an answer that asks to be left alone is understood in seconds and as a date by its own clock, up to a day",
+        arguments: [
+            ("7", 7), ("-5", 0), ("7200", 7200), ("99999999999", 86_400), ("soon", nil), ("", nil),
+            ("Sun, 06 Nov 1994 08:51:37 GMT", 120), ("Sun, 06 Nov 1994 08:00:00 GMT", 0),
+            ("Fri, 06 Nov 2093 08:51:37 GMT", 86_400), ("Sun, 06 Xxx 1994 08:51:37 GMT", nil),
+            ("Sun, 99 Nov 1994 08:51:37 GMT", nil), ("Sunday, 06-Nov-94 08:49:37 GMT", nil),
+        ] as [(String, Int?)])
+    func retryAfter(text: String, seconds: Int?) async throws {
+        try await withClient { _, _ in
+            [
+                .answer(
+                    "503 Service Unavailable",
+                    fields: [("Date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Retry-After", text)], body: [])
+            ]
+        } body: { client, _ in
+            do {
+                _ = try await client.download(HTTPCall(.get, "/"), limit: 10) { _ in }
+                Issue.record("a 503 passed")
+            } catch let error as ClientError {
+                #expect(error.retryAfterSeconds == seconds)
+            }
+        }
+    }
+
     @Test("a file that became shorter ends the upload")
     func shorterFile() async throws {
         let folder = try TemporaryFolder()

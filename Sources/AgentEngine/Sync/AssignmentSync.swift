@@ -9,7 +9,7 @@ internal import Trust
 
 /// Follows the director: one parked call to the registry, whose answers are checked and handed to the slots.
 ///
-/// A registry that is away costs one call a minute, and nothing of what serves.
+/// A registry that is away costs one call each 15 to 30 seconds, and nothing of what serves.
 package struct AssignmentSync: Service {
     private let store: AgentStore
     private let link: RegistryLink

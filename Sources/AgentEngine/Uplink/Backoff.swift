@@ -9,12 +9,13 @@ struct Backoff {
         self.longest = longest
     }
 
-    /// The pause after one more failure. `random` is between 0 and 1; the registry's own wish is a lower bound.
+    /// The pause after one more failure. `random` is between 0 and 1; the registry's own wish is a lower bound,
+    /// up to an hour.
     mutating func next(random: Double, asked: Duration? = nil) -> Duration {
         let full = min(first * (1 << min(failures, 20)), longest)
         failures += 1
         let pause = full / 2 + (full / 2) * min(max(random, 0), 1)
-        return max(pause, asked ?? .zero)
+        return max(pause, min(asked ?? .zero, AgentLimits.longestSilence))
     }
 
     /// Something succeeded.

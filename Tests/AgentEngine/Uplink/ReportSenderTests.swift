@@ -157,6 +157,7 @@ struct PauseTests {
                 #expect(pause <= .seconds(full))
             }
             #expect(backoff.next(random: random, asked: .seconds(600)) == .seconds(600))
+            #expect(backoff.next(random: random, asked: .seconds(86_400)) == .seconds(3600))
             backoff.reset()
             #expect(backoff.next(random: 1) == .seconds(1))
         }
