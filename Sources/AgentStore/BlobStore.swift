@@ -105,6 +105,12 @@ package actor BlobStore {
         return blob
     }
 
+    /// Gives up an unfinished blob, and keeps nothing of it.
+    package func giveUp(_ blob: PartialBlob) {
+        blob.close()
+        files.discard(layout.partial(blob.digest))
+    }
+
     /// Moves a completely written blob into the store: checked, synchronised, read-only.
     ///
     /// Throws `lengthMismatch` where bytes are missing (they can be fetched on), `digestMismatch` where they are wrong

@@ -90,7 +90,11 @@ extension ReleaseInstaller {
     func opened(_ item: InstallPlan.Item) async throws -> PartialBlob? {
         while true {
             do {
-                return try await store.blobs.open(item.digest, size: item.size)
+                let partial = try await store.blobs.open(item.digest, size: item.size)
+                guard store.blobs.has(item.digest, size: item.size) else { return partial }
+                // It was finished while this one waited for its turn.
+                await store.blobs.giveUp(partial)
+                return nil
             } catch {
                 guard error.reason == .busy else { throw Self.failure(error, item) }
                 try await Task.sleep(for: AgentLimits.sharedBlobInterval)
