@@ -94,7 +94,7 @@ struct WeightCheckTests {
         if isRotten {
             // As many bytes, and the head is none.
             var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
-            bytes.replaceSubrange(0..<4, with: Data("XXXX".utf8))
+            bytes.replaceSubrange(0..<4, with: Data("none".utf8))
             try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: path)
             try bytes.write(to: URL(fileURLWithPath: path))
         }
