@@ -12,7 +12,7 @@ struct Backup: AsyncParsableCommand {
             the new one is: a run that is cut off, or finds no room, leaves it as it was. A backup holds the \
             registry's online keys: keep it as safe as the registry itself.
 
-            Example: martlet-registry backup --data /var/lib/martlet-registry /mnt/backup/martlet
+            Example: martlet-registry backup --data /var/lib/martlet-registry /mnt/backup
             """)
 
     @Argument(help: "The folder of the backup.") var backup: String
@@ -46,7 +46,7 @@ struct Restore: AsyncParsableCommand {
             revoked, because some may have been revoked since: the first start makes a new one for an admin. Devices \
             that were revoked after the backup are not any more: revoke them again.
 
-            Example: martlet-registry restore --data /var/lib/martlet-registry /mnt/backup/martlet
+            Example: martlet-registry restore --data /var/lib/martlet-registry /mnt/backup
             """)
 
     @Argument(help: "The folder of the backup.") var backup: String
