@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// When engines last sent anything in any of their answers. Lives on the event loop.
 ///
-/// An engine that is busy with one answer lets the others wait in silence; one that sends nothing in any of them, for as
+/// An engine that is busy with one answer lets the others wait in silence; one that sends nothing in any of them, as
 /// long as it may be silent, hangs, whatever it says of its health.
 final class EngineHearing {
     private var last: [RouteTable.Generation: NIODeadline] = [:]

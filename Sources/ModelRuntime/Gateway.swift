@@ -154,7 +154,7 @@ package final class Gateway: Sendable {
         core.inFlight(RouteTable.Generation(slot: slot, generation: generation))
     }
 
-    /// Whether an engine of that generation was found to hang since the last call: an answer was silent for as long as it
+    /// Whether an engine of that generation was found to hang since the last call: an answer was silent as long as it
     /// may be, and no other brought anything meanwhile.
     package func takeHung(_ slot: SlotName, generation: Int) -> Bool {
         core.takeHung(RouteTable.Generation(slot: slot, generation: generation))

@@ -1,6 +1,6 @@
 /// Holds what is received to a number of bytes per second.
 ///
-/// One moment is all it keeps, however many transfers share it: up to when what came so far has paid for itself. A piece
+/// One moment is all it keeps, however many transfers share it: up to when what came so far paid for itself. A piece
 /// is taken once its own time has passed too. Time is counted from any fixed moment.
 package struct ReceivePace: Sendable {
     /// How much of a pause that was too long is made good: timers end late by a millisecond or more.

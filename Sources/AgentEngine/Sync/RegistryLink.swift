@@ -15,7 +15,7 @@ package actor RegistryLink {
     private var isClosed = false
 
     /// `bandwidth` is bytes per second that all transfers may take together; nil is unlimited. Certificates are judged
-    /// by `clock` where it is given: a box whose system clock cannot be right still reaches its registry, and can say so.
+    /// by `clock` where it is given: a box whose system clock cannot be right still reaches its registry, and says so.
     /// `niceness` is that of the thread that does all transfers: what it fetches it decrypts, hashes and writes.
     package init(
         store: AgentStore, keys: DeviceKeys? = nil, bandwidth: ByteCount? = nil, clock: AgentClock? = nil,
