@@ -124,6 +124,8 @@ extension EngineSlot {
 
     /// Starts what shall serve again and again, with growing pauses, until it does or something else shall.
     func mend(_ id: GenerationID, after failure: SlotFailure? = nil) async {
+        guard mending.insert(id).inserted else { return }
+        defer { mending.remove(id) }
         var last = failure
         var pause = AgentLimits.firstRestart
         var isReported = false
@@ -145,7 +147,7 @@ extension EngineSlot {
                 try await bring(record, urgency(record))
                 let unavailable = parked.map { ContinuousClock.now - $0 } ?? .zero
                 news(.restarted(id, reason: last?.message ?? "It was not running.", unavailable: unavailable))
-                return
+                // Unless it has ended already, whose watch leaves the next start to this task.
             } catch is CancellationError {
                 return
             } catch let refusal as RoomRefusal {

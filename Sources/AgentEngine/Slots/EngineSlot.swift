@@ -136,6 +136,8 @@ package actor EngineSlot: SlotRuntime {
     /// Why what is wanted has no engine until a request comes; nil where it has one or gets one.
     var rest: SlotRest?
     var isWaking = false
+    /// What is started again and again at the moment: by one task each.
+    var mending: Set<GenerationID> = []
     /// The engine whose idleness is watched.
     var idleWatch: GenerationID?
     /// How long the last start took.
@@ -283,15 +285,17 @@ package actor EngineSlot: SlotRuntime {
                 await end(id)
             } else {
                 engines[id]?.isEnding = true
-                spawn { await self.retire(id) }
+                spawn { await self.retire(id, engine.process) }
             }
         }
     }
 
     /// Waits for an engine's last answers, then ends it.
-    private func retire(_ id: GenerationID) async {
+    private func retire(_ id: GenerationID, _ process: any RuntimeProcess) async {
         let drained = await tools.gateway.drain(
             slot, generation: Int(id.number), deadline: tools.settings.drainDeadline)
+        // The generation may be wanted again, and served by another engine.
+        guard engines[id]?.process.pid == process.pid else { return }
         await end(id)
         news(.drained(cutStreams: drained.cutStreams))
     }
