@@ -313,7 +313,7 @@ package struct AgentApp: Sendable {
     ) async -> BackgroundGate {
         var rule = configuration.background
         rule.bytesPerSecond = configuration.bandwidth?.bytes
-        await BackgroundStorage().giveWay(niceness: rule.niceness)
+        await BackgroundStorage.giveWay(niceness: rule.niceness)
         return BackgroundGate(
             rule: rule, clock: { clock.now }, offset: Surroundings.localOffset, isBusy: { gateway.isBusy },
             isHot: { hardware.isHot })
