@@ -109,7 +109,10 @@ package struct AgentApp: Sendable {
         let trees = EngineTrees(store: store, confinement: configuration.engine.confinement)
         installer.trees = trees
         let repairs = RepairOrders()
-        installer.rotten = { await repairs.suspect($0, in: store.journal, logger) }
+        installer.rotten = {
+            await repairs.suspect($0, of: $1, in: store.journal, at: clock.now, logger)
+            changed()
+        }
         let restart = RestartService()
         let programs = programs(restart)
         var scrubbing = BlobScrub(

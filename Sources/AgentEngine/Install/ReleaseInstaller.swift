@@ -32,7 +32,7 @@ package struct ReleaseInstaller: Installer {
     /// What other slots than this give back of memory while it is asked.
     package var reclaimable: @Sendable (SlotName) async -> ByteCount = { _ in .zero }
     /// Told of a file that turned out to be damaged, and was put aside, while it was to be installed.
-    package var rotten: @Sendable (Digest) async -> Void = { _ in }
+    package var rotten: @Sendable (_ blob: Digest, _ release: ReleasePath) async -> Void = { _, _ in }
     /// Where engines that come as releases are unpacked; nil takes none.
     package var trees: EngineTrees?
     /// Why no candidate is tried at the moment; nil where one may be.
@@ -102,9 +102,10 @@ package struct ReleaseInstaller: Installer {
         let old = Set(plan.items.filter { $0.source == .present }.map(\.digest))
         for digest in layers.map(\.descriptor.digest) where old.contains(digest) {
             guard try await !store.blobs.scrub(digest) else { continue }
-            await rotten(digest)
+            await rotten(digest, variant.path)
+            // Nothing that the release, or the way to it, is to be counted for: it is brought again.
             return SlotFailure(
-                .retry, code: "blobRotten",
+                .transport, code: "blobRotten",
                 message: "\(digest) of \(variant.path.reference) is damaged on this device; it is fetched again.")
         }
         return failure

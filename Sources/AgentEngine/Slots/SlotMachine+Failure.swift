@@ -67,6 +67,8 @@ extension SlotMachine {
         var report = report(.failed, code: failure.code, message: failure.message)
         // Nobody's fault that a person must mend: the installation is still under way.
         if failure.kind == .transport { report.state = .downloading }
+        // The box may have been at fault, and a rollout shall not stop for that; being given up is told as failed.
+        if failure.code == WeightCheck.failed { report.state = .verifying }
         step.reports.append(report)
     }
 

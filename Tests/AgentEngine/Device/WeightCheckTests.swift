@@ -64,6 +64,8 @@ struct WeightCheckTests {
             _ = machine.handle(.verified, now: now)
             #expect(machine.record.phase == .checking)
             let step = machine.handle(.failed(found), now: now)
+            // A rollout stops for what is told as failed.
+            #expect(step.reports.map(\.state) == (count == 1 ? [.verifying] : count == 3 ? [.failed] : []))
             if count == 3 {
                 #expect(machine.record.phase == .failed && step.reports.last?.message?.contains("3 tries") == true)
             } else {
@@ -87,7 +89,7 @@ struct WeightCheckTests {
         let model = try FakeRegistry.digest(of: "tiny/tiny-v1.Q8_0.gguf")
         let told = Mutex<[Digest]>([])
         var installer = device.installer()
-        installer.rotten = { digest in told.withLock { $0.append(digest) } }
+        installer.rotten = { digest, _ in told.withLock { $0.append(digest) } }
         let first = try await installer.plan(device.target(release), record: SlotRecord(slot: device.slot))
         _ = try await installer.fetch(first)
         let path = device.store.blobs.path(of: model)
@@ -109,7 +111,7 @@ struct WeightCheckTests {
             ($0 as? SlotFailure)?.kind == .final && ($0 as? SlotFailure)?.code == "malformedWeights"
         }
         await #expect { try await installer.check(plan) } throws: {
-            ($0 as? SlotFailure)?.kind == .retry && ($0 as? SlotFailure)?.code == "blobRotten"
+            ($0 as? SlotFailure)?.kind == .transport && ($0 as? SlotFailure)?.code == "blobRotten"
         }
         #expect(told.withLock { $0 } == [model] && !device.store.blobs.has(model))
         let again = try await installer.plan(device.target(release), record: SlotRecord(slot: device.slot))
