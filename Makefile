@@ -48,7 +48,8 @@ test-full: ## The same tests at full counts (SCALE=25), and the slow ones
 	@scripts/bootstrap.sh full
 	$(BUILD)
 	MARTLET_SCALE=$(SCALE) $(TEST)
-	$(if $(FILTER),@true,$(MAKE) deb-test boot-test arm64-test && $(MAKE) deb-test ARCH=arm64)
+	$(if $(FILTER),@true,scripts/check-units.sh required && $(MAKE) deb-test boot-test arm64-test && \
+		$(MAKE) deb-test SUITE=trixie && $(MAKE) deb-test ARCH=arm64)
 
 .PHONY: demo
 demo: bootstrap ## The whole story on this machine; DEMO_EXIT=1 ends by itself
@@ -96,14 +97,17 @@ fuzz: ## Fuzz the parsers for FUZZ_SECONDS (60)
 release: ## Build the programs for release
 	@scripts/bootstrap.sh build
 	for product in $(PRODUCTS); do $(RELEASE) --product "$$product"; done
+	@touch .build/release/built
 
 .PHONY: install
-# Root often has no compiler on its path: then what was built before is installed.
+# Root often has no compiler on its path: then what was built before is installed, unless a source has changed since.
 install: $(if $(shell command -v swift),release) ## Install programs, completions and units below PREFIX (and DESTDIR)
 	@scripts/install.sh .build/release "$(DESTDIR)" "$(PREFIX)"
 
 # Where `make deb` puts the packages, and for which machines: this kind, unless ARCH=arm64 asks for a cross-build.
 DEBS ?= .build/debs
+# The Debian that `make deb-test` installs them in; where it is not given, the oldest that they are for.
+SUITE ?=
 HOST_ARCH := $(shell dpkg --print-architecture 2>/dev/null)
 ARCH ?= $(HOST_ARCH)
 
@@ -122,7 +126,7 @@ endif
 
 .PHONY: deb-test
 deb-test: deb ## Install, upgrade, downgrade, remove and purge the packages in a root of their own (needs root)
-	@ARCH="$(ARCH)" $(if $(filter-out $(HOST_ARCH),$(ARCH)),scripts/with-arm64.sh) scripts/deb-test.sh "$(DEBS)"
+	@ARCH="$(ARCH)" $(if $(filter-out $(HOST_ARCH),$(ARCH)),scripts/with-arm64.sh) scripts/deb-test.sh "$(DEBS)" $(SUITE)
 
 .PHONY: boot-test
 boot-test: deb ## Boot a Debian with the packages in a virtual machine: units, watchdog, sandbox (needs root)

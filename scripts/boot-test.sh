@@ -44,6 +44,16 @@ agents() {
     done
 }
 
+# The agent's package under a later version, as an upgrade brings it, packed for an emulated machine's patience.
+upgrade() {
+    local unpacked=$scratch/upgrade
+    dpkg-deb -R "$(newest_debs "$debs" amd64 | grep /martlet-agent_)" "$unpacked"
+    sed -i 's/^Version: .*/Version: 99.0.0-1/' "$unpacked/DEBIAN/control"
+    mkdir "$tree/opt/upgrade"
+    dpkg-deb --root-owner-group -Zgzip -z1 -b "$unpacked" "$tree/opt/upgrade/martlet-agent.deb" >/dev/null
+    rm -r "$unpacked"
+}
+
 scratch_folder
 work=${MARTLET_BOOT_DIR:-$scratch}
 mkdir -p "$work"
@@ -51,7 +61,7 @@ tree=$scratch/root
 mkdir "$tree"
 say "== the image"
 tar -C "$tree" -xf "$base"
-cp "$debs"/*_amd64.deb "$tree/root/"
+newest_debs "$debs" amd64 | xargs cp -t "$tree/root/"
 printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
 chmod 755 "$tree/usr/sbin/policy-rc.d"
 tree=$tree unshare -m --propagation private bash -euc '
@@ -65,8 +75,11 @@ cp -a "$llama_tree/." "$tree/opt/llama/"
 cp "$root"/Tests/Fixtures/models/tiny/tiny-*.gguf "$root"/Tests/Fixtures/eval/tiny-eval-seen-42.jsonl "$tree/opt/fixtures/"
 install -m 755 "$root/scripts/boot/check.sh" "$tree/opt/check.sh"
 agents
+upgrade
 install -m 644 "$root/scripts/boot/martlet-check.service" "$tree/etc/systemd/system/martlet-check.service"
 ln -s ../martlet-check.service "$tree/etc/systemd/system/multi-user.target.wants/martlet-check.service"
+# A login on the console hangs up whoever else writes there, as soon as it starts.
+ln -s /dev/null "$tree/etc/systemd/system/serial-getty@ttyS0.service"
 echo box-1 >"$tree/etc/hostname"
 printf '127.0.0.1 localhost box-1\n' >"$tree/etc/hosts"
 printf '/dev/vda / ext4 rw,noatime 0 1\n' >"$tree/etc/fstab"

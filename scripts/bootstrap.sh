@@ -16,8 +16,8 @@ need_packages pkg-config libsqlite3-dev libssl-dev libarchive-dev libcurl4-opens
     ca-certificates curl openssl sqlite3
 
 if [ "${1:-}" != build ]; then
-    # Another's OCI client, which must be able to copy releases.
-    need_packages skopeo
+    # Another's OCI client, which must be able to copy releases; what judges the units.
+    need_packages skopeo systemd
     # To stderr: what they print is for callers that want the path.
     "$root/scripts/get-llama.sh" >/dev/null
     "$root/scripts/get-model.sh" >/dev/null

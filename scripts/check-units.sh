@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # How much the units expose, by systemd's own measure (0 best, 10 worst); fails above 2.0, for an engine's unit above
-# 0.5, or when a unit is wrong.
+# 0.5, or when a unit is wrong: check-units.sh [required]
+#
+# Without systemd-analyze nothing is checked, which is an error where it is `required`.
 set -euo pipefail
 cd "$(dirname "$0")/../systemd"
 
 if ! command -v systemd-analyze >/dev/null 2>&1; then
     echo "systemd-analyze is not here: the units are not checked" >&2
+    [ "${1:-}" != required ] || exit 1
     exit 0
 fi
 for unit in *.service; do

@@ -2,7 +2,8 @@
 # Installs, upgrades, downgrades, removes and purges the packages in a root of their own: deb-test.sh DEB_FOLDER [SUITE]
 #
 # No container: debootstrap makes the root once (kept in the cache), chroot runs it, a private mount namespace hides it.
-# SUITE is Debian's: bookworm, for arm64 trixie. Needs root. The packages of this machine's architecture are taken.
+# SUITE is Debian's: bookworm where none is given, for arm64 trixie. Needs root. The newest packages of this machine's
+# architecture are taken.
 #
 #   ARCH=arm64   those of another, whose programs the kernel has to run (with-arm64.sh)
 # shellcheck disable=SC2016  # what others expand stands in single quotes
@@ -18,10 +19,12 @@ if [ -z "${MARTLET_HIDDEN:-}" ]; then
     exec env MARTLET_HIDDEN=1 unshare --mount --propagation private "$0" "$@"
 fi
 need_packages debootstrap dpkg lintian fakeroot
+packages=$(newest_debs "$debs" "$arch")
+readarray -t packages <<<"$packages"
 base=$(ARCH=$arch "$root/scripts/get-root.sh" "$suite" systemd libcurl4 libsqlite3-0 libarchive13 libssl3 libzstd1)
 
 say "== lintian"
-for deb in "$debs"/*_"$arch".deb; do
+for deb in "${packages[@]}"; do
     found=$(lintian --allow-root --fail-on error --tag-display-limit 0 "$deb" 2>&1) || { say "$found"; die "lintian: $deb"; }
 done
 
@@ -51,17 +54,18 @@ status() { inside dpkg-query -W -f '${db:Status-Status} ${Version}' "$1" 2>/dev/
 refuse() { ! "$@"; }
 
 # Nothing that is mounted may be removed with the root.
-unmount_all() { umount -l "$tree/proc" "$tree/dev" 2>/dev/null || true; }
+data=$tree/var/lib/martlet-registry
+unmount_all() { umount -l "$data/blobs" "$data" "$tree/proc" "$tree/dev" 2>/dev/null || true; }
 trap 'unmount_all; rm -rf --one-file-system "$scratch"' EXIT
 mount --rbind /proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
 
 say "== installation"
-for deb in "$debs"/*_"$arch".deb; do
+for deb in "${packages[@]}"; do
     cp "$deb" "$tree/root/"
     newer "$deb"
 done
-version=$(dpkg-deb -f "$debs"/martlet-agent_*_"$arch".deb Version)
+version=$(dpkg-deb -f "${packages[0]}" Version)
 inside sh -c "dpkg -i /root/*_$version""_$arch.deb" >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; die "the packages do not install"; }
 for program in martlet martlet-registry martlet-agent; do
     expect "$program is installed and runs" inside "$program" --version
@@ -107,14 +111,28 @@ expect "the program is gone" refuse test -e "$tree/usr/bin/martlet-agent"
 expect "the configuration stays" test -e "$tree/etc/default/martlet-agent"
 expect "the data stays" test -s "$tree/var/lib/martlet-agent/journal.sqlite"
 
-say "== purge leaves nothing, and empties a data folder that is a volume of its own"
-mkdir -p "$tree/var/lib/martlet-registry"
-mount -t tmpfs tmpfs "$tree/var/lib/martlet-registry"
-echo data >"$tree/var/lib/martlet-registry/registry.sqlite"
+say "== purge leaves nothing, also in a data folder that is a volume, has one, or is a link"
+mkdir -p "$data"
+mount -t tmpfs tmpfs "$data"
+mkdir "$data/blobs"
+mount -t tmpfs tmpfs "$data/blobs"
+echo data | tee "$data/registry.sqlite" "$data/blobs/one" >/dev/null
+mv "$tree/var/lib/martlet-agent" "$tree/srv/agent"
+ln -s /srv/agent "$tree/var/lib/martlet-agent"
+# What is not the service's is not taken for it.
+mkdir -p "$tree/srv/others" "$tree/var/lib/private"
+echo data >"$tree/srv/others/file"
+ln -s /srv/others "$tree/var/lib/private/martlet-agent"
 inside dpkg -P martlet-agent martlet-registry martlet >"$scratch/log" 2>&1 || { cat "$scratch/log" >&2; die "the purge failed"; }
-expect "the volume is empty" test -z "$(ls -A "$tree/var/lib/martlet-registry")"
-umount "$tree/var/lib/martlet-registry"
-rmdir "$tree/var/lib/martlet-registry"
+expect "the volumes are empty" test "$(cd "$data" && find . | sort | tr '\n' ' ')" = ". ./blobs "
+expect "what is left is said" grep -q "left in /var/lib/martlet-registry: /var/lib/martlet-registry/blobs" "$scratch/log"
+expect "the folder that a link led to is empty" test -z "$(ls -A "$tree/srv/agent")"
+expect "the link is gone" refuse test -L "$tree/var/lib/martlet-agent"
+expect "a folder of another's stays, and that is said" grep -q "which is not the service's" "$scratch/log"
+expect "with what is in it" test -s "$tree/srv/others/file"
+umount "$data/blobs" "$data"
+rmdir "$data"
+rm "$tree/var/lib/private/martlet-agent"
 left=$(find "$tree/etc" "$tree/usr" "$tree/var" -iname '*martlet*' -not -path '*/var/log/*' -not -path '*/var/lib/dpkg/*')
 [ -z "$left" ] || die "left behind: $left"
 say "   ok: nothing is left"

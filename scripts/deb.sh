@@ -7,7 +7,8 @@
 #   STRIP=COMMAND      strips one (strip)
 #   MAINTAINER=…       whose packages these are, as NAME <ADDRESS>
 #
-# Every library that a program needs becomes a dependency by the table below; one that is not in it is an error.
+# Every library that a program needs becomes a dependency by the table below; one that is not in it is an error. Other
+# versions that OUT_FOLDER holds stay, but in .build/debs.
 set -euo pipefail
 # shellcheck source=scripts/lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -24,7 +25,8 @@ read -ra runner <<<"${RUN:-}"
 export SOURCE_DATE_EPOCH
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -C "$root" log -1 --format=%ct 2>/dev/null || date +%s)}
 
-need_packages dpkg binutils python3
+# Of libyaml, which Yams carries, only Debian's package has the licence.
+need_packages dpkg binutils python3 libyaml-0-2
 # What is linked in stands, with its licences, in the build folder.
 checkouts=$built/checkouts
 until [ -d "$checkouts" ]; do
@@ -35,6 +37,22 @@ mkdir -p "$out"
 out=$(realpath "$out")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# The licences of what is linked in: those of whole packages and of parts that they took over, and what heads single files.
+licences() {
+    local file name
+    for file in "$checkouts"/*/LICENSE* "$checkouts"/*/NOTICE* "$checkouts"/*/Sources/*/LICENSE*; do
+        [ -e "$file" ] || continue
+        name=${file#"$checkouts"/}
+        install -D -m 644 "$file" "$work/licenses/$name"
+    done
+    for file in "$checkouts"/*/; do
+        name=$(basename "$file")
+        "$root/scripts/notices.py" "$file" >"$work/notices"
+        [ ! -s "$work/notices" ] || install -D -m 644 "$work/notices" "$work/licenses/$name/notices-in-files"
+    done
+    install -D -m 644 /usr/share/doc/libyaml-0-2/copyright "$work/licenses/Yams/libyaml.copyright"
+}
 
 # Debian 12 knows the libraries by the second name of each, Debian 13 and Ubuntu 24.04 by the first.
 package_of() {
@@ -92,16 +110,13 @@ agent() {
 }
 
 documents() {
-    local doc=$tree/usr/share/doc/$1 file name
+    local doc=$tree/usr/share/doc/$1 file
     install -D -m 644 "$root/scripts/deb/copyright" "$doc/copyright"
     gzip -9nc "$root/CHANGELOG.md" | install -m 644 /dev/stdin "$doc/changelog.gz"
     printf '%s (%s) unstable; urgency=medium\n\n  * See changelog.gz.\n\n -- %s  %s\n' \
         "$1" "$version" "$maintainer" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")" | gzip -9nc |
         install -m 644 /dev/stdin "$doc/changelog.Debian.gz"
-    for file in "$checkouts"/*/LICENSE* "$checkouts"/*/NOTICE*; do
-        name=${file%/*}
-        [ ! -e "$file" ] || install -D -m 644 "$file" "$doc/licenses/${name##*/}/${file##*/}"
-    done
+    cp -r "$work/licenses" "$doc/licenses"
     for file in "$root"/docs/*.md "$root"/docs/formats/*.md; do
         case $1/${file##*/} in
         martlet-agent/agent-config.md | martlet-agent/keys.md | martlet-agent/offline.md | martlet-agent/security.md | \
@@ -156,10 +171,11 @@ package() {
     (cd "$tree" && find . -type f -not -path './DEBIAN/*' -printf '%P\0' | sort -z | xargs -0 md5sum) >"$tree/DEBIAN/md5sums"
     chmod 644 "$tree"/DEBIAN/{control,md5sums}
     [ ! -e "$tree/DEBIAN/conffiles" ] || chmod 644 "$tree/DEBIAN/conffiles"
-    # Older ones beside it would be taken for what was built now.
-    rm -f "$out/${name}"_*_"$arch".deb
+    # In a folder of somebody's own, older versions may be wanted.
+    [ "$out" != "$root/.build/debs" ] || rm -f "$out/${name}"_*_"$arch".deb
     dpkg-deb --root-owner-group -Zxz -z3 -b "$tree" "$out/${name}_${version}_$arch.deb" >&2
     printf '%s\n' "$out/${name}_${version}_$arch.deb"
 }
 
+licences
 for program in "${programs[@]}"; do package "$program"; done

@@ -6,6 +6,14 @@ set -euo pipefail
 
 need_packages binutils python3
 [ -x "$1/martlet-agent" ] || die "nothing was built in $1; run make release first"
+# Where there is no compiler these may be of any day; `make release` leaves a mark beside them.
+if ! command -v swift >/dev/null; then
+    mark=$1/built
+    [ -e "$mark" ] || mark=$1/martlet-agent
+    changed=$(find "$root"/Package.* "$root/Sources" "$root/registry" -type f -newer "$mark" -print -quit)
+    [ -z "$changed" ] || die "$changed is newer than the programs in $1: run make release as a user who has swift, then this again"
+    say "installing the programs of $(date -r "$mark" '+%F %R')"
+fi
 built=$1 prefix=$3 goal=$2$3
 # Units of a prefix in /usr belong to the system's folder, others to the administrator's.
 units=$2/etc/systemd/system

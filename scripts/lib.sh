@@ -67,6 +67,16 @@ hold_lock() {
     }
 }
 
+# The newest package of each of the three products in a folder: newest_debs FOLDER ARCHITECTURE
+newest_debs() {
+    local product newest
+    for product in martlet martlet-registry martlet-agent; do
+        newest=$(find "$1" -maxdepth 1 -name "${product}_*_$2.deb" | sort -V | tail -n 1)
+        [ -n "$newest" ] || die "no package $product for $2 in $1; run make deb first"
+        printf '%s\n' "$newest"
+    done
+}
+
 # A scratch folder beside its goal, so that the final rename is atomic; removed on any exit.
 scratch_folder() {
     mkdir -p "$cache"

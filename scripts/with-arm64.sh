@@ -25,7 +25,12 @@ if [ "${1:-}" != --inside ]; then
     } &
     # shellcheck disable=SC2016  # what the inner shell expands
     exec unshare --user --mount --propagation private bash -c \
-        'until read -r _ </proc/self/gid_map; do sleep 0.02; done; exec "$@"' inside "$0" --inside "$tools" "$@"
+        'for _ in {1..1000}; do
+            if read -r _ </proc/self/gid_map; then exec "$@"; fi
+            sleep 0.02
+        done
+        echo "error: this machine lets nobody name the ids of a user namespace, which running arm64 programs needs" >&2
+        exit 1' inside "$0" --inside "$tools" "$@"
 fi
 tools=$2
 shift 2

@@ -346,6 +346,27 @@ second() {
     expect "the registry is not there" refuse systemctl is-active martlet-registry
     expect "the enrolment is skipped" is martlet-agent-enrol ConditionResult no
     expect "no unit of Martlet failed" bash -c '[ -z "$(systemctl list-units --failed --plain --no-legend "martlet*")" ]'
+    packages
+}
+
+# What dpkg does to a service that runs.
+packages() {
+    local agent engine
+    agent=$(agent_pid) engine=$(engine_pid)
+    expect "a newer package installs" dpkg -i /opt/upgrade/martlet-agent.deb
+    expect "the agent was started again" test "$(agent_pid)" != "$agent"
+    expect "and is ready" within 60 systemctl is-active martlet-agent
+    expect "it answers" within 90 ask
+    expect "by the same engine, which the upgrade did not end" test "$(engine_pid)" = "$engine"
+    expect "the scrub's timer is there still" systemctl is-active martlet-agent-scrub.timer
+    expect "the package goes" dpkg -r martlet-agent
+    expect "the agent has ended" refuse systemctl is-active martlet-agent
+    expect "and so have its engines" bash -c \
+        "[ -z \"\$(systemctl list-units --plain --no-legend --state=active 'martlet-runtime@*')\" ]"
+    expect "the device's key and models stay until a purge" test -d /var/lib/martlet-agent/blobs/sha256 -a \
+        -d /var/lib/martlet-agent/identity
+    expect "dpkg purges" dpkg -P martlet-agent
+    expect "and nothing of the device is left" refuse test -e /var/lib/martlet-agent/identity
 }
 
 case $part in
