@@ -222,7 +222,7 @@ let package = Package(
         ),
 
         // Tests: one target for each library, and what looks at the whole.
-        .target(name: "TestSupport", dependencies: [], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: [logging], path: "Tests/TestSupport", swiftSettings: strict),
         tests("MartletTypes", ["MartletTypes", "TestSupport"]),
         tests("GGUF", ["GGUF", "MartletTypes", "TestSupport"]),
         tests("BundleFormat", ["BundleFormat", "MartletTypes", "TestSupport"]),
@@ -297,9 +297,9 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TestSupport", "MartletTypes", "MartletAPI", "TUF", "Trust", "RegistryClient", "CSQLite", "martlet",
-                "martlet-registry", "martlet-agent", "martlet-fleetsim", "martlet-load", httpTypes, nioCore, nioHTTP1,
-                nioPosix, nioSSL,
+                "TestSupport", "MartletTypes", "DeviceProfiles", "MartletAPI", "TUF", "Trust", "RegistryClient",
+                "CSQLite", "martlet", "martlet-registry", "martlet-agent", "martlet-fleetsim", "martlet-load",
+                httpTypes, nioCore, nioHTTP1, nioPosix, nioSSL,
             ],
             path: "Tests/EndToEnd",
             swiftSettings: strict

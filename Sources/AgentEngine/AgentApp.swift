@@ -33,7 +33,7 @@ package struct AgentApp: Sendable {
     /// Sets up the process that the agent runs in, before anything else is done.
     package static func prepareProcess() {
         IdleMemory.limitHeap()
-        OpenFiles.allowMany()
+        OpenFiles.allowMany(AgentLimits.openFiles)
     }
 
     /// Serves until SIGTERM or SIGINT; then takes no more requests, lets open answers end, and ends the engines.
@@ -358,9 +358,7 @@ package struct AgentApp: Sendable {
     }
 
     private func tellRecovery(_ store: AgentStore, _ clock: AgentClock) async throws {
-        if let error = store.leftovers {
-            logger.warning("generations not collected", metadata: ["error": "\(error.message)"])
-        }
+        logger.tell(leftovers: store.leftovers)
         guard let recovery = store.recovery else { return }
         let found = recovery.slots.map(\.text).joined(separator: ", ")
         let message =

@@ -7,12 +7,15 @@ enum AgentLimits {
     /// How long the heads of one model's files may take to read, in seconds: a vocabulary of megabytes from a slow
     /// card, and under emulation.
     static let weightCheckSeconds = 120
-    /// Between two tries of it, where the box itself may have been the hindrance.
-    static let weightCheckPause = Duration.seconds(300)
+    /// Files that the agent may have open: connections to the gateway and to engines hold two each. Beyond this a leak
+    /// would only take longer to be seen.
+    static let openFiles: UInt64 = 65_536
+    /// Between two tries of what a child does, where the box itself may have been the hindrance.
+    static let hinderedPause = Duration.seconds(300)
     /// What a child may say of the files that it read: two short strings and a number.
-    static let weightAnswerBytes = 4096
-    /// What of a refusal's words is kept.
-    static let weightRefusalCharacters = 400
+    static let childAnswerBytes = 4096
+    /// What of a child's words is kept.
+    static let childWordsCharacters = 400
     /// `general.architecture`; real ones have under 20.
     static let architectureBytes = 128
     /// Memory that a reader may write to: the largest table of tensors takes some tens of megabytes, and what is kept

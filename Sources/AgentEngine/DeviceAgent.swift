@@ -165,16 +165,27 @@ package actor DeviceAgent: Service {
                 let needed: @Sendable () async throws -> Set<Digest> = {
                     try await journal.slots().reduce(into: held) { $0.formUnion($1.blobs) }
                 }
-                let collected = try await tools.store.blobs.collect(keeping: needed)
-                try await tools.engines.trees?.collect(keeping: try await needed())
-                if collected.blobs > 0 {
-                    logger.info(
-                        "blobs collected",
-                        metadata: ["blobs": "\(collected.blobs)", "bytes": "\(collected.bytes.bytes)"])
-                }
+                await carryOut("blobs") { try await collectBlobs(keeping: needed) }
+                await carryOut("engines") { try await tools.engines.trees?.collect(keeping: try await needed()) }
             } catch {
-                logger.warning("blobs not collected", metadata: ["error": "\(ErrorSummary(error).message)"])
+                logger.warning("nothing collected", metadata: ["error": "\(ErrorSummary(error).message)"])
             }
+        }
+    }
+
+    private func collectBlobs(keeping needed: @escaping @Sendable () async throws -> Set<Digest>) async throws {
+        let collected = try await tools.store.blobs.collect(keeping: needed)
+        guard collected.blobs > 0 else { return }
+        logger.info(
+            "blobs collected", metadata: ["blobs": "\(collected.blobs)", "bytes": "\(collected.bytes.bytes)"])
+    }
+
+    /// One part of a collection: what keeps it from its end keeps no other part.
+    private func carryOut(_ what: String, _ part: () async throws -> Void) async {
+        do {
+            try await part()
+        } catch {
+            logger.warning("not all \(what) collected", metadata: ["error": "\(ErrorSummary(error).message)"])
         }
     }
 

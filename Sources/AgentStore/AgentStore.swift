@@ -69,16 +69,19 @@ package struct AgentStore: Sendable {
             leftovers: leftovers, lock: lock)
     }
 
-    /// Writes again, where the disk took nothing at the start and does now. Throws why it still does not.
-    package func resume() async throws {
-        guard health.isSuspended else { return }
+    /// Writes again, where the disk took nothing at the start and does now. Throws why it still does not; returns why
+    /// what an interrupted step left could not be removed, which keeps nothing from going on.
+    @discardableResult
+    package func resume() async throws -> AgentStoreError? {
+        guard health.isSuspended else { return nil }
         if let error = Self.probe(layout, files) { throw error }
         try Self.prepare(layout, files)
         let highest = try await generations.highest()
         // Before the journal can be written: no slot makes generations until then.
-        _ = await generations.collectStrays(try await journal.slots())
+        let leftovers = await generations.collectStrays(try await journal.slots())
         try await journal.reopen(above: highest)
         health.resumed()
+        return leftovers
     }
 
     /// Why the data folder takes no writes; nil where it does.
@@ -201,7 +204,7 @@ package struct AgentStore: Sendable {
     ) async throws -> [SlotName] {
         let records = try await generations.recover()
         for record in records { try await journal.save(record, transition: nil) }
-        var highest = records.flatMap { [$0.current, $0.previous] }.compactMap { $0?.assigned }.max() ?? 0
+        var highest = records.flatMap(\.kept).map(\.assigned).max() ?? 0
         let (number, issued) = factsOfAssignment(layout, files)
         highest = max(highest, number ?? 0)
         if let issued { try await journal.raise(.signedTime, to: issued.milliseconds) }

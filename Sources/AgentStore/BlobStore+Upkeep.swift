@@ -7,31 +7,41 @@ extension BlobStore {
         package var bytes = ByteCount.zero
     }
 
-    /// Removes blobs, unfinished ones too, that `references` does not name.
+    /// Removes blobs, unfinished ones too, that `references` does not name, and whatever else lies beside them. What
+    /// cannot be listed or removed keeps nothing else; the first such error is thrown in the end.
     ///
     /// What may go is listed before the references are read, so that a blob that arrives meanwhile is never taken.
     /// Call it only while nothing is being planned or fetched.
     package func collect(
         keeping references: @Sendable () async throws -> Set<Digest>
     ) async throws -> Collected {
+        var failures = FirstFailure()
         var present: [(path: String, digest: Digest?)] = []
         for algorithm in Digest.Algorithm.allCases {
             let folder = "\(layout.root)/blobs/\(algorithm.rawValue)"
-            present += try files.names(in: folder).map {
-                ("\(folder)/\($0)", Self.digest("\(algorithm.rawValue):\($0)"))
+            failures.note { () throws(AgentStoreError) in
+                present += try files.names(in: folder).map {
+                    ("\(folder)/\($0)", Self.digest("\(algorithm.rawValue):\($0)"))
+                }
             }
         }
-        present += try files.names(in: layout.partial).map { name in
-            ("\(layout.partial)/\(name)", Self.digest(name.replacing("-", with: ":", maxReplacements: 1)))
+        failures.note { () throws(AgentStoreError) in
+            present += try files.names(in: layout.partial).map { name in
+                ("\(layout.partial)/\(name)", Self.digest(name.replacing("-", with: ":", maxReplacements: 1)))
+            }
         }
         let keep = try await references()
         var collected = Collected()
         for (path, digest) in present where !(digest.map(keep.contains) ?? false) {
-            collected.bytes = collected.bytes + (files.status(path)?.size ?? .zero)
-            collected.blobs += 1
-            try files.remove(path)
+            let size = files.status(path)?.size ?? .zero
+            failures.note { () throws(AgentStoreError) in
+                try files.removeTree(path)
+                collected.bytes = collected.bytes + size
+                collected.blobs += 1
+            }
         }
-        try pruneQuarantine()
+        failures.note { () throws(AgentStoreError) in try pruneQuarantine() }
+        try failures.end()
         return collected
     }
 
@@ -39,22 +49,29 @@ extension BlobStore {
     /// it is fetched again.
     ///
     /// What the disk does not give back any more is damaged too. `pass` is called before each piece of eight MiB, and
-    /// may hold it; what it throws is thrown. Throws `cancelled` where the task is.
+    /// may hold it for as long as it likes: the file is closed meanwhile, so that its room is free where it is removed.
+    /// What `pass` throws is thrown. Throws `cancelled` where the task is.
     package func scrub(_ digest: Digest, pass: @Sendable () async throws -> Void = {}) async throws -> Bool {
         let path = layout.blob(digest)
         guard files.status(path) != nil else { return false }
-        // That it cannot be opened, e.g. for want of descriptors, says nothing about the blob.
-        let file = try files.open(path, .read)
-        defer { file.close() }
         let hasher = DigestHasher(digest.algorithm)
-        var chunk = [UInt8](repeating: 0, count: AgentStoreLimits.chunkBytes)
+        var identity: FileIdentity?
         var piece = Piece.more
+        var start = ByteCount.zero
         while piece == .more {
             try await pass()
-            piece = try await hashPiece(of: file, into: hasher, &chunk)
+            // What was let go of between two pieces is nobody's any more, and what was brought anew was hashed then.
+            guard files.status(path) != nil else { return true }
+            // That it cannot be opened, e.g. for want of descriptors, says nothing about the blob.
+            let file = try files.open(path, .read)
+            defer { file.close() }
+            let found = try file.identity()
+            guard (identity ?? found) == found else { return true }
+            identity = found
+            piece = try await hashPiece(of: file, from: start, into: hasher)
+            start = start + ByteCount(AgentStoreLimits.scrubPiece)
         }
         if piece == .end, hasher.finish() == digest { return true }
-        // What was let go of between two pieces is nobody's any more.
         guard files.status(path) != nil else { return true }
         try quarantine(digest)
         return false
@@ -65,9 +82,11 @@ extension BlobStore {
     }
 
     private func hashPiece(
-        of file: any StoredFile, into hasher: borrowing DigestHasher, _ chunk: inout [UInt8]
+        of file: any StoredFile, from start: ByteCount, into hasher: borrowing DigestHasher
     ) async throws(AgentStoreError) -> Piece {
+        var chunk = [UInt8](repeating: 0, count: AgentStoreLimits.chunkBytes)
         do throws(AgentStoreError) {
+            try file.seek(to: start)
             var left = AgentStoreLimits.scrubPiece
             while left > 0 {
                 await Task.yield()
@@ -102,11 +121,14 @@ extension BlobStore {
     /// Removes all but the last few of what was put aside, and what is too large to be kept.
     private func pruneQuarantine() throws(AgentStoreError) {
         let aside = try aside()
+        var failures = FirstFailure()
         for (index, (_, name)) in aside.enumerated() {
             let path = "\(layout.quarantine)/\(name)"
             let isSmall = files.status(path).map { $0.size <= AgentStoreLimits.keptAsideBytes } ?? true
-            if index < aside.count - AgentStoreLimits.keptAside || !isSmall { try files.remove(path) }
+            guard index < aside.count - AgentStoreLimits.keptAside || !isSmall else { continue }
+            failures.note { () throws(AgentStoreError) in try files.removeTree(path) }
         }
+        try failures.end()
     }
 
     /// What was put aside, the oldest first; names of earlier agents bear no number.

@@ -18,6 +18,14 @@ package struct FileStatus: Sendable, Hashable {
     }
 }
 
+/// What tells a file from another that takes its place: numbers of files come back, times of change do not.
+package struct FileIdentity: Sendable, Hashable {
+    let device: UInt64
+    let inode: UInt64
+    let seconds: Int
+    let nanoseconds: Int
+}
+
 /// How a file is opened.
 package enum OpenMode: Sendable {
     /// To read from its start.
@@ -34,6 +42,10 @@ package protocol StoredFile: AnyObject, Sendable {
     func write(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError)
     /// Reads up to the buffer's length; 0 at the end.
     func read(into buffer: UnsafeMutableRawBufferPointer) throws(AgentStoreError) -> Int
+    /// Goes on reading at a distance from the start.
+    func seek(to offset: ByteCount) throws(AgentStoreError)
+    /// Tells this file from another that has its name later.
+    func identity() throws(AgentStoreError) -> FileIdentity
     /// Waits until what was written is on the disk.
     func synchronize() throws(AgentStoreError)
     /// Ends the use of the file.
@@ -113,10 +125,15 @@ extension FileSystem {
         do { try remove(path) } catch { return }
     }
 
-    /// Removes a folder with the files and links in it, and folders below it.
+    /// Removes a folder with the files and links in it, and folders below it. What cannot be removed keeps nothing
+    /// beside it; the first such error is thrown in the end.
     package func removeTree(_ path: String) throws(AgentStoreError) {
         if status(path)?.kind == .folder {
-            for name in try names(in: path) { try removeTree(path + "/" + name) }
+            var failures = FirstFailure()
+            for name in try names(in: path) {
+                failures.note { () throws(AgentStoreError) in try removeTree(path + "/" + name) }
+            }
+            try failures.end()
         }
         try remove(path)
     }

@@ -65,15 +65,11 @@ package actor GenerationStore {
     package func collect(_ slot: SlotName, keeping kept: Set<GenerationID>) throws(AgentStoreError) {
         let folder = layout.generations(of: slot)
         let names = Set(kept.map(\.description)).union(["current", "previous"])
-        var failure: AgentStoreError?
+        var failures = FirstFailure()
         for name in try files.names(in: folder) where kept.isEmpty || !names.contains(name) {
-            do throws(AgentStoreError) {
-                try files.removeTree("\(folder)/\(name)")
-            } catch {
-                failure = failure ?? error
-            }
+            failures.note { () throws(AgentStoreError) in try files.removeTree("\(folder)/\(name)") }
         }
-        if let failure { throw failure }
+        try failures.end()
         guard kept.isEmpty else { return }
         try files.remove(folder)
         try files.synchronizeFolder(layout.generations)

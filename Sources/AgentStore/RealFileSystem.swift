@@ -136,6 +136,18 @@ private final class DescriptorFile: StoredFile, @unchecked Sendable {
         }
     }
 
+    func seek(to offset: ByteCount) throws(AgentStoreError) {
+        if lseek(descriptor, off_t(offset.bytes), SEEK_SET) < 0 { throw AgentStoreError(errno: errno, "read", path) }
+    }
+
+    func identity() throws(AgentStoreError) -> FileIdentity {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw AgentStoreError(errno: errno, "look at", path) }
+        return FileIdentity(
+            device: UInt64(status.st_dev), inode: UInt64(status.st_ino), seconds: Int(status.st_mtim.tv_sec),
+            nanoseconds: Int(status.st_mtim.tv_nsec))
+    }
+
     func synchronize() throws(AgentStoreError) {
         if fsync(descriptor) != 0 { throw AgentStoreError(errno: errno, "synchronise", path) }
     }

@@ -136,8 +136,10 @@ package struct SlotRecord: Sendable, Hashable, Codable {
     package var waitsFor: String?
     /// Whether the candidate's content ran here before: what is gone back to is not proven once more.
     package var isReturn: Bool?
-    /// How often the registry refused something of this target, or had something else than was promised.
+    /// How often the registry refused something of this target, or had it not.
     package var refusals: Int?
+    /// How often what came of this target was something else than was promised, or nothing could be made of it.
+    package var wrongContents: Int?
     /// The current generation, where it is a program of the agent that does not run here any more, though it stays what
     /// the slot was brought to.
     package var fallen: GenerationID?

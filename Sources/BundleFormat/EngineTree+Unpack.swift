@@ -121,7 +121,7 @@ private struct TreeReader {
             let parent = try folder(place.dropLast())
             defer { close(parent) }
             guard symlinkat(target, parent, place[place.count - 1]) == 0 else {
-                throw EngineTree.storage(place.joined(separator: "/"), "cannot be made")
+                throw Self.clash(place.joined(separator: "/"), "cannot be made")
             }
         }
     }
@@ -153,7 +153,7 @@ private struct TreeReader {
             }
             let next = openat(current, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
             close(current)
-            guard next >= 0 else { throw EngineTree.storage(name, "cannot be opened") }
+            guard next >= 0 else { throw Self.clash(name, "cannot be opened") }
             current = next
         }
         return current
@@ -165,7 +165,7 @@ private struct TreeReader {
         defer { close(parent) }
         let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
         let file = openat(parent, place[place.count - 1], flags, mode)
-        guard file >= 0 else { throw EngineTree.storage(name, "cannot be made") }
+        guard file >= 0 else { throw Self.clash(name, "cannot be made") }
         defer { close(file) }
         // The process's mask must not take away what an engine needs.
         guard fchmod(file, mode) == 0 else { throw EngineTree.storage(name, "cannot be made executable") }
@@ -193,6 +193,12 @@ private struct TreeReader {
             throw BundleError(.sizeMismatch, EngineTree.document, name, "has fewer bytes than its header says")
         }
         guard fsync(file) == 0 else { throw EngineTree.storage(name, "cannot be synced") }
+    }
+
+    /// What an entry's place did not take: a fault of the archive where an entry of its own is in the way.
+    private static func clash(_ name: String, _ what: String) -> BundleError {
+        guard [EEXIST, ENOTDIR, ELOOP].contains(errno) else { return EngineTree.storage(name, what) }
+        return BundleError(.forbiddenEntry, EngineTree.document, name, "stands where another entry does")
     }
 
     private static func failure(_ archive: OpaquePointer) -> BundleError {

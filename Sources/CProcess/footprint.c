@@ -1,10 +1,12 @@
 #define _GNU_SOURCE
 #include "CProcess.h"
+#include "constants.h"
 
 #include <elf.h>
 #include <errno.h>
 #include <link.h>
 #include <malloc.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -48,9 +50,19 @@ void martlet_limit_heap(void) {
     mallopt(M_TRIM_THRESHOLD, 128 * 1024);
 }
 
+static struct sealed_constants constants;
+static pthread_once_t sealing = PTHREAD_ONCE_INIT;
+
+static void seal(void) { seal_constants(&constants); }
+
 int martlet_release_memory(void) {
     int state[2] = {0, 0};
     malloc_trim(0);
     dl_iterate_phdr(release_object, state);
+    pthread_once(&sealing, seal);
+    for (int index = 0; index < constants.count; index++) {
+        uintptr_t start = constants.runs[index].start;
+        madvise((void *)start, constants.runs[index].end - start, MADV_DONTNEED);
+    }
     return state[1];
 }

@@ -121,6 +121,11 @@ extension DeviceProfile {
         package var pauseBackgroundCelsius: Int
         /// Above this, no engine is started but what serves: no candidate, and no further slot's.
         package var refuseStartCelsius: Int
+
+        /// Those of a board's zones that count.
+        package func counted(_ all: [HardwareFacts.ThermalZone]) -> [HardwareFacts.ThermalZone] {
+            all.filter { zones.isEmpty || zones.contains($0.name) }
+        }
     }
 }
 
@@ -157,8 +162,7 @@ extension DeviceProfile {
     /// Whether background work must pause and whether no further engine may be started, at these temperatures.
     package func thermalState(_ zones: [HardwareFacts.ThermalZone]) -> ThermalState {
         guard let thermal else { return .cool }
-        let counted = zones.filter { thermal.zones.isEmpty || thermal.zones.contains($0.name) }
-        let hottest = counted.map(\.milliCelsius).max() ?? .min
+        let hottest = thermal.counted(zones).map(\.milliCelsius).max() ?? .min
         if hottest > thermal.refuseStartCelsius * 1000 { return .tooHotToStart }
         return hottest > thermal.pauseBackgroundCelsius * 1000 ? .pauseBackground : .cool
     }

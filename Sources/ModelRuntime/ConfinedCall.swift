@@ -13,28 +13,17 @@ package struct ConfinedCall: Sendable {
         self.program = program ?? "/proc/self/exe"
     }
 
-    /// Calls the program with `arguments` and returns what it prints; it may read and write the named places alone.
-    /// Killed after `seconds`, or when the task is cancelled. Throws `engineNotStarted` and `confinementUnavailable`.
-    package func run(
-        _ arguments: [String], readable: [String], writable: [String], seconds: Int
-    ) async throws(RuntimeError) -> String {
-        guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
-        let plan = plan(arguments, readable: readable, writable: writable, mayLink: true)
-        return try await OutputCollector.run(plan, on: thread, .init(seconds: seconds, endsWhenCancelled: true))
-    }
-
-    /// Asks the program something that it answers in a few words; it may read the named files alone, and write
-    /// none.
+    /// Has the program do something that it tells of in a few words; it may read and write the named places alone, and
+    /// make links where it may write.
     ///
     /// Whatever it does is an answer: nothing of it is taken for granted. A cancelled task kills it, and must not
-    /// believe what it gets. Throws `engineNotStarted` and
-    /// `confinementUnavailable` where it could not be asked.
+    /// believe what it gets. Throws `engineNotStarted` and `confinementUnavailable` where it could not be asked.
     package func ask(
-        _ arguments: [String], readable: [String], _ bounds: Bounds
+        _ arguments: [String], readable: [String], writable: [String] = [], _ bounds: Bounds
     ) async throws(RuntimeError) -> Answer {
         guard let thread = ProcessThread.shared else { throw EngineBinary.noThread }
-        var plan = plan(arguments, readable: readable)
-        plan.dataBytes = UInt64(clamping: bounds.memory.bytes)
+        var plan = plan(arguments, readable: readable, writable: writable)
+        if let memory = bounds.memory { plan.dataBytes = UInt64(clamping: memory.bytes) }
         let outcome = try await OutputCollector.collect(
             plan, on: thread,
             .init(seconds: bounds.seconds, bytes: bounds.bytes, endsTalkers: true, endsWhenCancelled: true))
@@ -52,9 +41,10 @@ package struct ConfinedCall: Sendable {
     package struct Bounds: Sendable {
         package let seconds: Int
         package let bytes: Int
-        package let memory: ByteCount
+        /// Nil is as much as there is.
+        package let memory: ByteCount?
 
-        package init(seconds: Int, bytes: Int, memory: ByteCount) {
+        package init(seconds: Int, bytes: Int, memory: ByteCount? = nil) {
             (self.seconds, self.bytes, self.memory) = (seconds, bytes, memory)
         }
     }
@@ -74,14 +64,15 @@ package struct ConfinedCall: Sendable {
     }
 
     private func plan(
-        _ arguments: [String], readable: [String], writable: [String] = [], mayLink: Bool = false
+        _ arguments: [String], readable: [String], writable: [String]
     ) -> ChildPlan {
         var plan = ChildPlan(path: program, arguments: ["martlet-agent"] + arguments)
         plan.environment = LlamaArguments.environment(home: "/")
         plan.descriptors = RuntimeLimits.engineDescriptors
         plan.outOfMemoryScore = RuntimeLimits.outOfMemoryScore
         plan.confine(
-            confinement, readable: [program] + Self.libraries() + readable, writable: writable, mayLink: mayLink)
+            confinement, readable: [program] + Self.libraries() + readable, writable: writable,
+            mayLink: !writable.isEmpty)
         return plan
     }
 

@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// Where any number of tasks wait for one engine's end.
-final class ExitLatch<Value: Sendable>: Sendable {
+package final class ExitLatch<Value: Sendable>: Sendable {
     private struct State {
         var value: Value?
         var next = 0
@@ -10,11 +10,13 @@ final class ExitLatch<Value: Sendable>: Sendable {
 
     private let state = Mutex(State())
 
+    package init() {}
+
     /// What was told; nil before.
-    var value: Value? { state.withLock(\.value) }
+    package var value: Value? { state.withLock(\.value) }
 
     /// Tells all who wait, now and later. The first call counts.
-    func open(_ value: Value) {
+    package func open(_ value: Value) {
         let waiters = state.withLock { state in
             guard state.value == nil else { return [CheckedContinuation<Value?, Never>]() }
             state.value = value
@@ -26,7 +28,7 @@ final class ExitLatch<Value: Sendable>: Sendable {
     }
 
     /// Waits; nil where the waiting task is cancelled first.
-    func wait() async -> Value? {
+    package func wait() async -> Value? {
         let number = state.withLock { state in
             state.next += 1
             return state.next

@@ -6,10 +6,9 @@ internal import Synchronization
 /// A child of the agent. Dies with the agent, even when that is killed.
 package final class ForkedProcess: RuntimeProcess {
     private struct State {
-        var exit: EngineExit?
         var isOutputOpen = true
-        var nextWaiter = 0
-        var waiters: [Int: CheckedContinuation<EngineExit, Never>] = [:]
+        /// The child's descriptor is closed then, and its number another file's.
+        var isReaped = false
     }
 
     package let pid: Int32
@@ -18,6 +17,7 @@ package final class ForkedProcess: RuntimeProcess {
     private let child: Child
     private let log: EngineLog
     private let state = Mutex(State())
+    private let gone = ExitLatch<EngineExit>()
 
     /// Takes over a child; `output` is the readable end of its output.
     init(child: Child, log: EngineLog, output: Int32, thread: ProcessThread) {
@@ -41,79 +41,34 @@ package final class ForkedProcess: RuntimeProcess {
         }
     }
 
-    package func waitForExit() async -> EngineExit {
-        let waiter = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let known: EngineExit? = state.withLock { state in
-                    if let exit = state.exit { return exit }
-                    if Task.isCancelled { return EngineExit(.unobserved) }
-                    state.waiters[waiter] = continuation
-                    return nil
-                }
-                if let known { continuation.resume(returning: known) }
-            }
-        } onCancel: {
-            state.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume(returning: EngineExit(.unobserved))
-        }
-    }
+    package func waitForExit() async -> EngineExit { await gone.wait() ?? EngineExit(.unobserved) }
 
     package func terminate(grace: Duration) async -> EngineExit {
         send(SIGTERM)
-        let first = await withTaskGroup(of: EngineExit.self) { group in
-            group.addTask { await self.waitForExit() }
-            group.addTask {
-                // A cancelled sleep cuts the grace short, which is what the caller of a cancelled task wants.
-                try? await Task.sleep(for: grace)
-                return EngineExit(.unobserved)
-            }
-            let first = await group.next() ?? EngineExit(.unobserved)
-            group.cancelAll()
-            return first
-        }
-        guard first.reason == .unobserved else { return first }
+        if let exit = await gone.wait(atMost: grace) { return exit }
         send(SIGKILL)
-        return await exitWithoutCancellation()
+        return await gone.waitUncancelled()
     }
 
     package func memory() -> EngineMemory? {
-        guard state.withLock({ $0.exit == nil }) else { return nil }
+        guard gone.value == nil else { return nil }
         return EngineMemory(
             status: ProcFile.text("/proc/\(pid)/status"), rollup: ProcFile.text("/proc/\(pid)/smaps_rollup"))
     }
 
     private func send(_ signal: Int32) {
         state.withLock { state in
-            guard state.exit == nil else { return }
+            guard !state.isReaped else { return }
             _ = cprocess_signal(child.descriptor, signal)
         }
     }
 
-    private func exitWithoutCancellation() async -> EngineExit {
-        await withCheckedContinuation { continuation in
-            let known: EngineExit? = state.withLock { state in
-                if let exit = state.exit { return exit }
-                state.nextWaiter += 1
-                state.waiters[state.nextWaiter] = continuation
-                return nil
-            }
-            if let known { continuation.resume(returning: known) }
-        }
-    }
-
     private func ended(_ reason: EngineExit.Reason) {
-        let exit = EngineExit(reason, logTail: log.tail)
-        let waiters = state.withLock { state in
-            state.exit = exit
+        state.withLock { state in
+            state.isReaped = true
             close(child.descriptor)
-            let waiters = state.waiters.values
-            state.waiters = [:]
-            return Array(waiters)
         }
-        for waiter in waiters { waiter.resume(returning: exit) }
+        gone.open(EngineExit(reason, logTail: log.tail))
     }
 }
 

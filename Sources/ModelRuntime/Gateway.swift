@@ -108,16 +108,13 @@ package final class Gateway: Sendable {
         let key = RouteTable.Generation(slot: slot, generation: generation)
         let clock = ContinuousClock()
         let start = clock.now
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.core.waitUntilEmpty(key, orCancelled: true) }
-            // A cancelled sleep ends the waiting, which is what the caller of a cancelled task wants.
-            group.addTask { try? await Task.sleep(for: deadline) }
-            await group.next()
-            group.cancelAll()
+        var cut = 0
+        // Once empty it is done: what has come since is with another engine of the same generation.
+        if await !core.isEmptied(key, within: deadline) {
+            cut = core.cut(key)
+            // A cut takes effect on the event loop, at once, whether or not this task is cancelled.
+            await core.waitUntilEmpty(key)
         }
-        let cut = core.inFlight(key) > 0 ? core.cut(key) : 0
-        // A cut takes effect on the event loop, at once, whether or not this task is cancelled.
-        await core.waitUntilEmpty(key, orCancelled: false)
         await core.closeIdle(key)
         return DrainResult(cutStreams: cut, waited: clock.now - start)
     }
@@ -138,13 +135,7 @@ package final class Gateway: Sendable {
     /// Waits for the answers of a generation and cuts none. Park the slot first. Returns whether all are over.
     package func settle(_ slot: SlotName, generation: Int, within time: Duration) async -> Bool {
         let key = RouteTable.Generation(slot: slot, generation: generation)
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.core.waitUntilEmpty(key, orCancelled: true) }
-            // A cancelled sleep ends the waiting, which is what the caller of a cancelled task wants.
-            group.addTask { try? await Task.sleep(for: time) }
-            await group.next()
-            group.cancelAll()
-        }
+        _ = await core.isEmptied(key, within: time)
         await core.closeIdle(key)
         return core.inFlight(key) == 0
     }
@@ -155,9 +146,9 @@ package final class Gateway: Sendable {
     }
 
     /// Whether an engine of that generation was found to hang since the last call: an answer was silent as long as it
-    /// may be, and no other brought anything meanwhile.
-    package func takeHung(_ slot: SlotName, generation: Int) -> Bool {
-        core.takeHung(RouteTable.Generation(slot: slot, generation: generation))
+    /// may be, and no other brought anything meanwhile or since.
+    package func takeHung(_ slot: SlotName, generation: Int) async -> Bool {
+        await core.takeHung(RouteTable.Generation(slot: slot, generation: generation))
     }
 
     /// What was measured since the last call, one interval for each generation that had something to do.

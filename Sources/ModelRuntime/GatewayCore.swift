@@ -19,15 +19,13 @@ final class GatewayCore: Sendable {
         var table: RouteTable
         var handles: [RouteTable.RequestID: Handle] = [:]
         var nextRequest: RouteTable.RequestID = 0
-        var waiters: [RouteTable.Generation: [UInt64: CheckedContinuation<Void, Never>]] = [:]
+        var waiters: [RouteTable.Generation: [UInt64: CheckedContinuation<Bool, Never>]] = [:]
         var measurements: GatewayMeasurements
         var taps: [SlotName: ShadowTap] = [:]
         /// Who starts the engine of a slot that rests, when a request comes.
         var demands: [SlotName: @Sendable () -> Void] = [:]
         /// When a slot's last request came or ended.
         var activity: [SlotName: ContinuousClock.Instant] = [:]
-        /// Engines that hang: nobody has asked for them yet.
-        var hung: Set<RouteTable.Generation> = []
     }
 
     let configuration: GatewayConfiguration
@@ -126,13 +124,16 @@ final class GatewayCore: Sendable {
 
     /// An answer has been silent for as long as it may be.
     func silent(_ route: GatewayRoute) {
-        guard hearing.value.isSilent(route.served, for: TimeAmount(configuration.engineSilence)) else { return }
-        state.withLock { _ = $0.hung.insert(route.served) }
+        hearing.value.silent(route.served, for: TimeAmount(configuration.engineSilence))
     }
 
-    /// Whether an engine of that generation was found to hang since the last call.
-    func takeHung(_ generation: RouteTable.Generation) -> Bool {
-        state.withLock { $0.hung.remove(generation) != nil }
+    /// Whether an engine of that generation was found to hang since the last call, and has sent nothing since.
+    func takeHung(_ generation: RouteTable.Generation) async -> Bool {
+        await withCheckedContinuation { continuation in
+            RuntimeLoop.loop.execute { [hearing] in
+                continuation.resume(returning: hearing.value.takeHung(generation))
+            }
+        }
     }
 
     // MARK: Requests
@@ -188,11 +189,11 @@ final class GatewayCore: Sendable {
 
     /// The request is with no engine any more; those who wait for its generation to be empty are told.
     func finished(_ request: RouteTable.RequestID) {
-        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+        let waiters = state.withLock { state -> [CheckedContinuation<Bool, Never>] in
             guard let emptied = state.table.finished(request) else { return [] }
             return state.waiters.removeValue(forKey: emptied).map { Array($0.values) } ?? []
         }
-        for waiter in waiters { waiter.resume() }
+        for waiter in waiters { waiter.resume(returning: true) }
     }
 
     /// The request is over, whatever it was doing.
@@ -212,24 +213,47 @@ final class GatewayCore: Sendable {
 
     func inFlight(_ generation: RouteTable.Generation) -> Int { state.withLock { $0.table.inFlight(generation) } }
 
-    /// Returns when no request is with an engine of that generation, or, if so wished, when the task is cancelled.
-    func waitUntilEmpty(_ generation: RouteTable.Generation, orCancelled: Bool) async {
+    /// Whether a moment comes within `time` in which no request is with an engine of that generation. Cancelling the
+    /// task ends the waiting.
+    func isEmptied(_ generation: RouteTable.Generation, within time: Duration) async -> Bool {
+        await withTaskGroup(of: Bool.self) { group in
+            group.addTask { await self.waitUntilEmpty(generation, orCancelled: true) }
+            group.addTask {
+                // A cancelled sleep ends the waiting, which is what the caller of a cancelled task wants.
+                try? await Task.sleep(for: time)
+                return false
+            }
+            var isEmptied = false
+            for await isSo in group {
+                // A moment that comes as the time ends counts too.
+                if isSo { isEmptied = true }
+                group.cancelAll()
+            }
+            return isEmptied
+        }
+    }
+
+    /// Returns true when no request is with an engine of that generation, or, if so wished, false when the task is
+    /// cancelled first.
+    @discardableResult
+    func waitUntilEmpty(_ generation: RouteTable.Generation, orCancelled: Bool = false) async -> Bool {
         let waiter = state.withLock { state in
             state.nextRequest += 1
             return state.nextRequest
         }
-        await withTaskCancellationHandler {
+        return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let isDone = state.withLock { state in
-                    guard state.table.inFlight(generation) > 0, !(orCancelled && Task.isCancelled) else { return true }
+                let isEmpty: Bool? = state.withLock { state in
+                    guard state.table.inFlight(generation) > 0 else { return true }
+                    if orCancelled, Task.isCancelled { return false }
                     state.waiters[generation, default: [:]][waiter] = continuation
-                    return false
+                    return nil
                 }
-                if isDone { continuation.resume() }
+                if let isEmpty { continuation.resume(returning: isEmpty) }
             }
         } onCancel: {
             guard orCancelled else { return }
-            state.withLock { $0.waiters[generation]?.removeValue(forKey: waiter) }?.resume()
+            state.withLock { $0.waiters[generation]?.removeValue(forKey: waiter) }?.resume(returning: false)
         }
     }
 

@@ -4,8 +4,7 @@ internal import NIOCore
 /// Asks a candidate what the running engine was asked, after it answered, and compares the two answers.
 ///
 /// One question at a time, and none where the device has better to do. Of prompts and answers nothing is kept, logged
-/// or
-/// told but whether they agree and how long they took.
+/// or told but whether they agree and how long they took.
 package struct ShadowRun: Sendable {
     /// The engine that serves.
     package struct Live: Sendable {

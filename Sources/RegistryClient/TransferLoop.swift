@@ -16,6 +16,8 @@ final class TransferLoop: @unchecked Sendable {
         var isClosed = false
         var hasEnded = false
         var waiters: [CheckedContinuation<Void, Never>] = []
+        /// Nil once somebody saw to its end.
+        var thread: pthread_t?
     }
 
     private struct Active {
@@ -48,7 +50,7 @@ final class TransferLoop: @unchecked Sendable {
             curl_multi_cleanup(multi)
             throw ClientError(.clientFailed, origin.text, "no thread could be started (error \(code))")
         }
-        pthread_detach(thread)
+        inbox.withLock { $0.thread = thread }
     }
 
     private static let main: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? = { context in
@@ -90,6 +92,13 @@ final class TransferLoop: @unchecked Sendable {
             }
             if hasEnded { waiter.resume() }
         }
+        // What libraries keep for each thread is given back as it ends, which must be over before a process that ends
+        // takes down the libraries themselves.
+        let thread = inbox.withLock { inbox in
+            defer { inbox.thread = nil }
+            return inbox.thread
+        }
+        if let thread { pthread_join(thread, nil) }
     }
 
     private func run() {

@@ -22,6 +22,11 @@ struct DataFolder: Sendable {
     /// Where the first admin token is put when standard output is kept by others.
     var adminToken: String { path + "/admin.token" }
     var addresses: String { path + "/run/addresses.json" }
+    /// The names of what a restore makes in it.
+    var restoredNames: [String] {
+        ["lock", "restoring", "keys", "blobs", "uploads", "run"]
+            + ["", "-wal", "-shm"].map { String((database + $0).dropFirst(path.count + 1)) }
+    }
 
     /// The hold on a data folder; ends with the process or with `release`.
     struct Lock: Sendable {
@@ -44,7 +49,7 @@ struct DataFolder: Sendable {
     /// Takes the folder for this process; throws `dataFolderInUse` while another registry holds it.
     func lock() throws -> Lock {
         let file = path + "/lock"
-        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o640)
+        let descriptor = open(file, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o640)
         guard descriptor >= 0 else { throw Self.failure("open", file) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
@@ -80,42 +85,59 @@ struct DataFolder: Sendable {
 
     /// Writes a file so that it is there whole after a crash, or not at all: temporary name, fsync, rename, fsync
     /// folder.
-    func write(_ bytes: [UInt8], to file: String, mode: mode_t) throws {
-        let temporary = "\(file).\(getpid()).new"
-        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
-        guard descriptor >= 0 else { throw Self.failure("create", temporary) }
+    ///
+    /// Root writes into folders of the registry's user too: no link that stands under the temporary name is written
+    /// through. Unless `folderMayBeLink`, the folder that the file is in is not found through one either.
+    func write(_ bytes: [UInt8], to file: String, mode: mode_t, folderMayBeLink: Bool = true) throws {
+        let folder = Self.folder(of: file)
+        let handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | (folderMayBeLink ? 0 : O_NOFOLLOW))
+        guard handle >= 0 else { throw Self.failure("open", folder) }
+        defer { close(handle) }
+        let name = String(file.split(separator: "/").last ?? "")
+        let temporary = "\(name).\(getpid()).new"
+        unlinkat(handle, temporary, 0)
+        let descriptor = openat(handle, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw Self.failure("create", folder + "/" + temporary) }
         do {
-            // The mode given to open is narrowed by the umask and ignored where the file exists.
-            guard fchmod(descriptor, mode) == 0 else { throw Self.failure("protect", temporary) }
-            var offset = 0
-            while offset < bytes.count {
-                let written = bytes.withUnsafeBytes {
-                    Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
-                }
-                if written < 0, errno == EINTR { continue }
-                guard written > 0 else { throw Self.failure("write", temporary) }
-                offset += written
+            defer { close(descriptor) }
+            try Self.fill(descriptor, bytes, mode, file)
+        } catch {
+            unlinkat(handle, temporary, 0)
+            throw error
+        }
+        guard renameat(handle, temporary, handle, name) == 0 else {
+            let error = Self.failure("rename", folder + "/" + temporary)
+            unlinkat(handle, temporary, 0)
+            throw error
+        }
+        guard fsync(handle) == 0 else { throw Self.failure("sync", folder) }
+    }
+
+    private static func fill(_ descriptor: Int32, _ bytes: [UInt8], _ mode: mode_t, _ file: String) throws {
+        // The mode given to open is narrowed by the umask.
+        guard fchmod(descriptor, mode) == 0 else { throw failure("protect", file) }
+        var offset = 0
+        while offset < bytes.count {
+            let written = bytes.withUnsafeBytes {
+                Glibc.write(descriptor, $0.baseAddress?.advanced(by: offset), $0.count - offset)
             }
-            guard fsync(descriptor) == 0 else { throw Self.failure("sync", temporary) }
-            close(descriptor)
-        } catch {
-            close(descriptor)
-            unlink(temporary)
-            throw error
+            if written < 0, errno == EINTR { continue }
+            guard written > 0 else { throw failure("write", file) }
+            offset += written
         }
-        do {
-            try move(temporary, to: file)
-        } catch {
-            unlink(temporary)
-            throw error
-        }
+        guard fsync(descriptor) == 0 else { throw failure("sync", file) }
+    }
+
+    private static func folder(of file: String) -> String {
+        let folder = String(file[..<(file.lastIndex(of: "/") ?? file.startIndex)])
+        return folder.isEmpty ? "." : folder
     }
 
     /// Gives a file the name of another, which is gone then, so that it stays so after a crash.
     func move(_ file: String, to name: String) throws {
         guard rename(file, name) == 0 else { throw Self.failure("rename", file) }
-        let folder = String(name[..<(name.lastIndex(of: "/") ?? name.startIndex)])
-        let handle = open(folder.isEmpty ? "." : folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let folder = Self.folder(of: name)
+        let handle = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard handle >= 0 else { throw Self.failure("open", folder) }
         defer { close(handle) }
         guard fsync(handle) == 0 else { throw Self.failure("sync", folder) }

@@ -8,6 +8,7 @@ import NIOSSL
 import RegistryStore
 import ServiceLifecycle
 import Synchronization
+import SystemdNotify
 import UnixSignals
 
 /// The registry's process: read this file to see how it is put together.
@@ -22,7 +23,8 @@ package final class RegistryApp: Sendable {
     /// Without `handlingSignals` only `stop` ends it: for tests, which share their process.
     package func run(handlingSignals: Bool = true) async throws {
         try configuration.validate()
-        OpenFiles.allowMany(configuration.logger)
+        // Each device that waits in a poll holds one.
+        if !OpenFiles.allowMany() { configuration.logger.warning("the limit of open files could not be raised") }
         let folder = DataFolder(path: configuration.dataFolder)
         try folder.create()
         let lock = try folder.lock()

@@ -34,14 +34,18 @@ package final class FileBlobStore: BlobStore {
         try FileDescriptor.makeFolder("\(folder)/uploads")
     }
 
-    /// The file that holds a blob, there or not.
-    package func path(of digest: Digest) -> String {
-        "\(shard(of: digest))/\(digest.hex)"
+    /// The file that holds a blob, there or not, in the store of a folder.
+    package static func path(of digest: Digest, in folder: String) -> String {
+        "\(shard(of: digest, in: folder))/\(digest.hex)"
     }
 
-    private func shard(of digest: Digest) -> String {
-        "\(root)/blobs/\(digest.algorithm.rawValue)/\(digest.hex.prefix(2))"
+    private static func shard(of digest: Digest, in folder: String) -> String {
+        "\(folder)/blobs/\(digest.algorithm.rawValue)/\(digest.hex.prefix(2))"
     }
+
+    func path(of digest: Digest) -> String { Self.path(of: digest, in: root) }
+
+    private func shard(of digest: Digest) -> String { Self.shard(of: digest, in: root) }
 
     private func path(of upload: UploadID) -> String { "\(root)/uploads/\(upload.text)" }
 

@@ -37,15 +37,23 @@ package struct SchemaCopies: Sendable {
             throw Self.noRoom(needed, free)
         }
         try FileDescriptor.synchronizeFolder(folder)
-        for old in try all().dropFirst(Self.kept) { _ = try FileDescriptor.remove(old) }
+        for old in try all().dropFirst(Self.kept) {
+            // Who has looked into one has left SQLite's own files beside it.
+            for end in ["", "-wal", "-shm"] { _ = try FileDescriptor.remove(old + end) }
+        }
     }
 
     private var folder: String { String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)]) }
 
-    /// All copies, the latest first.
+    /// All copies, the latest first. What else begins like one is somebody else's.
     private func all() throws -> [String] {
         let prefix = (path.split(separator: "/").last.map(String.init) ?? path) + ".before-"
-        let names = try FileDescriptor.names(in: folder).filter { $0.hasPrefix(prefix) }
+        let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
+        let names = try FileDescriptor.names(in: folder).filter { name in
+            guard name.hasPrefix(prefix) else { return false }
+            let number = name.utf8.dropFirst(prefix.utf8.count)
+            return !number.isEmpty && number.allSatisfy(digits.contains)
+        }
         var copies: [(file: String, made: Timestamp)] = []
         for name in names {
             let file = folder + "/" + name

@@ -26,7 +26,7 @@ package enum RolloutCode {
     package static let ofRelease: Set<String> = [
         "probeFailed", "evaluationFailed", "shadowDisagreed", "invalidEvaluationSet", "malformedWeights",
         "targetMismatch", "baseMismatch", "unsupportedKind", "emptyAssignment", "engineExited", "noVariantFits",
-        "weightCheckFailed",
+        "weightCheckFailed", "engineRefused", "invalidProbes",
     ]
 
     /// Whether a device that failed so is tried again. Giving up on a device that is away, or that was too slow, is

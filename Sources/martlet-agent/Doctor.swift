@@ -20,7 +20,7 @@ struct Doctor: AsyncParsableCommand {
 
     @OptionGroup var place: DataOption
 
-    @Option(help: "The configuration file (default: the one that was kept at enrolment).")
+    @Option(help: "The configuration file (default: $MARTLET_AGENT_SYSTEM_CONFIG, then the one kept at enrolment).")
     var config: String?
 
     @Option(help: "Where the gateway listens (default 127.0.0.1:8080).")

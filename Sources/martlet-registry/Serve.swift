@@ -205,7 +205,7 @@ struct Serve: AsyncParsableCommand {
         case "diskFull", "dataFolderFailed", "ioFailed", "backupFailed", "backupFull", "backupDamaged", "blobDamaged":
             74
         case "notADataFolder", "backupIncomplete": 66
-        case "dataFolderNotEmpty", "backupTooNew": 73
+        case "dataFolderNotEmpty", "backupTooNew", "backupIntoRegistry": 73
         case "backupUnsteady", "backupInUse": 75
         default: 70
         }

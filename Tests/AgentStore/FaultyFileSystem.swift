@@ -96,8 +96,8 @@ final class FaultyFileSystem: FileSystem {
     func open(_ path: String, _ mode: OpenMode) throws(AgentStoreError) -> any StoredFile {
         if case .read = mode {
             try live()
-            if state.withLock({ $0.unreadable == path }) { return UnreadableFile(path: path) }
             let file = try real.open(path, mode)
+            if state.withLock({ $0.unreadable == path }) { return UnreadableFile(file, path: path) }
             guard let watched = state.withLock({ $0.watched }), watched.path == path else { return file }
             return WatchedFile(file, read: watched.read)
         }
@@ -257,6 +257,8 @@ private final class FaultyFile: StoredFile {
         }
     }
 
+    func seek(to offset: ByteCount) throws(AgentStoreError) { try file.seek(to: offset) }
+    func identity() throws(AgentStoreError) -> FileIdentity { try file.identity() }
     func close() { file.close() }
 }
 
@@ -276,15 +278,21 @@ private final class WatchedFile: StoredFile {
     }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError) { try file.write(bytes) }
+    func seek(to offset: ByteCount) throws(AgentStoreError) { try file.seek(to: offset) }
+    func identity() throws(AgentStoreError) -> FileIdentity { try file.identity() }
     func synchronize() throws(AgentStoreError) { try file.synchronize() }
     func close() { file.close() }
 }
 
 /// A file on a bad sector: it opens, and gives nothing back.
 private final class UnreadableFile: StoredFile {
+    private let file: any StoredFile
     private let path: String
 
-    init(path: String) { self.path = path }
+    init(_ file: any StoredFile, path: String) {
+        self.file = file
+        self.path = path
+    }
 
     func write(_ bytes: UnsafeRawBufferPointer) throws(AgentStoreError) {
         throw AgentStoreError(errno: EIO, "write", path)
@@ -294,6 +302,8 @@ private final class UnreadableFile: StoredFile {
         throw AgentStoreError(errno: EIO, "read", path)
     }
 
+    func seek(to offset: ByteCount) throws(AgentStoreError) {}
+    func identity() throws(AgentStoreError) -> FileIdentity { try file.identity() }
     func synchronize() throws(AgentStoreError) {}
-    func close() {}
+    func close() { file.close() }
 }

@@ -84,6 +84,21 @@ struct ReadOnlyStoreTests {
         try FileManager.default.removeItem(atPath: store.layout.run)
     }
 
+    @Test("goes on over remains that cannot be removed, and says that they are there")
+    func leftovers() async throws {
+        let (scene, record) = try await scene(.stopped)
+        let files = FaultyFileSystem(.refused(errno: EROFS))
+        let store = try await scene.open(files: files)
+        files.set(.none)
+        files.hold(scene.layout.generations + "/triage/3/")
+        #expect(try await store.resume()?.reason == .storageFailed)
+        #expect(!store.health.isSuspended)
+        #expect(try await store.journal.slots() == [record])
+        #expect(try files.names(in: scene.layout.generations + "/triage") == ["1", "2", "3", "current", "previous"])
+        await store.close()
+        try FileManager.default.removeItem(atPath: store.layout.run)
+    }
+
     @Test("that was never used is an error, and a damaged journal on it too")
     func nothingToServe() async throws {
         let fresh = try Scene()

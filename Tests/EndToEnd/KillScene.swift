@@ -57,7 +57,7 @@ final class KillScene: @unchecked Sendable {
 
     /// Waits until what was assigned last is committed, and nothing is left of the way there.
     func settle() async throws {
-        try await eventually(within: 120, "\(assigned) is committed\n\(device.process.output.suffix(4000))") {
+        try await eventually(within: 120, "\(assigned) is committed\n\(device.process.lastWords)") {
             guard self.device.process.isRunning else { throw NeverTrue(description: self.device.process.output) }
             guard let slot = try self.folder.slots().first else { return false }
             return slot.phase == "committed" && slot.current == Self.path(self.assigned)
@@ -78,7 +78,7 @@ final class KillScene: @unchecked Sendable {
             if last.isEmpty { return }
             try await Task.sleep(for: .milliseconds(50))
         }
-        throw NeverTrue(description: "left behind: \(last)\n\(device.process.output.suffix(3000))")
+        throw NeverTrue(description: "left behind: \(last)\n\(device.process.lastWords)")
     }
 
     /// Waits for the cut that was ordered; false where the agent lives on because what it was ordered at did not come.
@@ -98,7 +98,7 @@ final class KillScene: @unchecked Sendable {
         let new = assigned
         device = try await site.startAgent("w1", gateway: device.gateway, environment: disk.environment)
         let device = device
-        try await eventually(within: 90, "\(what): it serves\n\(device.process.output.suffix(4000))") {
+        try await eventually(within: 90, "\(what): it serves\n\(device.process.lastWords)") {
             guard device.process.isRunning else { throw NeverTrue(description: device.process.output) }
             return try await Chat.ask(device.gateway, model: Self.slot, "hello") == 200
         }
@@ -117,7 +117,7 @@ final class KillScene: @unchecked Sendable {
     /// Stops the agent as a person does, and starts it again.
     func restartOrderly() async throws {
         unclean = 0
-        #expect(try await device.process.stop(within: 60) == 0, "\(device.process.output.suffix(2000))")
+        #expect(try await device.process.stop(within: 60) == 0, "\(device.process.lastWords)")
         device = try await site.startAgent("w1", gateway: device.gateway, environment: disk.environment)
         let device = device
         try await eventually(within: 60, "it serves again") {
@@ -129,7 +129,7 @@ final class KillScene: @unchecked Sendable {
 
     func end() async throws {
         let folder = folder
-        #expect(try await device.process.stop(within: 60) == 0, "\(device.process.output.suffix(3000))")
+        #expect(try await device.process.stop(within: 60) == 0, "\(device.process.lastWords)")
         try await eventually(within: 20, "no engine outlives its agent") { folder.engines().isEmpty }
         try await site.stopRegistry()
     }

@@ -8,11 +8,6 @@ import Testing
 /// What real agents leave to others: the network, the processor, a board that is warm.
 @Suite("An agent's manners", .serialized)
 struct MannersTests {
-    /// Whether this user may lay another folder over the kernel's sensors: root may, in most containers too.
-    private static let maySetHeat =
-        geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare")
-        && FileManager.default.fileExists(atPath: "/sys/class/thermal")
-
     private static let first = StoryTests.tiny("tiny-v1.Q4_0.gguf")
     private static let second = StoryTests.tiny("tiny-v2.Q4_0.gguf")
 
@@ -72,14 +67,15 @@ struct MannersTests {
             try await eventually(within: 90, "it is to be fetched\n\(waiting.process.output.suffix(3000))") {
                 try phase(device.data) == "fetching"
             }
-            // As long as this takes without a window several times over.
+            // That nothing comes only time can show: as long as this takes without a window several times over.
             try await Task.sleep(for: .seconds(3))
             #expect(try phase(device.data) == "fetching" && !FileManager.default.fileExists(atPath: blob))
             #expect(try await waiting.process.stop() == 0)
 
-            // Half a minute before the window opens, by the agent's clock.
+            // Half a minute before the window opens, by the agent's clock, from when that clock is made.
+            let clock = try await ClockTests.ShiftedClock(site, by: 0)
             let shift = opening - 30 - Int64(Date().timeIntervalSince1970)
-            let clock = try await ClockTests.ShiftedClock(site, by: shift)
+            try clock.shift(by: shift)
             let agent = try await site.startAgent(
                 "w1", environment: clock.environment.merging(["TZ": "UTC"]) { $1 })
             var looks = 0
@@ -96,11 +92,50 @@ struct MannersTests {
         }
     }
 
+    // MARK: Requests
+
+    /// How long the slot fetched, by the agent's own journal.
+    private func fetching(_ slot: String, of device: Site.Device) async throws -> Int64 {
+        let status = try await DeviceStatus.of(device.data)
+        let history = try #require(status[slot]).history.sorted { $0.time < $1.time }
+        let begin = try #require(history.firstIndex { $0.phase == "fetching" }, "\(history)")
+        let end = try #require(history[begin...].first { $0.phase != "fetching" }, "\(history)")
+        return end.time.milliseconds - history[begin].time.milliseconds
+    }
+
+    @Test("what is fetched gives way to a request that runs, and comes in spite of one that never ends")
+    func requests() async throws {
+        try await Site.ready("mr") { site in
+            let device = try await site.startDevice("w1")
+            try await site.martlet("publish", Self.first, "--as", "clinic/a:1.0.0")
+            try await site.martlet("publish", Self.second, "--as", "clinic/b:1.0.0")
+            try await rollOut(site, "clinic/a:1.0.0")
+            try await site.waitUntilServing("w1", "s", "clinic/a:1.0.0")
+
+            // An engine that stands still answers when it goes on.
+            let engine = try #require(DataFolder(path: device.data).engines().keys.first)
+            kill(engine, SIGSTOP)
+            defer { kill(engine, SIGCONT) }
+            async let answer = Chat.ask(device.gateway, model: "s", "The pump is")
+            try await rollOut(site, "clinic/b:1.0.0", slot: "t")
+            let blob = try blob(Self.second, of: device.data)
+            try await eventually(within: 60, "it comes all the same\n\(device.process.output.suffix(3000))") {
+                FileManager.default.fileExists(atPath: blob)
+            }
+            kill(engine, SIGCONT)
+            #expect(try await answer == 200)
+            try await site.waitUntilServing("w1", "t", "clinic/b:1.0.0")
+            // Each piece is held for two seconds, and there is one at least.
+            #expect(try await fetching("t", of: device) >= 2000)
+            #expect(try await device.process.stop() == 0)
+        }
+    }
+
     // MARK: Heat
 
     @Test(
         "downloads and evaluations wait while the board is warm, and go on when it has cooled down",
-        .enabled(if: maySetHeat, "mounting needs root"))
+        .enabled("a board's sensors can be laid over the kernel's only by root") { await Board.isPossible })
     func heat() async throws {
         try await Site.ready("mh") { site in
             let first = try await site.startDevice("w1")
@@ -109,9 +144,10 @@ struct MannersTests {
             for (version, file) in [("1.0.0", Self.first), ("2.0.0", Self.second), ("3.0.0", Self.first)] {
                 try await site.martlet("publish", file, "--as", "clinic/a:\(version)", "--eval", StoryTests.seen)
             }
-            let board = try Board(site)
+            // Profiles that name no zone count this one.
+            let board = try Board(site, sensors: ["acpitz"])
             try board.heat(90)
-            let agent = try board.startAgent(site, first.data)
+            let agent = try await site.startAgent("w1", under: board.command).process
             try await rollOut(site, "clinic/a:1.0.0")
             try await waits(first.data, in: "fetching", agent)
             #expect(try !FileManager.default.fileExists(atPath: blob(Self.first, of: first.data)))
@@ -130,36 +166,8 @@ struct MannersTests {
         }
     }
 
-    /// A board whose only sensor shows what the test says.
-    private struct Board {
-        let folder: String
-
-        init(_ site: Site) throws {
-            folder = site.folder.file("thermal")
-            let zone = folder + "/thermal_zone0"
-            try FileManager.default.createDirectory(atPath: zone, withIntermediateDirectories: true)
-            // Generic profiles count this zone, as those do that name none.
-            try "acpitz\n".write(toFile: zone + "/type", atomically: true, encoding: .utf8)
-        }
-
-        func heat(_ celsius: Int) throws {
-            try "\(celsius)000\n".write(toFile: folder + "/thermal_zone0/temp", atomically: true, encoding: .utf8)
-        }
-
-        /// Starts an agent on that board; the sensors of nobody else change.
-        func startAgent(_ site: Site, _ data: String) throws -> RunningProcess {
-            let script = #"mount --bind "$0" /sys/class/thermal && exec "$@""#
-            return try RunningProcess(
-                "/usr/bin/unshare",
-                [
-                    "-m", "--propagation", "private", "/bin/sh", "-c", script, folder,
-                    Checkout.product("martlet-agent"), "run", "--data", data, "--gateway", "127.0.0.1:0", "--config",
-                    site.folder.file("w1.agent.json"),
-                ], log: site.folder.file("w1-board.log"))
-        }
-    }
-
-    /// Waits until the slot is in a phase, and looks that it stays there for longer than the phase takes.
+    /// Waits until the slot is in a phase, and looks that it stays there for longer than the phase takes: only time
+    /// can show that it does not go on.
     private func waits(_ data: String, in name: String, _ agent: RunningProcess) async throws {
         try await eventually(within: 120, "it is \(name)\n\(agent.output.suffix(3000))") { try phase(data) == name }
         for _ in 0..<12 {

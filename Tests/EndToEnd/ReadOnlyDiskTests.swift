@@ -7,21 +7,10 @@ import Testing
 /// A device whose data folder the kernel mounted read-only, as it does after a fault of the disk.
 @Suite("A device whose disk takes no writes", .serialized)
 struct ReadOnlyDiskTests {
-    /// Whether this user may mount: root may, in most containers too.
-    private static let mayMount = geteuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/unshare")
-
-    /// What of a status these tests look at.
-    private struct Status: Decodable {
-        struct Agent: Decodable {
-            let gateway: String
-            let problems: [DeviceProblem]
-        }
-        let agent: Agent
-    }
-
     @Test(
         "serves what it served, says what is wrong, installs nothing, and goes on by itself when the disk is back",
-        .enabled(if: mayMount, "mounting needs root"), arguments: [SIGTERM, SIGKILL])
+        .enabled("a folder can be mounted read-only only by root") { await OwnMounts.arePossible },
+        arguments: [SIGTERM, SIGKILL])
     func readOnly(_ signal: Int32) async throws {
         try await Site.ready("ro") { site in
             let first = try await site.startDevice("w1")
@@ -38,10 +27,10 @@ struct ReadOnlyDiskTests {
             let agent = try start(site, first.data)
             try await eventually(within: 120, "it serves\n\(agent.output)") {
                 guard agent.isRunning else { throw NeverTrue(description: agent.output) }
-                guard let gateway = try? await status(first.data).agent.gateway else { return false }
+                guard let gateway = try? await DeviceStatus.of(first.data).agent.gateway else { return false }
                 return try await Chat.ask("http://" + gateway, model: "t", "hello") == 200
             }
-            #expect(try await status(first.data).agent.problems.map(\.code) == ["storeReadOnly"])
+            #expect(try await DeviceStatus.of(first.data).agent.problems.map(\.code) == ["storeReadOnly"])
             let table = try await run(Checkout.product("martlet-agent"), ["status", "--data", first.data])
             #expect(table.output.contains("storeReadOnly: The data folder takes no writes"), "\(table)")
             try await eventually(within: 60, "the registry hears of it") {
@@ -62,7 +51,7 @@ struct ReadOnlyDiskTests {
                 "/usr/bin/nsenter", ["-t", String(agent.pid), "-m", "mount", "-o", "remount,bind,rw", first.data])
             #expect(remounted.status == 0, "\(remounted)")
             try await site.waitUntilServing("w1", "t", "clinic/base:2.0.0")
-            #expect(try await status(first.data).agent.problems.isEmpty)
+            #expect(try await DeviceStatus.of(first.data).agent.problems.isEmpty)
             try await eventually(within: 60, "the end is reported, and the inventory free of it") {
                 guard try await site.device("w1").inventory?.problems == nil else { return false }
                 return try await site.martlet("devices", "reports", "w1").output.contains("storeWritable")
@@ -78,19 +67,13 @@ struct ReadOnlyDiskTests {
 
     /// Starts the agent where its data folder is mounted read-only, for it and its engines alone.
     private func start(_ site: Site, _ data: String) throws -> RunningProcess {
-        let script = #"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@""#
+        // It writes its addresses nowhere, so that `Site.startAgent` would wait for them in vain.
+        let command =
+            OwnMounts.command(#"mount --bind "$0" "$0" && mount -o remount,bind,ro "$0""#, [data]) + [
+                Checkout.product("martlet-agent"), "run", "--data", data, "--gateway", "127.0.0.1:0", "--config",
+                site.folder.file("w1.agent.json"),
+            ]
         return try RunningProcess(
-            "/usr/bin/unshare",
-            [
-                "-m", "--propagation", "private", "/bin/sh", "-c", script, data, Checkout.product("martlet-agent"),
-                "run", "--data", data, "--gateway", "127.0.0.1:0", "--config", site.folder.file("w1.agent.json"),
-            ], log: site.folder.file("w1-readonly.log"))
-    }
-
-    private func status(_ data: String) async throws -> Status {
-        let done = try await run(
-            Checkout.product("martlet-agent"), ["status", "--data", data, "--output", "json"])
-        guard done.status == 0 else { throw NeverTrue(description: done.errors) }
-        return try JSONText.decode(Status.self, from: Array(done.output.utf8))
+            command[0], Array(command.dropFirst()), log: site.folder.file("w1-readonly.log"))
     }
 }

@@ -9,56 +9,6 @@ import Testing
 struct SharedBaseTests {
     private static let base = StoryTests.tiny("tiny-v1.Q4_0.gguf")
 
-    /// What `martlet-agent status --output json` says, as far as slots go.
-    private struct Status: Decodable {
-        struct Agent: Decodable {
-            struct Memory: Decodable {
-                let budget: Int64?
-                let taken: Int64
-                let limits: String
-            }
-            let memory: Memory
-        }
-        struct Slot: Decodable {
-            let slot: String
-            let serving: Bool
-            let engine: String?
-            let memory: Int64?
-            let limits: String?
-        }
-        let agent: Agent
-        let slots: [Slot]
-    }
-
-    private func status(_ device: Site.Device) async throws -> Status {
-        let result = try await run(
-            Checkout.product("martlet-agent"), ["status", "--data", device.data, "--output", "json"])
-        #expect(result.status == 0, "\(result.errors)")
-        return try JSONDecoder().decode(Status.self, from: Data(result.output.utf8))
-    }
-
-    /// Engines by slot: the process and its command line.
-    private func engines(_ device: Site.Device) throws -> [String: (pid: Int32, arguments: [String])] {
-        let folder = device.data + "/run/engines/"
-        var found: [String: (Int32, [String])] = [:]
-        for name in try FileManager.default.contentsOfDirectory(atPath: "/proc") {
-            guard let pid = Int32(name), let line = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else {
-                continue
-            }
-            let arguments = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-            guard let host = arguments.firstIndex(of: "--host"), host + 1 < arguments.count,
-                arguments[host + 1].hasPrefix(folder)
-            else { continue }
-            found[String(arguments[host + 1].dropFirst(folder.count).prefix { $0 != "/" })] = (pid, arguments)
-        }
-        return found
-    }
-
-    private func value(_ flag: String, _ arguments: [String]) throws -> String {
-        let index = try #require(arguments.firstIndex(of: flag), "\(flag) in \(arguments)")
-        return arguments[index + 1]
-    }
-
     /// The inodes that a process has mapped from files of that name or digest.
     private func mapped(_ pid: Int32, _ path: String) throws -> Set<Substring> {
         let maps = try KernelFile.text("/proc/\(pid)/maps")
@@ -96,21 +46,21 @@ struct SharedBaseTests {
             #expect(blobs.count == 1)
 
             // Both run on the same file, each with its own adapter.
-            let before = try engines(device)
+            let before = try DataFolder(path: device.data).enginesBySlot()
             #expect(before.keys.sorted() == ["billing", "triage"])
             for engine in before.values {
-                let model = URL(fileURLWithPath: try value("--model", engine.arguments)).resolvingSymlinksInPath()
+                let model = URL(fileURLWithPath: try #require(engine.value("--model"))).resolvingSymlinksInPath()
                 #expect(model.path == URL(fileURLWithPath: try #require(blobs.first)).resolvingSymlinksInPath().path)
-                #expect(try value("--lora", engine.arguments).hasSuffix("adapter-1.gguf"))
+                #expect(engine.value("--lora")?.hasSuffix("adapter-1.gguf") == true)
             }
             // One that was just started maps its files while it loads.
             try await eventually(within: 60, "both have one and the same file mapped") {
                 let inodes = try before.values.map { try mapped($0.pid, digest.hex) }
                 return inodes[0] == inodes[1] && inodes[0].count == 1
             }
-            let now = try await status(device)
+            let now = try await DeviceStatus.of(device.data)
             let size = Int64(try Data(contentsOf: URL(fileURLWithPath: Self.base)).count)
-            #expect(now.agent.memory.taken == now.slots.compactMap(\.memory).reduce(0, +) - size)
+            #expect(now.agent.memory?.taken == now.slots.compactMap(\.memory).reduce(0, +) - size)
 
             // Another adapter starts against the mapped base, and the other slot notices nothing.
             let load = try site.startLoad([device.gateway], slot: "billing", eval: StoryTests.seen)
@@ -119,7 +69,7 @@ struct SharedBaseTests {
             try await site.waitUntilServing("box", "triage", "clinic/triage:1.0.0")
             let figures = try await load.stopAfter(requests: 3)
             #expect(figures.failed == 0, "\(figures.failures)")
-            let after = try engines(device)
+            let after = try DataFolder(path: device.data).enginesBySlot()
             #expect(after["billing"]?.pid == before["billing"]?.pid && after["triage"]?.pid != before["triage"]?.pid)
             #expect(StoryTests.files(under: device.data + "/blobs").filter { $0.hasSuffix(digest.hex) }.count == 1)
             #expect(try await device.process.stop() == 0)
@@ -135,16 +85,17 @@ struct SharedBaseTests {
                 "rollout", "start", "clinic/base:1.0.0", "--selector", "site=berlin", "--slot", "triage", "--soak",
                 "1s",
                 "--idle-seconds", "1", "--priority", "5", "--cpu-percent", "200", "--wait")
-            try await eventually(within: 60, "the engine was ended") { try self.engines(device).isEmpty }
-            let slot = try #require(try await status(device).slots.first)
+            let folder = DataFolder(path: device.data)
+            try await eventually(within: 60, "the engine was ended") { folder.engines().isEmpty }
+            let slot = try #require(try await DeviceStatus.of(device.data).slots.first)
             #expect(slot.serving && slot.engine?.hasPrefix("resting: no request") == true && slot.memory == nil)
             #expect(try await site.device("box").slots[SlotName("triage")]?.serving == true)
             // This machine delegates no control group to a test: the status says what that means. A second later it
             // sleeps again.
             try await eventually(within: 60, "it answers, and is seen awake with its limits") {
                 guard try await Chat.ask(device.gateway, model: "triage", "hello") == 200 else { return false }
-                let awake = try await self.status(device).slots.first
-                return try self.engines(device).count == 1
+                let awake = try await DeviceStatus.of(device.data).slots.first
+                return folder.engines().count == 1
                     && ["processor time is not limited", "200 %"].contains { awake?.limits?.contains($0) == true }
             }
             try await site.martlet(

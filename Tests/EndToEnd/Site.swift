@@ -135,31 +135,45 @@ final class Site: @unchecked Sendable {
     /// Enrols a device and starts its agent.
     ///
     /// `settings` are further members of its configuration file, `engine` of the member of that name, `allowed` the
-    /// repositories that its policy permits.
+    /// repositories that its policy permits. Without `threads` the device's profile says how many.
     func startDevice(
         _ name: String, labels: [String] = ["site=berlin"], settings: String = "", engine: String = "",
-        allowed: [String] = ["clinic/*"], policy further: String = "", extra: [String] = []
+        threads: Int? = 1, allowed: [String] = ["clinic/*"], policy further: String = "", extra: [String] = []
     ) async throws -> Device {
         let data = folder.file("devices/" + name)
         let token = try await martlet("token", "join", "--uses", "1", "--valid", "1h").output
         let tokenFile = folder.file(name + ".join")
         try token.write(toFile: tokenFile, atomically: true, encoding: .utf8)
-        let policy = folder.file(name + ".agent.json")
-        let patterns = allowed.map { "\"\($0)\"" }.joined(separator: ", ")
-        let configuration =
-            #"{"policy": {"otherSlots": [\#(patterns)]\#(further)}, "engine": {"threads": 1\#(engine)}, "#
-            + #""telemetrySeconds": 2\#(settings)}"#
-        try configuration.write(toFile: policy, atomically: true, encoding: .utf8)
-        var arguments = ["enrol", "--join-file", tokenFile, "--name", name, "--data", data, "--config", policy]
+        let file = try configure(
+            name, settings: settings, engine: engine, threads: threads, allowed: allowed, policy: further)
+        var arguments = ["enrol", "--join-file", tokenFile, "--name", name, "--data", data, "--config", file]
         for label in labels { arguments += ["--label", label] }
         let enrolled = try await run(Checkout.product("martlet-agent"), arguments)
         #expect(enrolled.status == 0, "enrol \(name): \(enrolled.output) \(enrolled.errors)")
         return try await startAgent(name, extra: extra)
     }
 
-    /// Starts the agent of an enrolled device, on the gateway port that it had before if `gateway` says so.
+    /// Writes the configuration file of a device's agent, as `startDevice` does, and returns its path.
+    @discardableResult
+    func configure(
+        _ name: String, settings: String = "", engine: String = "", threads: Int? = 1,
+        allowed: [String] = ["clinic/*"], policy further: String = ""
+    ) throws -> String {
+        let patterns = allowed.map { "\"\($0)\"" }.joined(separator: ", ")
+        let threads = threads.map { #", "threads": \#($0)"# } ?? ""
+        let configuration =
+            #"{"policy": {"otherSlots": [\#(patterns)]\#(further)}, "engine": {\#((threads + engine).dropFirst(2))}, "#
+            + #""telemetrySeconds": 2\#(settings)}"#
+        let file = folder.file(name + ".agent.json")
+        try configuration.write(toFile: file, atomically: true, encoding: .utf8)
+        return file
+    }
+
+    /// Starts the agent of an enrolled device, on the gateway port that it had before if `gateway` says so. `under` is
+    /// a command that becomes the agent, e.g. one that changes what the agent sees of the machine.
     func startAgent(
-        _ name: String, gateway: String? = nil, extra: [String] = [], environment: [String: String] = [:]
+        _ name: String, gateway: String? = nil, extra: [String] = [], environment: [String: String] = [:],
+        under: [String] = []
     ) async throws -> Device {
         let number = lock.withLock {
             agentStarts += 1
@@ -169,10 +183,14 @@ final class Site: @unchecked Sendable {
         let addresses = data + "/run/addresses.json"
         try? FileManager.default.removeItem(atPath: addresses)
         let address = gateway.map { String($0.dropFirst("http://".count)) } ?? "127.0.0.1:0"
+        let command =
+            under + [
+                Checkout.product("martlet-agent"), "run", "--data", data, "--gateway", address, "--config",
+                folder.file(name + ".agent.json"),
+            ] + extra
         let process = try RunningProcess(
-            Checkout.product("martlet-agent"),
-            ["run", "--data", data, "--gateway", address, "--config", folder.file(name + ".agent.json")] + extra,
-            environment: environment, log: folder.file("\(name)-\(number).log"))
+            command[0], Array(command.dropFirst()), environment: environment,
+            log: folder.file("\(name)-\(number).log"))
         try await eventually(within: 60, "agent \(name) writes its addresses\n\(process.output)") {
             guard process.isRunning else { throw NeverTrue(description: "agent \(name) ended: \(process.output)") }
             return FileManager.default.fileExists(atPath: addresses)

@@ -16,6 +16,8 @@ final class Wire: Sendable {
         case garbage
         /// Closes each connection after so many bytes of the registry's.
         case cutAfter(Int)
+        /// Says nothing more on each connection after so many bytes of the registry's, and keeps it open.
+        case stallsAfter(Int)
         /// Flips a bit in every so many bytes of the registry's.
         case corrupts(Int)
         /// Lets pass so many bytes a second.
@@ -29,6 +31,7 @@ final class Wire: Sendable {
         var target = 0
         var open: Set<Int32> = []
         var connections = 0
+        var stalled = 0
         var heard: [Heard] = []
     }
 
@@ -79,6 +82,9 @@ final class Wire: Sendable {
     }
 
     var connections: Int { state.withLock { $0.connections } }
+
+    /// Connections that were let stall.
+    var stalled: Int { state.withLock { $0.stalled } }
 
     /// What went over it so far, connection by connection.
     var heard: [Heard] { state.withLock { $0.heard } }
@@ -160,8 +166,19 @@ final class Wire: Sendable {
             }
             guard Self.send(piece, to) else { return }
             if case .cutAfter(let bytes) = mode, passed > bytes { return }
+            if case .stallsAfter(let bytes) = mode, passed > bytes {
+                state.withLock { $0.stalled += 1 }
+                wait(forEndOf: to)
+                return
+            }
             if case .slow = mode { usleep(50_000) }
         }
+    }
+
+    /// Returns when a connection was ended: the other direction ends it for both.
+    private func wait(forEndOf descriptor: Int32) {
+        var look = pollfd(fd: descriptor, events: 0, revents: 0)
+        while poll(&look, 1, -1) < 0, errno == EINTR {}
     }
 
     private static func send(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {

@@ -18,6 +18,14 @@ struct MemoryEstimateRunTests {
         return FileManager.default.fileExists(atPath: path) ? path : nil
     }
 
+    /// The program that makes a model smaller, where it lies beside the engine.
+    private static var quantizer: String? {
+        guard let server = Checkout.llamaServer else { return nil }
+        let tool = URL(fileURLWithPath: server).deletingLastPathComponent().appendingPathComponent("llama-quantize")
+            .path
+        return FileManager.default.isExecutableFile(atPath: tool) ? tool : nil
+    }
+
     /// The estimate is held within 15 % of this, in either direction.
     private static let tolerance = 0.85...1.15
 
@@ -67,13 +75,16 @@ struct MemoryEstimateRunTests {
     }
 
     @Test(
-        "SmolLM2, by context and requests at once", .enabled(if: smol != nil, "`make test` fetches SmolLM2"),
+        "SmolLM2, by context and requests at once",
+        .enabled(if: Installed.everything || smol != nil, "`make test` fetches SmolLM2"),
         arguments: [(512, 1), (2048, 1), (8192, 1), (2048, 4)])
     func smolContexts(context: Int, parallel: Int) async throws {
         try await check(try #require(Self.smol), context: context, parallel: parallel)
     }
 
-    @Test("SmolLM2 with its adapter, read instead of mapped, and with a smaller cache", .enabled(if: smol != nil))
+    @Test(
+        "SmolLM2 with its adapter, read instead of mapped, and with a smaller cache",
+        .enabled(if: Installed.everything || smol != nil, "`make test` fetches SmolLM2"))
     func smolWays() async throws {
         let model = try #require(Self.smol)
         let adapter = Checkout.fixture("models/smollm2/lora-v1.F16.gguf")
@@ -83,7 +94,9 @@ struct MemoryEstimateRunTests {
         try await check(model, context: 4096, parallel: 2, cacheType: .q4_0)
     }
 
-    @Test("SmolLM2 without flash attention, and with it and a smaller cache", .enabled(if: smol != nil))
+    @Test(
+        "SmolLM2 without flash attention, and with it and a smaller cache",
+        .enabled(if: Installed.everything || smol != nil, "`make test` fetches SmolLM2"))
     func smolAttention() async throws {
         let model = try #require(Self.smol)
         // The scores' matrix comes into memory as the context fills.
@@ -92,13 +105,13 @@ struct MemoryEstimateRunTests {
     }
 
     @Test(
-        "rearranged weights take a second copy where they are mapped, and one where they are read or left as they are")
+        "rearranged weights take a second copy where they are mapped, and one where they are read or left as they are",
+        .enabled(
+            if: Installed.everything || smol != nil && quantizer != nil,
+            "llama-quantize beside llama-server and SmolLM2: `make test` fetches both"))
     func rearranged() async throws {
         // Q4_0 of SmolLM2 is made here: it is what processors rearrange, and in no package.
-        guard let base = Self.smol, let server = Checkout.llamaServer else { return }
-        let tool = URL(fileURLWithPath: server).deletingLastPathComponent().appendingPathComponent("llama-quantize")
-            .path
-        guard FileManager.default.isExecutableFile(atPath: tool) else { return }
+        let (base, tool) = (try #require(Self.smol), try #require(Self.quantizer))
         let folder = try TemporaryFolder("q4")
         let model = folder.file("smol.Q4_0.gguf")
         let made = try await run(tool, ["--allow-requantize", base, model, "Q4_0", "1"])

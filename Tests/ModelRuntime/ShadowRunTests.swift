@@ -232,12 +232,16 @@ struct ShadowRunTests {
                 try await scene.faults.ask().status == 200 && scene.candidate.requests.count == 1
             }
             #expect(scene.candidate.closed == 0)
+            let asked = scene.faults.engine.requests.count
             isStuck.withLock { $0 = true }
             let waiting = (0..<2).map { _ in Task { try await scene.faults.ask() } }
             try await eventually(within: 30, "the question is broken off") { scene.candidate.closed == 1 }
             shadowing.cancel()
             #expect(await shadowing.value.compared == 0)
-            for task in waiting { task.cancel() }
+            // The gateway counts them before their engine has them; one that came later would get no answer.
+            try await eventually(within: 30, "both are with the engine") {
+                scene.faults.engine.requests.count == asked + 2
+            }
             scene.faults.engine.goOn(Self.answer("a"))
             for task in waiting { #expect(try await task.value.status == 200) }
         }

@@ -1,6 +1,5 @@
 import Foundation
 import Glibc
-import Logging
 import MartletTypes
 import RegistryServer
 import TestSupport
@@ -31,52 +30,132 @@ struct BackupOwnerTests {
         return [attributes[.ownerAccountID] as? Int, attributes[.groupOwnerAccountID] as? Int]
     }
 
-    @Test("give all that they make to the owner of the folder that they make it in, and no more than that")
-    func owner() async throws {
+    private struct Interruption: Error {}
+
+    /// A registry that has stopped, with a release.
+    private static func stopped() async throws -> RegistryFixture {
         let registry = try await RegistryFixture.start()
         try await registry.initializeTrust()
         _ = try await registry.publish("clinic/triage/1.0.0")
         try await registry.stop()
-        let clock = registry.clock
-        let backup = RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now })
+        return registry
+    }
+
+    /// Makes a file of root's.
+    private static func file(_ path: String, _ text: String = "root's own") throws {
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    }
+
+    private static func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+
+    @Test("give what they make to the owner of the folder that they make it in, and nothing that was there before")
+    func owner() async throws {
+        let registry = try await Self.stopped()
+        let manager = FileManager.default
         let kept = registry.folder.file("backup")
         try Self.folder(kept)
-        for _ in 0..<2 { _ = try await backup.run(to: kept) }
-        #expect(try Self.foreign(kept).isEmpty)
+        try #require(chmod(kept, 0o755) == 0)
+        try Self.file(kept + "/report.txt")
+        try manager.createDirectory(atPath: kept + "/photos", withIntermediateDirectories: false)
+        try Self.file(kept + "/photos/one")
+        for _ in 0..<2 { try await registry.backup(to: kept) }
+        #expect(try Self.foreign(kept).sorted() == ["photos", "photos/one", "report.txt"])
+        let mode = try manager.attributesOfItem(atPath: kept)[.posixPermissions] as? Int
+        #expect(mode == 0o755, "a folder that was there keeps its permissions")
+        #expect(try manager.attributesOfItem(atPath: kept + "/blobs")[.posixPermissions] as? Int == 0o700)
 
         let data = registry.folder.file("restored")
         try Self.folder(data)
+        try Self.folder(data + "/blobs")
+        try Self.file(data + "/notes.txt")
         // What the owner could have put there to be given what is root's.
         let secret = registry.folder.file("secret")
-        try Data([1]).write(to: URL(fileURLWithPath: secret))
-        try #require(symlink(secret, data + "/a-link") == 0)
-        try #require(link(secret, data + "/a-name") == 0)
-        let restore = RegistryRestore(
-            dataFolder: data, clock: { clock.now }, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        _ = try await restore.run(from: kept)
-        #expect(try Self.foreign(data).sorted() == ["a-link", "a-name"])
+        try Self.file(secret)
+        try #require(symlink(secret, data + "/blobs/a-link") == 0)
+        try #require(link(secret, data + "/blobs/a-name") == 0)
+        try await restore(kept, into: data)
+        #expect(try Self.foreign(data).sorted() == ["blobs/a-link", "blobs/a-name", "notes.txt"])
         #expect(try Self.owner(secret).first == 0)
-        #expect(FileManager.default.fileExists(atPath: data + "/keys/director.pem"))
+        #expect(manager.fileExists(atPath: data + "/keys/director.pem"))
+        #expect(!manager.fileExists(atPath: data + "/restoring"))
+    }
+
+    @Test("take a link for the folder that it leads to")
+    func linked() async throws {
+        let registry = try await Self.stopped()
+        for name in ["backup", "restored"] {
+            try Self.folder(registry.folder.file(name))
+            try #require(symlink(registry.folder.file(name), registry.folder.file("to-" + name)) == 0)
+        }
+        try await registry.backup(to: registry.folder.file("to-backup"))
+        try await restore(registry.folder.file("to-backup"), into: registry.folder.file("to-restored"))
+        for name in ["backup", "restored"] { #expect(try Self.foreign(registry.folder.file(name)).isEmpty, "\(name)") }
+        #expect(!FileManager.default.fileExists(atPath: registry.folder.file("restored/restoring")))
+    }
+
+    @Test("write through no link that the owner has left in the folder")
+    func planted() async throws {
+        let registry = try await Self.stopped()
+        let secret = registry.folder.file("secret")
+        try Self.file(secret)
+        let kept = registry.folder.file("backup")
+        try Self.folder(kept)
+        // The registry's user has left a link where the time of the backup is written.
+        try #require(chown(registry.data + "/run", Self.user, Self.group) == 0)
+        try #require(chown(registry.data, Self.user, Self.group) == 0)
+        let note = registry.data + "/run/last-backup"
+        try #require(symlink(secret, note + ".\(getpid()).new") == 0)
+        try #require(symlink(secret, kept + "/backup.json.\(getpid()).new") == 0)
+        let made = try await registry.backup(to: kept).created
+        #expect(try Self.text(note) == "\(made.milliseconds)\n")
+        let data = registry.folder.file("restored")
+        try Self.folder(data)
+        for name in ["registry.sqlite.new", "restoring.\(getpid()).new"] {
+            try #require(symlink(secret, data + "/" + name) == 0)
+        }
+        try await restore(kept, into: data)
+        #expect(try Self.text(secret) == "root's own")
+
+        // A folder of root's, which the registry's user has named.
+        let elsewhere = registry.folder.file("elsewhere")
+        try FileManager.default.createDirectory(atPath: elsewhere, withIntermediateDirectories: false)
+        try FileManager.default.moveItem(atPath: registry.data + "/run", toPath: registry.folder.file("run"))
+        try #require(symlink(elsewhere, registry.data + "/run") == 0)
+        try await registry.backup(to: kept)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: elsewhere).isEmpty)
+        for (number, folder) in [kept, registry.folder.file("another")].enumerated() {
+            if number > 0 { try Self.folder(folder) }
+            unlink(folder + "/lock")
+            try #require(symlink(elsewhere + "/lock", folder + "/lock") == 0)
+            let code = await errorCode {
+                if number == 0 { try await registry.backup(to: folder) } else { try await restore(kept, into: folder) }
+            }
+            #expect(code == ["backupFailed", "dataFolderFailed"][number])
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: elsewhere).isEmpty)
+    }
+
+    @Test("A backup that fails leaves nothing of root's either")
+    func failedBackup() async throws {
+        let registry = try await Self.stopped()
+        let kept = registry.folder.file("backup")
+        try Self.folder(kept)
+        await #expect(throws: Interruption.self) {
+            try await registry.backup(to: kept) { if $0.hasPrefix("name ") { throw Interruption() } }
+        }
+        #expect(FileManager.default.fileExists(atPath: kept + "/blobs"))
+        #expect(try Self.foreign(kept).isEmpty)
     }
 
     @Test("A restore that fails leaves what the owner can read, too: its registry says that it is not finished")
     func failed() async throws {
-        let registry = try await RegistryFixture.start()
-        try await registry.initializeTrust()
-        try await registry.stop()
-        let clock = registry.clock
+        let registry = try await Self.stopped()
         let kept = registry.folder.file("backup")
-        _ = try await RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now }).run(to: kept)
+        try await registry.backup(to: kept)
         try Data([1]).write(to: URL(fileURLWithPath: kept + "/state-1/registry.sqlite"))
         let data = registry.folder.file("restored")
         try Self.folder(data)
-        let error = await #expect(throws: ServerError.self) {
-            _ = try await RegistryRestore(
-                dataFolder: data, clock: { clock.now },
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-            ).run(from: kept)
-        }
-        #expect(error?.code == "backupDamaged")
+        #expect(await errorCode { try await restore(kept, into: data) } == "backupDamaged")
         #expect(try Self.foreign(data).isEmpty)
         #expect(FileManager.default.fileExists(atPath: data + "/restoring"))
     }
@@ -85,9 +164,8 @@ struct BackupOwnerTests {
     func rootsOwn() async throws {
         let registry = try await RegistryFixture.start()
         try await registry.stop()
-        let clock = registry.clock
         let kept = registry.folder.file("backup")
-        _ = try await RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now }).run(to: kept)
+        try await registry.backup(to: kept)
         #expect(try Self.owner(kept + "/backup.json").first == 0)
     }
 }

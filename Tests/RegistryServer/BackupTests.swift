@@ -1,6 +1,5 @@
 import Foundation
 import HTTPTypes
-import Logging
 import MartletAPI
 import MartletTypes
 import RegistryClient
@@ -12,32 +11,8 @@ import Trust
 @Suite("Backup and restore of a registry")
 struct BackupTests {
     private let slot: SlotName
-    private let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
 
     init() throws { slot = try SlotName("triage") }
-
-    private func backup(_ registry: RegistryFixture, to folder: String) async throws -> BackupSummary {
-        let clock = registry.clock
-        return try await RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now }).run(to: folder)
-    }
-
-    @discardableResult
-    private func restore(
-        _ backup: String, into folder: String, keepsTokens: Bool = true
-    ) async throws -> [RegistryRestore.Token] {
-        let clock = TestClock()
-        return try await RegistryRestore(dataFolder: folder, clock: { clock.now }, logger: quiet)
-            .run(from: backup, keepsTokens: keepsTokens).tokens
-    }
-
-    private func code(_ body: () async throws -> Void) async -> String? {
-        do {
-            try await body()
-            return nil
-        } catch {
-            return (error as? any MartletError)?.code ?? "\(error)"
-        }
-    }
 
     /// A registry on what a backup was restored into, with the offline keys of the former one.
     private func started(
@@ -65,10 +40,10 @@ struct BackupTests {
         _ = try await device.obey(slot)
         let rollout = try await start(newer.path, at: registry)
         let kept = registry.folder.file("backup")
-        let first = try await backup(registry, to: kept)
+        let first = try await registry.backup(to: kept)
         #expect(first.blobs > 0 && first.copied == first.blobs)
         let joins = try await registry.admin.createJoinToken(JoinTokenRequest())
-        let second = try await backup(registry, to: kept)
+        let second = try await registry.backup(to: kept)
         #expect(second.blobs == first.blobs && second.copied == 0, "what it has is not copied again")
 
         // Life goes on after the backup: changes that it does not know, as many as will be made after the restore.
@@ -109,13 +84,13 @@ struct BackupTests {
         try await registry.initializeTrust()
         let stolen = try await registry.admin.createToken(TokenRequest(name: "stolen", role: .operator))
         let kept = registry.folder.file("backup")
-        _ = try await backup(registry, to: kept)
+        try await registry.backup(to: kept)
         // After the backup: the restored registry cannot know of it.
         try await registry.admin.deleteToken(stolen.id)
         try await registry.stop()
 
         let copy = try TemporaryFolder("restored")
-        let tokens = try await restore(kept, into: copy.file("data"), keepsTokens: false)
+        let tokens = try await restore(kept, into: copy.file("data"), keepsTokens: false).tokens
         #expect(tokens.map(\.name).sorted() == ["admin", "stolen"])
         let restored = try await RegistryFixture.start(on: copy)
         #expect(restored.adminToken != registry.adminToken)
@@ -128,7 +103,7 @@ struct BackupTests {
         try await restored.stop()
 
         let open = registry.folder.file("kept")
-        #expect(try await restore(kept, into: open, keepsTokens: true).count == 2)
+        #expect(try await restore(kept, into: open, keepsTokens: true).tokens.count == 2)
         let same = try await started(try TemporaryFolder("same"), after: registry, data: open)
         #expect(try await same.call(.get, "/api/v1/status", token: stolen.secret ?? "").status == 200)
         try await same.stop()
@@ -140,7 +115,7 @@ struct BackupTests {
         try await registry.initializeTrust()
         let release = try await registry.publish("clinic/triage/1.0.0")
         let kept = registry.folder.file("backup")
-        _ = try await backup(registry, to: kept)
+        try await registry.backup(to: kept)
         try await registry.stop()
         let state = kept + "/state-1"
         let blob = "\(kept)/blobs/sha256/\(release.weights.hex.prefix(2))/\(release.weights.hex)"
@@ -151,8 +126,8 @@ struct BackupTests {
             try FileManager.default.removeItem(atPath: file)
             try bad.write(to: URL(fileURLWithPath: file))
             let target = registry.folder.file("target-\(number)")
-            #expect(await code { try await restore(kept, into: target) } == "backupDamaged", "\(file)")
-            let served = await code {
+            #expect(await errorCode { try await restore(kept, into: target) } == "backupDamaged", "\(file)")
+            let served = await errorCode {
                 try await RegistryApp(
                     configuration: RegistryConfiguration(
                         dataFolder: target, operatorAddress: ListenAddress(host: "127.0.0.1", port: 0),
@@ -165,17 +140,17 @@ struct BackupTests {
             try good.write(to: URL(fileURLWithPath: file))
             // Begun again with what is whole, it ends.
             try await restore(kept, into: target)
-            #expect(await code { try await restore(kept, into: target) } == "dataFolderNotEmpty")
+            #expect(await errorCode { try await restore(kept, into: target) } == "dataFolderNotEmpty")
         }
         try FileManager.default.removeItem(atPath: kept + "/backup.json")
-        #expect(await code { try await restore(kept, into: registry.folder.file("none")) } == "backupIncomplete")
+        #expect(await errorCode { try await restore(kept, into: registry.folder.file("none")) } == "backupIncomplete")
     }
 
     @Test("A backup holds private keys, and nobody else may read it")
     func modes() async throws {
         let registry = try await RegistryFixture.start()
         let kept = registry.folder.file("backup")
-        _ = try await backup(registry, to: kept)
+        try await registry.backup(to: kept)
         func mode(_ path: String) throws -> Int {
             let attributes = try FileManager.default.attributesOfItem(atPath: path)
             return (attributes[.posixPermissions] as? NSNumber)?.intValue ?? -1
@@ -190,8 +165,32 @@ struct BackupTests {
         let empty = registry.folder.file("empty")
         let clock = registry.clock
         #expect(
-            await code { _ = try await RegistryBackup(dataFolder: empty, clock: { clock.now }).run(to: kept) }
+            await errorCode { _ = try await RegistryBackup(dataFolder: empty, clock: { clock.now }).run(to: kept) }
                 == "notADataFolder")
+    }
+
+    @Test("A backup into a registry's folder is refused, and touches nothing there")
+    func intoRegistry() async throws {
+        let registry = try await RegistryFixture.start()
+        try await registry.initializeTrust()
+        let other = try await RegistryFixture.start()
+        for fixture in [registry, other] { try await fixture.stop() }
+        let link = registry.folder.file("link")
+        let manager = FileManager.default
+        try manager.createSymbolicLink(atPath: link, withDestinationPath: registry.data)
+        // One that never ran, and one that an earlier program has taken for a backup.
+        let bare = registry.folder.file("bare")
+        try manager.createDirectory(atPath: bare, withIntermediateDirectories: false)
+        try Data([1]).write(to: URL(fileURLWithPath: bare + "/registry.sqlite"))
+        let taken = registry.folder.file("taken")
+        try await registry.backup(to: taken)
+        try manager.copyItem(atPath: other.data + "/run", toPath: taken + "/run")
+        try Data([1]).write(to: URL(fileURLWithPath: taken + "/registry.sqlite"))
+        for target in [registry.data, registry.data + "/", link, other.data, bare, taken] {
+            let before = try manager.subpathsOfDirectory(atPath: target).sorted()
+            #expect(await errorCode { try await registry.backup(to: target) } == "backupIntoRegistry", "\(target)")
+            #expect(try manager.subpathsOfDirectory(atPath: target).sorted() == before, "\(target)")
+        }
     }
 
     @Test("A backup taken while releases are published holds every blob that it names")
@@ -202,7 +201,7 @@ struct BackupTests {
         async let publishing: Void = {
             for number in 0..<8 { _ = try await registry.publish("clinic/triage/1.\(number).0") }
         }()
-        for _ in 0..<3 { _ = try await backup(registry, to: kept) }
+        for _ in 0..<3 { try await registry.backup(to: kept) }
         try await publishing
         try await registry.stop()
         let copy = try TemporaryFolder("restored")

@@ -10,40 +10,25 @@ import Trust
 
 /// What happens to a registry that is not the registry's doing: a full disk, a client that goes away, a TLS listener.
 @Suite struct HardshipTests {
-    /// A file system of a few megabytes, where this machine lets us have one.
-    private static func withSmallDisk(_ body: (String) async throws -> Void) async throws {
-        let folder = try TemporaryFolder("small")
-        let mount = try await run("/bin/mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", folder.path])
-        guard mount.status == 0 else { return }
-        do {
-            try await body(folder.path)
-        } catch {
-            _ = try await run("/bin/umount", ["-l", folder.path])
-            throw error
-        }
-        _ = try await run("/bin/umount", ["-l", folder.path])
-    }
-
     @Test(
         "A full disk refuses an upload in words, keeps nothing half-written, and the registry goes on",
-        .enabled(if: geteuid() == 0))
+        .enabled(if: SmallDisk.isPossible, "a small tmpfs can be mounted only by root outside a sandbox"))
     func diskFull() async throws {
-        try await Self.withSmallDisk { path in
-            let registry = try await RegistryFixture.start(dataFolder: path + "/data")
-            let large = [UInt8](repeating: 7, count: 24 << 20)
-            let digest = Digest.of(large)
-            let reply = try await registry.call(
-                .post, "/v2/clinic/triage/blobs/uploads/?digest=\(digest)", body: .bytes(large))
-            #expect(reply.status == 507)
-            #expect(String(decoding: reply.body, as: UTF8.self).contains("Free space"))
-            #expect(try await registry.call(.head, "/v2/clinic/triage/blobs/\(digest)").status == 404)
-            #expect(try FileManager.default.contentsOfDirectory(atPath: path + "/data/uploads").isEmpty)
-            let small: [UInt8] = [1, 2, 3]
-            let fits = try await registry.call(
-                .post, "/v2/clinic/triage/blobs/uploads/?digest=\(Digest.of(small))", body: .bytes(small))
-            #expect(fits.status == 201)
-            try await registry.stop()
-        }
+        let disk = try SmallDisk(kibibytes: 16 << 10)
+        let registry = try await RegistryFixture.start(dataFolder: disk.path + "/data")
+        let large = [UInt8](repeating: 7, count: 24 << 20)
+        let digest = Digest.of(large)
+        let reply = try await registry.call(
+            .post, "/v2/clinic/triage/blobs/uploads/?digest=\(digest)", body: .bytes(large))
+        #expect(reply.status == 507)
+        #expect(String(decoding: reply.body, as: UTF8.self).contains("Free space"))
+        #expect(try await registry.call(.head, "/v2/clinic/triage/blobs/\(digest)").status == 404)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: disk.path + "/data/uploads").isEmpty)
+        let small: [UInt8] = [1, 2, 3]
+        let fits = try await registry.call(
+            .post, "/v2/clinic/triage/blobs/uploads/?digest=\(Digest.of(small))", body: .bytes(small))
+        #expect(fits.status == 201)
+        try await registry.stop()
     }
 
     @Test("A client that goes away in the middle of a chunk leaves what came, and the upload goes on from there")

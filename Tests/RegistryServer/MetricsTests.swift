@@ -67,10 +67,8 @@ struct MetricsTests {
         #expect(value("last_backup_timestamp_seconds", in: text) == nil, "there was none")
 
         _ = try await registry.admin.changeRollout(rollout.id, .pause, RolloutChange(reason: "lunch"))
-        let clock = registry.clock
-        let made = try await RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now })
-            .run(to: registry.folder.file("backup")).created
-        clock.advance(by: .seconds(2 * 3600))
+        let made = try await registry.backup(to: registry.folder.file("backup")).created
+        registry.clock.advance(by: .seconds(2 * 3600))
         text = try await scrape(registry)
         #expect(value("rollouts_paused", in: text) == 1)
         #expect(value("devices_silent", in: text) == 1)
@@ -92,9 +90,7 @@ struct MetricsTests {
     func alerts() async throws {
         let registry = try await RegistryFixture.start()
         try await registry.initializeTrust()
-        let clock = registry.clock
-        _ = try await RegistryBackup(dataFolder: registry.folder.file("data"), clock: { clock.now })
-            .run(to: registry.folder.file("backup"))
+        try await registry.backup(to: registry.folder.file("backup"))
         let text = try await scrape(registry)
         try await registry.stop()
         let rules = try Self.example("groups:")

@@ -25,6 +25,8 @@ final class TestClock: Sendable {
 /// A real registry on loopback over a scratch folder, and an operator who is logged in.
 final class RegistryFixture: Sendable {
     let folder: TemporaryFolder
+    /// The data folder.
+    let data: String
     let clock: TestClock
     let app: RegistryApp
     let lines: Lines
@@ -78,6 +80,7 @@ final class RegistryFixture: Sendable {
         _ running: Task<Void, any Error>, _ bound: [String: String]
     ) throws {
         self.folder = folder
+        data = dataFolder
         self.clock = clock
         self.app = app
         self.lines = lines

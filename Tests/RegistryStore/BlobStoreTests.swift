@@ -281,21 +281,3 @@ struct FileBlobStoreTests {
         try database.close()
     }
 }
-
-/// A file system of a few hundred KiB, to fill it.
-final class SmallDisk {
-    private let folder: TemporaryFolder
-    var path: String { folder.path }
-
-    /// Whether this machine lets us mount one.
-    static let isPossible = (try? SmallDisk(kibibytes: 64)) != nil
-
-    init(kibibytes: Int) throws {
-        folder = try TemporaryFolder("small-disk")
-        guard mount("tmpfs", folder.path, "tmpfs", 0, "size=\(kibibytes)k") == 0 else {
-            throw StoreError(.ioFailed, "no tmpfs")
-        }
-    }
-
-    deinit { umount2(folder.path, Int32(MNT_DETACH)) }
-}

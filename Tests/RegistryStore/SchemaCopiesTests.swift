@@ -68,6 +68,20 @@ struct SchemaCopiesTests {
         #expect(try copies(folder.path) == ["r.sqlite.before-0003", "r.sqlite.before-0004"])
     }
 
+    @Test("counts no other file, and goes with the files that SQLite made beside it")
+    func others() async throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("r.sqlite")
+        let own = ["before-upgrade", "before-0002.gz", "before-", "before-2b"]
+        for name in own { try Data([1]).write(to: URL(fileURLWithPath: path + "." + name)) }
+        for count in Int64(1)...2 { _ = try await migrate(path, to: count) }
+        // Somebody has looked into it.
+        for end in ["-wal", "-shm"] { try Data([1]).write(to: URL(fileURLWithPath: path + ".before-0002" + end)) }
+        for count in Int64(3)...5 { _ = try await migrate(path, to: count) }
+        let left = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.contains(".before") }
+        #expect(Set(left) == Set((["before-0004", "before-0005"] + own).map { "r.sqlite." + $0 }))
+    }
+
     @Test("is named to the program that finds a schema it does not know, where it leads back to one that it knows")
     func named() async throws {
         let folder = try TemporaryFolder()

@@ -88,6 +88,7 @@ struct RolloutRuleTests {
         "Only causes that another attempt can cure are tried again",
         arguments: [
             ([], "network", true), ([], "evaluationFailed", false), ([], "policyRefused", false),
+            ([], "engineRefused", false), ([], "invalidProbes", false), ([], "engineUnpackFailed", true),
             (["diskFull"], "diskFull", true), (["diskFull"], "network", false),
             (["engineExited"], "engineExited", true),
         ] as [([String], String, Bool)])

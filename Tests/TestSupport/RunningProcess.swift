@@ -23,6 +23,13 @@ public final class RunningProcess: Sendable {
     /// All that it printed so far.
     public var output: String { (try? String(contentsOfFile: log, encoding: .utf8)) ?? "" }
 
+    /// What it said last; of one that crashed what it said before, and where.
+    public var lastWords: String {
+        let output = output
+        guard let crash = output.firstRange(of: "Program crashed") else { return String(output.suffix(3000)) }
+        return String(output[..<crash.lowerBound].suffix(2000) + output[crash.lowerBound...].prefix(12_000))
+    }
+
     /// Sends a signal; harmless after its end.
     public func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
 

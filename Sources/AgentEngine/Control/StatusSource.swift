@@ -56,8 +56,7 @@ package struct StatusSource: Sendable {
 
 extension AgentStatus.Slot {
     init(_ record: SlotRecord, serving: GenerationID?, history: [Transition]) {
-        let known = [record.current, record.candidate, record.previous].compactMap(\.self)
-        let shown = known.first { $0.id == serving } ?? record.current
+        let shown = record.generation(serving) ?? record.current
         self.init(
             slot: record.slot, phase: record.phase.rawValue, serving: serving != nil, current: shown?.paths ?? [],
             previous: record.previous?.paths ?? [], assigned: record.target?.paths ?? [],

@@ -4,7 +4,6 @@ internal import MartletTypes
 extension Doctor {
     /// The machine: memory, swap, heat, and what systemd lets the agent divide.
     func box(_ patient: Patient) -> Outcome {
-        let probe = HardwareProbe(root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [scene.data])
         let facts = probe.facts()
         let name = patient.configuration?.profile
         return .found(memory(facts) + heat(facts, profile(name, facts)) + [delegation(patient)].compactMap(\.self))
@@ -36,8 +35,7 @@ extension Doctor {
     private func heat(_ facts: HardwareFacts, _ profile: DeviceProfile?) -> [Diagnosis.Finding] {
         var findings: [Diagnosis.Finding] = []
         let limit = profile?.thermal?.pauseBackgroundCelsius ?? AgentLimits.shadowCelsius
-        let names = profile?.thermal?.zones ?? []
-        let counted = facts.thermalZones.filter { names.isEmpty || names.contains($0.name) }
+        let counted = profile?.thermal?.counted(facts.thermalZones) ?? facts.thermalZones
         if let hottest = counted.max(by: { $0.milliCelsius < $1.milliCelsius }), hottest.milliCelsius > limit * 1000 {
             findings.append(
                 Ailment.tooHot.found(
@@ -49,6 +47,12 @@ extension Doctor {
                 Ailment.throttled.found(at: "board", "The board slows itself down for heat or for a weak supply."))
         }
         return findings
+    }
+
+    /// What looks at the box, below the scene's root.
+    var probe: HardwareProbe {
+        HardwareProbe(
+            root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [scene.data], kernelClock: scene.kernelClock)
     }
 
     /// The profile that the agent goes by; nil where none of that name is known.

@@ -100,8 +100,7 @@ extension Doctor {
         var hardware: DeviceHardware
         do {
             hardware = try DeviceHardware.read(
-                probe: HardwareProbe(root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [scene.data]),
-                profile: configuration.profile, engines: { _ in [:] })
+                probe: probe, profile: configuration.profile, engines: { _ in [:] })
         } catch {
             return .skipped(ErrorSummary(error).message)
         }

@@ -67,7 +67,6 @@ extension Doctor {
 
     /// What the profile leaves to others on a disk of that size.
     private func profileReserve(of size: ByteCount, _ patient: Patient) -> ByteCount {
-        let probe = HardwareProbe(root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [scene.data])
         let profile = profile(patient.configuration?.profile, probe.facts())
         return profile?.diskReserve(of: size) ?? DiskBudget.commonReserve
     }

@@ -100,9 +100,7 @@ extension Doctor {
 
     /// Whether something keeps the clock right, by the kernel's word; where it says nothing, by systemd's file.
     private func synchronisation() -> Outcome {
-        let facts = HardwareProbe(
-            root: scene.root.isEmpty ? "/" : scene.root, storagePaths: [], kernelClock: scene.kernelClock
-        ).facts()
+        let facts = probe.facts()
         switch (facts.clockSynchronised, facts.timeService) {
         case (true, _): return .found([])
         case (false, nil):

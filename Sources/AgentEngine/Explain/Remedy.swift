@@ -1,3 +1,5 @@
+internal import MartletTypes
+
 /// What a person does about a failure, by its stable code.
 ///
 /// The sentence of a failure says what happened; this says what changes it, and whether waiting does.
@@ -17,6 +19,8 @@ enum Remedy {
     ]
 
     private static let texts: [String: String] = [
+        "agentCheckFailed":
+            "Free memory on the box; after three tries it is tried again only where it is assigned anew.",
         "assignmentExpired": "Wait for the registry, or bring a bundle with `martlet-agent install`.",
         "baseMismatch": "Assign adapters of one base.",
         "belowFloor": "Assign a version that is not below the floor.",
@@ -28,6 +32,8 @@ enum Remedy {
         "diskFull": "Free space, or raise diskBudgetBytes in the agent's configuration; it goes on by itself.",
         "engineExited": "See the engine's log (log/SLOT.log in the data folder), then assign another release.",
         "engineMissing": "Install llama-server, or name it in the agent's configuration; it goes on by itself.",
+        "engineUnpackFailed":
+            "Free memory on the box; after three tries it is tried again only where it is assigned anew.",
         "evaluationFailed": "Publish a better release; this one is not tried again until the assignment changes.",
         "expired": "The owner of the role signs it again: `martlet trust renew`. Check this device's clock too.",
         "indexNotReadable": "Assign it; a device may read only what is assigned to it.",
@@ -39,10 +45,12 @@ enum Remedy {
         "probeFailed": "Publish a release that answers its own probes.",
         "readOnly": "Make the data folder writable; it goes on by itself.",
         "registryNeeded": "Ask again when the registry can be reached.",
+        "storageFailed": "Check the disk; the kernel's log names its faults. It is tried again by itself.",
         "storeReadOnly": "Make the data folder writable; it goes on by itself.",
         "storeFull": "Free space on the disk of the data folder; it goes on by itself.",
         "targetMismatch": "Assign the release as its publisher signed it; if nobody changed it, distrust the registry.",
         "tooHot": "Cool the box; it goes on by itself, looked at each minute.",
+        UpdateConditions.waitingCode: "Wait; it goes on by itself when that is so.",
         "weightCheckFailed": "Distrust the release: its file breaks what reads it. Publish another.",
         "yanked": "Assign another release: its publisher withdrew this one.",
     ]

@@ -15,8 +15,7 @@ extension Explanation.Slot {
 
     /// A slot as its record, what serves (nil for nothing) and the owner's policy explain it. No I/O.
     init(_ record: SlotRecord, serving: GenerationID?, policy: LocalPolicy, _ around: Surroundings) {
-        let known = [record.current, record.candidate, record.previous].compactMap(\.self)
-        let shown = known.first { $0.id == serving }
+        let shown = record.generation(serving)
         let isFulfilled = record.target.map { shown?.isContent(of: $0.assignment) ?? false } ?? true
         self.init(
             slot: record.slot, serves: shown?.paths ?? [], because: Self.because(record, shown),
@@ -81,10 +80,6 @@ extension Explanation.Slot {
             let code = record.failedTry?.code ?? record.reportedFailure ?? "waiting"
             let tries = record.attempts == 1 ? "one try" : "\(record.attempts) tries"
             return .init(code, "After \(tries): \(record.failedTry?.message ?? code)")
-        }
-        if let reason = record.waitsFor {
-            return .init(
-                code: record.phase.rawValue, message: reason, remedy: "Wait; it goes on by itself when that is so.")
         }
         return .init(
             code: record.phase.rawValue, message: underWay(record.phase), remedy: "Wait; it is on its way by itself.")

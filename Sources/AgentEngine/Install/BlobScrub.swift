@@ -1,9 +1,8 @@
 package import AgentStore
 package import Logging
 internal import MartletAPI
-package import MartletTypes
+internal import MartletTypes
 internal import ServiceLifecycle
-internal import Synchronization
 internal import Trust
 
 /// Hashes what generations need again, one blob after the other and slowly, and fetches anew what has rotted; what
@@ -37,25 +36,22 @@ package struct BlobScrub: Service {
     package func run() async throws {
         await cancelWhenGracefulShutdown {
             var turn: [File] = []
-            var debts = MendDebts()
+            let debts = MendLedger()
             // Whether a whole round was asked for: then nothing is waited for between two files.
             var isRound = false
             while !Task.isCancelled {
-                let wait = isRound ? .zero : debts.wait(upTo: interval, now: .now)
+                let wait = isRound ? .zero : debts.change { $0.wait(upTo: interval, now: .now) }
                 await orders.wake.wait(for: wait)
                 if Task.isCancelled { return }
-                for record in orders.take() {
-                    // Without giving way: what they belong to does not serve, and requests may wait for it.
-                    for file in record.content { await look(at: File(record: record, file: file), &debts, pass: {}) }
-                }
+                await lookAtSuspects(debts)
                 if orders.takeRound() {
                     isRound = true
                     turn = []
                 }
-                if let due = debts.due(.now) {
-                    await mend(due, &debts)
+                if let due = debts.change({ $0.due(.now) }) {
+                    await mend(due, debts)
                 } else if isRound || wait == interval {
-                    let wasLooked = await next(&turn, &debts)
+                    let wasLooked = await next(&turn, debts)
                     if isRound, turn.isEmpty {
                         isRound = false
                         if wasLooked { logger.notice("all files were looked at") }
@@ -76,13 +72,26 @@ package struct BlobScrub: Service {
         }
     }
 
+    /// Looks at what does not serve, without giving way: requests may wait for it.
+    private func lookAtSuspects(_ debts: MendLedger) async {
+        for record in orders.take() {
+            for file in record.content { await look(at: File(record: record, file: file), debts, pass: {}) }
+        }
+    }
+
     /// Looks at the next file of the round; false where the files could not be found out.
-    private func next(_ turn: inout [File], _ debts: inout MendDebts) async -> Bool {
+    private func next(_ turn: inout [File], _ debts: MendLedger) async -> Bool {
         do {
             if turn.isEmpty { turn = try await files() }
             guard !turn.isEmpty else { return true }
-            let gate = installer.gate
-            await look(at: turn.removeFirst(), &debts) { try await gate.pass() }
+            var gate = installer.gate
+            // A file takes hours on a busy board, and waits for ever on a hot one: what is urgent goes before.
+            gate.meanwhile = {
+                await lookAtSuspects(debts)
+                if let due = debts.change({ $0.due(.now) }) { await mend(due, debts) }
+            }
+            let passed = gate
+            await look(at: turn.removeFirst(), debts) { try await passed.pass() }
             return true
         } catch {
             if Task.isCancelled { return false }
@@ -104,7 +113,7 @@ package struct BlobScrub: Service {
         var seen: Set<Digest> = []
         var files: [File] = []
         for slot in try await store.journal.slots() {
-            for record in [slot.current, slot.previous].compactMap(\.self) {
+            for record in slot.kept {
                 for file in record.content where seen.insert(file.digest).inserted {
                     files.append(File(record: record, file: file))
                 }
@@ -116,37 +125,38 @@ package struct BlobScrub: Service {
     /// Hashes one blob; a rotten or missing one is reported and fetched. What serves from it goes on meanwhile: the
     /// engine has the old file open. `pass` comes before each piece of it.
     private func look(
-        at file: File, _ debts: inout MendDebts, pass: @Sendable () async throws -> Void
+        at file: File, _ debts: MendLedger, pass: @Sendable () async throws -> Void
     ) async {
         let digest = file.file.digest
-        guard !debts.holds(digest) else { return }
+        guard !debts.change({ $0.holds(digest) }) else { return }
         do {
             guard try await !store.blobs.scrub(digest, pass: pass) else {
                 try await pass()
                 return try await lookAtCopy(of: file)
             }
-            try await tell(file, "blobRotten", "is damaged on this device; it is fetched again.")
+            try await tell(file, SlotFailure.rottenCode) { SlotFailure.isRotten(digest, of: $0) }
         } catch {
             if Task.isCancelled { return }
             logger.warning("blob not scrubbed", metadata: ["error": "\(ErrorSummary(error).message)"])
             return
         }
-        await mend(file, &debts)
+        await mend(file, debts)
     }
 
     /// What is unpacked or copied from a sound blob.
     private func lookAtCopy(of file: File) async throws {
         guard try await !isWhole(file) else { return }
-        try await tell(file, "blobRotten", "is damaged where it is unpacked on this device; that is done anew.")
+        try await tell(file, SlotFailure.rottenCode) {
+            "\(file.file.digest) of \($0) is damaged where it is unpacked on this device; that is done anew."
+        }
         switch file.file.role {
         case .engine:
             if let build = file.record.build { try await installer.trees?.renew(build) }
         case .program:
-            try programs?.bring(AgentPrograms.program(of: file.record), from: store)
+            if let programs { try await ProgramCopies().bring(file.record, programs, from: store) }
         default: return
         }
-        try await tell(file, "blobMended", "is whole again.")
-        await orders.mended(file.file.digest)
+        try await tellMended(file)
     }
 
     private func isWhole(_ file: File) async throws -> Bool {
@@ -154,130 +164,49 @@ package struct BlobScrub: Service {
         case .engine:
             guard let build = file.record.build, let trees = installer.trees else { return true }
             return try await trees.isWhole(build)
-        case .program: return try programs?.isWhole(file.record) ?? true
+        case .program:
+            guard let programs else { return true }
+            return try await ProgramCopies().isWhole(file.record, programs)
         default: return true
         }
     }
 
-    private func mend(_ file: File, _ debts: inout MendDebts) async {
+    private func mend(_ file: File, _ debts: MendLedger) async {
+        let digest = file.file.digest
+        debts.change { $0.begin(digest) }
         do {
             // Nothing is fetched for what was let go meanwhile.
-            guard try await files().contains(where: { $0.file.digest == file.file.digest }) else {
-                return debts.paid(file.file.digest)
+            guard try await files().contains(where: { $0.file.digest == digest }) else {
+                return debts.change { $0.paid(digest) }
             }
+            var installer = installer
+            // What else does not serve need not be fetched to be found out about.
+            installer.gate.meanwhile = { await lookAtSuspects(debts) }
             try await installer.mend(file.file, of: file.record)
-            debts.paid(file.file.digest)
-            try await tell(file, "blobMended", "is whole again.")
-            await orders.mended(file.file.digest)
+            debts.change { $0.paid(digest) }
+            try await tellMended(file)
             try await lookAtCopy(of: file)
         } catch {
-            debts.owe(file, isOfContent: (error as? SlotFailure)?.isOfContent ?? false, now: .now)
+            let isOfContent = (error as? SlotFailure)?.isOfContent ?? false
+            debts.change { $0.owe(file, isOfContent: isOfContent, now: .now) }
             logger.warning("blob not mended", metadata: ["error": "\(ErrorSummary(error).message)"])
         }
     }
 
-    private func tell(_ file: File, _ code: String, _ what: String) async throws {
+    private func tellMended(_ file: File) async throws {
+        try await tell(file, "blobMended") { "\(file.file.digest) of \($0) is whole again." }
+        await orders.mended(file.file.digest)
+    }
+
+    private func tell(_ file: File, _ code: String, _ sentence: (String) -> String) async throws {
         let names = file.record.paths.map(\.reference).joined(separator: ", ")
         logger.warning("\(code)", metadata: ["blob": "\(file.file.digest)", "slot": "\(file.record.slot)"])
         let report = DeviceReport(
             sequence: 0, time: clock.now, slot: file.record.slot, releases: file.record.paths, code: code,
-            message: "\(file.file.digest) of \(names) \(what)")
+            message: sentence(names))
         try await store.journal.report(ReportBody.write(report))
         changed()
     }
-}
-
-/// Between the slots and the scrub: which generations do not serve and are to be looked at first, and whom to tell of
-/// blobs that were put in place anew, because engines still have the damaged file open.
-package final class RepairOrders: Sendable {
-    let wake = WakeSignal()
-    private let state = Mutex(State())
-
-    private struct State {
-        var suspects: [GenerationRecord] = []
-        var isRoundAsked = false
-        var observer: (@Sendable (Digest) async -> Void)?
-    }
-
-    package init() {}
-
-    /// Looks at a generation's blobs as soon as possible: it does not serve.
-    package func suspect(_ record: GenerationRecord) {
-        state.withLock { state in
-            if !state.suspects.contains(where: { $0.id == record.id }) { state.suspects.append(record) }
-        }
-        wake.ring()
-    }
-
-    /// Wants every file looked at soon.
-    func askRound() {
-        state.withLock { $0.isRoundAsked = true }
-        wake.ring()
-    }
-
-    func takeRound() -> Bool {
-        state.withLock { state in
-            defer { state.isRoundAsked = false }
-            return state.isRoundAsked
-        }
-    }
-
-    /// Calls `observer` with each blob that was put in place anew; takes the place of an earlier one.
-    package func onMended(_ observer: @escaping @Sendable (Digest) async -> Void) {
-        state.withLock { $0.observer = observer }
-    }
-
-    func take() -> [GenerationRecord] {
-        state.withLock { state in
-            defer { state.suspects = [] }
-            return state.suspects
-        }
-    }
-
-    func mended(_ blob: Digest) async {
-        let observer = state.withLock { $0.observer }
-        await observer?(blob)
-    }
-}
-
-/// Blobs that have to be fetched again and could not be: when each is tried next. No I/O.
-package struct MendDebts {
-    private struct Debt {
-        var file: BlobScrub.File
-        var failures: Int
-        var at: ContinuousClock.Instant
-    }
-
-    private var debts: [Digest: Debt] = [:]
-
-    package init() {}
-
-    /// Whether a blob is owed.
-    package func holds(_ digest: Digest) -> Bool { debts[digest] != nil }
-
-    /// It was brought, or is not needed any more.
-    package mutating func paid(_ digest: Digest) { debts[digest] = nil }
-
-    /// Pauses double; what came wrong costs as much as what comes right, and is tried again once a day at last.
-    package mutating func owe(_ file: BlobScrub.File, isOfContent: Bool, now: ContinuousClock.Instant) {
-        let failures = (debts[file.file.digest]?.failures ?? 0) + 1
-        let isHopeless = isOfContent && failures >= SlotLimits().wrongContents
-        let pause = isHopeless ? .seconds(86_400) : min(Self.first * (1 << min(failures - 1, 20)), .seconds(3600))
-        debts[file.file.digest] = Debt(file: file, failures: failures, at: now + pause)
-    }
-
-    /// What is to be tried now.
-    package func due(_ now: ContinuousClock.Instant) -> BlobScrub.File? {
-        debts.values.filter { $0.at <= now }.min { $0.at < $1.at }?.file
-    }
-
-    /// How long until something is to be done.
-    package func wait(upTo interval: Duration, now: ContinuousClock.Instant) -> Duration {
-        guard let next = debts.values.map(\.at).min() else { return interval }
-        return max(.zero, min(interval, next - now))
-    }
-
-    private static let first = Duration.seconds(5)
 }
 
 extension ReleaseInstaller {

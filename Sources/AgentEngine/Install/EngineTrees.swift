@@ -23,18 +23,46 @@ package actor EngineTrees {
     }
 
     /// Unpacks in a child of this program that is confined as engines are: no network, no file but these two.
-    package init(store: AgentStore, confinement: Confinement) {
-        let call = ConfinedCall(confinement: confinement)
+    /// `program` is what is called there; nil is this very one.
+    package init(
+        store: AgentStore, confinement: Confinement, program: String? = nil, seconds: Int = AgentLimits.unpackSeconds
+    ) {
+        let call = ConfinedCall(confinement: confinement, program: program)
+        let bounds = ConfinedCall.Bounds(seconds: seconds, bytes: AgentLimits.childAnswerBytes)
         self.init(store: store) { archive, folder, limit in
-            let output = try await call.run(
+            let answer = try await call.ask(
                 [EngineTrees.verb, archive, folder, String(limit.bytes)], readable: [archive], writable: [folder],
-                seconds: AgentLimits.unpackSeconds)
-            guard output == EngineTrees.done else {
-                let words = output.split(separator: "\n").last.map(String.init) ?? "it ended without a word"
-                throw SlotFailure(.final, code: "engineRefused", message: "The engine's archive is refused: \(words)")
-            }
+                bounds)
+            try EngineTrees.judge(answer, bounds)
         }
     }
+
+    /// What an answer of the child amounts to. What this box did to it, or its disk, is not held against the archive.
+    private static func judge(_ answer: ConfinedCall.Answer, _ bounds: ConfinedCall.Bounds) throws(SlotFailure) {
+        let words: String
+        do throws(NoAnswer) {
+            words = try answer.words(within: bounds)
+        } catch {
+            let sentence = "The program that unpacks it did not come through: \(error.how)."
+            guard error.isOfBox else { throw refused(sentence) }
+            throw .hindered(failed, "The engine's archive is not unpacked. \(sentence)")
+        }
+        guard words != done else { return }
+        // A code, and the sentence.
+        let parts = words.split(separator: "\n").last?.split(separator: " ", maxSplits: 1) ?? []
+        guard parts.count == 2 else { throw refused("The program that unpacks it ended without a word.") }
+        let code = String(parts[0])
+        let sentence = String(parts[1]).asWordsOfChild
+        guard code == BundleError.Code.storageFailed.rawValue else { throw refused(sentence) }
+        throw SlotFailure(.retry, code: code, message: "The engine's archive could not be unpacked: \(sentence)")
+    }
+
+    private static func refused(_ sentence: String) -> SlotFailure {
+        SlotFailure(.final, code: "engineRefused", message: "The engine's archive is refused: \(sentence)")
+    }
+
+    /// The code of an archive that this box may have kept from being unpacked.
+    static let failed = "engineUnpackFailed"
 
     /// The program of a build, unpacked where it is not yet. Throws `SlotFailure`.
     ///
@@ -102,15 +130,18 @@ package actor EngineTrees {
         try await bring(build, to: folder)
     }
 
-    /// Removes what no generation needs: of all blobs that some need, the archives are the ones that count here.
+    /// Removes what no generation needs: of all blobs that some need, the archives are the ones that count here. What
+    /// cannot be removed keeps nothing else; the first such error is thrown in the end.
     package func collect(keeping archives: Set<Digest>) async throws {
         await enter()
         defer { turn.give() }
         guard store.files.status(root) != nil else { return }
         let kept = Set(archives.flatMap { [$0.hex, $0.hex + Self.sum] })
+        var failures = FirstFailure()
         for name in try store.files.names(in: root) where !kept.contains(name) {
-            try store.files.removeTree(root + "/" + name)
+            failures.note { () throws(AgentStoreError) in try store.files.removeTree(root + "/" + name) }
         }
+        try failures.end()
     }
 
     private func bring(_ build: EngineBuild, to folder: String) async throws {
@@ -121,6 +152,8 @@ package actor EngineTrees {
         }
         let files = store.files
         let fresh = folder + Self.fresh
+        // A part that rotted may unpack without a complaint, to another program.
+        try await checkArchive(of: build)
         do {
             try files.makeFolder(root, mode: 0o755)
             try files.removeTree(fresh)
@@ -133,8 +166,16 @@ package actor EngineTrees {
             try files.synchronizeFolder(root)
         } catch {
             // What is left is removed before the next try, or collected.
-            throw SlotFailure.from(error, otherwise: .retry)
+            let failure = SlotFailure.from(error, otherwise: .retry)
+            if failure.kind == .final { try await checkArchive(of: build) }
+            throw failure
         }
+    }
+
+    /// Throws where the archive has rotted on this disk; then it is not there any more, and comes again.
+    private func checkArchive(of build: EngineBuild) async throws {
+        guard try await !store.blobs.scrub(build.archive) else { return }
+        throw SlotFailure.rotten(build.archive, of: "\(build.name) \(build.version)")
     }
 
     /// After a folder's name: the file with the digest of all that is in it.
@@ -162,13 +203,13 @@ package actor EngineTrees {
     static let notTaken = SlotFailure(
         .final, code: "unsupportedKind", message: "This device takes no engines as releases.")
 
-    /// What the hidden command does. Blocks.
+    /// What the hidden command does; without success a code and a sentence. Blocks.
     package static func unpackHere(_ archive: String, _ folder: String, limit: ByteCount) -> String {
         do throws(BundleError) {
             try EngineTree.unpack(archive, into: folder, limit: limit)
             return done
         } catch {
-            return error.message + "\n"
+            return "\(error.code) \(error.message)\n"
         }
     }
 }

@@ -12,8 +12,8 @@ extension ReleaseInstaller {
         let choice = AgentChoice(
             release: release, entry: entry, digest: manifest.layer.digest, size: manifest.layer.size)
         let item = item(choice.digest, choice.size, release)
-        let isInstalled = [record.current, record.previous].contains { known in
-            known?.releases == target.assignment.releases && item.source == .present
+        let isInstalled = record.kept.contains { known in
+            known.releases == target.assignment.releases && item.source == .present
         }
         var plan = InstallPlan(
             slot: record.slot, target: target, variants: [], items: [item], isInstalled: isInstalled)

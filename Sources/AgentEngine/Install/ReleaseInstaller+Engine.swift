@@ -26,6 +26,19 @@ extension ReleaseInstaller {
         return EngineChoice(release: release, entry: entry, build: build)
     }
 
+    /// Unpacks the engine where it is not yet. One whose archive rotted here meanwhile is told of, and fetched again.
+    func unpack(_ engine: EngineChoice) async throws {
+        guard let trees else { throw EngineTrees.notTaken }
+        do {
+            _ = try await trees.program(of: engine.build)
+        } catch {
+            if (error as? SlotFailure)?.code == SlotFailure.rottenCode {
+                await rotten(engine.build.archive, engine.release.path)
+            }
+            throw error
+        }
+    }
+
     /// The first build of an engine or agent that runs on this processor.
     func build(of index: ReleaseIndex, _ release: AssignedRelease, room: ByteCount) throws -> VariantEntry {
         let candidates = index.variants.map { entry in

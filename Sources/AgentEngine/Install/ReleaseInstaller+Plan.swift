@@ -9,7 +9,7 @@ internal import Trust
 extension ReleaseInstaller {
     package func plan(_ target: SlotTarget, record: SlotRecord) async throws -> InstallPlan {
         try permit(target, in: record.slot)
-        let had = Set([record.current, record.previous].compactMap(\.self).flatMap(\.releases))
+        let had = Set(record.kept.flatMap(\.releases))
         for release in target.assignment.releases {
             try await trust.check(release, isBefore: had.contains(release))
         }
@@ -28,8 +28,8 @@ extension ReleaseInstaller {
         let signatures = try await signatures(of: variants, models, record)
         let items = items(of: variants) + [engine].compactMap { $0.map { item(of: $0) } }
         let contents = variants.map(\.entry.descriptor.digest) + [engine].compactMap { $0?.entry.descriptor.digest }
-        let isInstalled = [record.current, record.previous].contains { known in
-            known?.releases == target.assignment.releases && known?.variants == contents
+        let isInstalled = record.kept.contains { known in
+            known.releases == target.assignment.releases && known.variants == contents
                 && items.allSatisfy { $0.source == .present }
         }
         let plan = InstallPlan(

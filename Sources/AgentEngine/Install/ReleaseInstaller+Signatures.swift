@@ -79,8 +79,7 @@ extension ReleaseInstaller {
     private static let bundledFact = "bundledSignatures"
 
     private static func kept(_ record: SlotRecord) -> [Digest] {
-        let generations = [record.candidate, record.current, record.previous].compactMap(\.self)
-        return Array(Set(generations.flatMap(\.documents)).subtracting(generations.flatMap(\.variants))).sorted()
+        Array(Set(record.known.flatMap(\.documents)).subtracting(record.known.flatMap(\.variants))).sorted()
     }
 
     /// Reads what the registry lists as signatures of a variant until all demands are met, or the list is at its end.

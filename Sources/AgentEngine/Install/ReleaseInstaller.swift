@@ -103,10 +103,7 @@ package struct ReleaseInstaller: Installer {
         for digest in layers.map(\.descriptor.digest) where old.contains(digest) {
             guard try await !store.blobs.scrub(digest) else { continue }
             await rotten(digest, variant.path)
-            // Nothing that the release, or the way to it, is to be counted for: it is brought again.
-            return SlotFailure(
-                .transport, code: "blobRotten",
-                message: "\(digest) of \(variant.path.reference) is damaged on this device; it is fetched again.")
+            return .rotten(digest, of: variant.path.reference)
         }
         return failure
     }
@@ -116,10 +113,7 @@ package struct ReleaseInstaller: Installer {
             throw SlotFailure(.final, code: refusal.code, message: refusal.message)
         }
         let record = try makeRecord(plan, id: await store.journal.nextGeneration())
-        if let build = record.build {
-            guard let trees else { throw EngineTrees.notTaken }
-            _ = try await trees.program(of: build)
-        }
+        if let engine = plan.engine { try await unpack(engine) }
         try await store.generations.stage(record)
         let before = try await store.journal.evaluation(release: record.contentDigest, variant: record.variantDigest)
         return (record, record.evaluation != nil && before?.passed != true)

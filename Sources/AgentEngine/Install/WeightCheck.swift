@@ -33,8 +33,7 @@ package struct WeightCheck: Sendable {
     ) {
         // What the owner opened to engines beyond the usual is nothing to a reader of one file.
         let call = ConfinedCall(confinement: Confinement(mode: confinement.mode), program: program)
-        let bounds = ConfinedCall.Bounds(
-            seconds: seconds, bytes: AgentLimits.weightAnswerBytes, memory: AgentLimits.weightCheckMemory)
+        let bounds = Self.bounds(seconds)
         self.init { paths in
             let answer: ConfinedCall.Answer
             do throws(RuntimeError) {
@@ -50,6 +49,11 @@ package struct WeightCheck: Sendable {
 
     /// The facts of the model in `paths`.
     package func facts(of paths: [String]) async throws -> WeightFacts { try await read(paths) }
+
+    private static func bounds(_ seconds: Int) -> ConfinedCall.Bounds {
+        ConfinedCall.Bounds(
+            seconds: seconds, bytes: AgentLimits.childAnswerBytes, memory: AgentLimits.weightCheckMemory)
+    }
 
     // MARK: The answer
 
@@ -69,13 +73,11 @@ package struct WeightCheck: Sendable {
     /// would do more than refuse the release.
     package static func facts(of answer: ConfinedCall.Answer, seconds: Int) throws(SlotFailure) -> WeightFacts {
         let text: String
-        switch answer {
-        case .text(let said): text = said
-        case .failed(let status): throw broken("it ended with status \(status)")
-        case .killed(9): throw hindered("it was ended by the kernel, as is done where memory is short")
-        case .killed(let signal): throw broken("it crashed (signal \(signal))")
-        case .overdue: throw hindered("it had not finished after \(seconds) seconds")
-        case .overlong: throw broken("it said more than \(AgentLimits.weightAnswerBytes) bytes")
+        do throws(NoAnswer) {
+            text = try answer.words(within: bounds(seconds))
+        } catch {
+            let failure = broken(error.how)
+            throw error.isOfBox ? .hindered(failed, failure.message) : failure
         }
         guard let answer = try? JSONText.decode(Answer.self, from: Array(text.utf8)) else {
             throw broken("what it said is no answer")
@@ -87,7 +89,7 @@ package struct WeightCheck: Sendable {
         case (nil, let refusal?):
             guard GGUFError.Code(rawValue: refusal.code) != nil else { throw broken("what it said is no answer") }
             throw SlotFailure(
-                .final, code: malformed, message: "\(printable(refusal.message)) [\(refusal.code)]")
+                .final, code: malformed, message: "\(refusal.message.asWordsOfChild) [\(refusal.code)]")
         default: throw broken("what it said is no answer")
         }
     }
@@ -102,21 +104,6 @@ package struct WeightCheck: Sendable {
             message: "The weights could not be checked, for the program that reads them did not come through: \(how).")
     }
 
-    /// What a box does that is short of memory, or whose disk hardly answers: tried again after a while, and given up
-    /// where it is the same each time.
-    private static func hindered(_ how: String) -> SlotFailure {
-        SlotFailure(.refused, code: failed, message: broken(how).message, asked: AgentLimits.weightCheckPause)
-    }
-
-    /// Words of the child, as they may stand in reports and on terminals.
-    private static func printable(_ text: String) -> String {
-        String(
-            String.UnicodeScalarView(
-                text.unicodeScalars.prefix(AgentLimits.weightRefusalCharacters).map {
-                    $0.properties.generalCategory == .control || $0.properties.generalCategory == .format ? "?" : $0
-                }))
-    }
-
     // MARK: In the child
 
     /// The hidden command of this program that reads.
@@ -128,7 +115,7 @@ package struct WeightCheck: Sendable {
         do throws(GGUFError) {
             answer = Answer(facts: try readHere(paths))
         } catch {
-            let message = String(error.message.prefix(AgentLimits.weightRefusalCharacters))
+            let message = String(error.message.prefix(AgentLimits.childWordsCharacters))
             answer = Answer(refusal: Refusal(code: error.code, message: message))
         }
         // Two short strings and a number: only a lack of memory keeps them from being written.

@@ -7,6 +7,8 @@ package import RegistryClient
 /// piece for a while only, so that a device that is never idle gets its update too, more slowly.
 package struct BackgroundGate: Sendable {
     package var rule: BackgroundRule
+    /// What goes before each piece, and is looked at for as long as the heat holds it.
+    var meanwhile: @Sendable () async -> Void = {}
     private let clock: Clock
     private let offset: @Sendable (Timestamp) -> Int64
     private let isBusy: @Sendable () -> Bool
@@ -32,9 +34,11 @@ package struct BackgroundGate: Sendable {
     /// Returns when the next piece of work may begin; requests hold it for `longest` at most. Throws
     /// `CancellationError`.
     package func pass(longest: Duration = AgentLimits.longestYield) async throws {
+        await meanwhile()
         while isHot() {
             await pause(AgentLimits.heatInterval)
             try Task.checkCancellation()
+            await meanwhile()
         }
         guard rule.pausesWhileBusy else { return }
         var waited = Duration.zero

@@ -46,7 +46,8 @@ extension AgentPrograms {
         try folder.bring(program, from: store.blobs.path(of: program.digest))
         guard folder.isSound(program.digest) else {
             throw SlotFailure(
-                .retry, code: "blobRotten", message: "The program of martlet-agent \(program.version) is damaged.")
+                .retry, code: SlotFailure.rottenCode,
+                message: "The program of martlet-agent \(program.version) is damaged.")
         }
     }
 
@@ -54,6 +55,18 @@ extension AgentPrograms {
     func isWhole(_ record: GenerationRecord) throws -> Bool {
         let program = try Self.program(of: record)
         return folder.current != program || folder.isSound(program.digest)
+    }
+}
+
+/// Looks at copies of programs and makes them anew for others than the agent's slot, on the thread that this slot uses:
+/// no two of them write one folder at the same time.
+actor ProgramCopies {
+    nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.programs.asUnownedSerialExecutor() }
+
+    func isWhole(_ record: GenerationRecord, _ programs: AgentPrograms) throws -> Bool { try programs.isWhole(record) }
+
+    func bring(_ record: GenerationRecord, _ programs: AgentPrograms, from store: AgentStore) throws {
+        try programs.bring(AgentPrograms.program(of: record), from: store)
     }
 }
 
@@ -86,7 +99,7 @@ package actor AgentSlot: SlotRuntime {
             try await awaitTrial(program, record.id)
             shown = record.id
             try programs.folder.forgetAsked()
-            return try collect(keeping: program.digest)
+            return collect(keeping: program.digest)
         }
         if let fall = programs.folder.fall(of: program) {
             // The launcher gave it up; it is tried again where it, or another release, is assigned anew.
@@ -154,6 +167,7 @@ package actor AgentSlot: SlotRuntime {
         do {
             facts = try await programs.describe(programs.folder.path(of: program.digest))
         } catch {
+            if let failure = error as? SlotFailure, failure.kind != .final { throw failure }
             throw Self.refusal("It does not say what it is: \(ErrorSummary(error).message)")
         }
         guard facts.version == program.version else {
@@ -241,9 +255,14 @@ package actor AgentSlot: SlotRuntime {
         }
     }
 
-    private func collect(keeping digest: Digest) throws {
-        // What went before stays on disk as long as the store keeps its blob: going back copies it again.
-        try programs.folder.collect(keeping: [digest])
+    private func collect(keeping digest: Digest) {
+        do {
+            // What went before stays on disk as long as the store keeps its blob: going back copies it again.
+            try programs.folder.collect(keeping: [digest])
+        } catch {
+            // What cannot be removed is no reason not to serve; each start tries it again.
+            return
+        }
     }
 
     private static func failure(

@@ -20,10 +20,28 @@ package struct ProgramFacts: Sendable, Hashable, Codable {
     /// The hidden command that prints them as JSON.
     package static let verb = "program-facts"
 
-    /// Asks a program in a confinement.
-    package static func ask(_ path: String, _ confinement: Confinement) async throws -> ProgramFacts {
-        let output = try await ConfinedCall(confinement: confinement, program: path).run(
-            [verb], readable: [path], writable: [], seconds: AgentLimits.describeSeconds)
-        return try JSONText.decode(ProgramFacts.self, from: Array(output.utf8))
+    /// The code of a program that this box may have kept from saying what it is.
+    static let failed = "agentCheckFailed"
+
+    /// Asks a program in a confinement. Throws `SlotFailure` where the box may have kept it from answering, which says
+    /// nothing about the program.
+    package static func ask(
+        _ path: String, _ confinement: Confinement, seconds: Int = AgentLimits.describeSeconds
+    ) async throws -> ProgramFacts {
+        let bounds = ConfinedCall.Bounds(seconds: seconds, bytes: AgentLimits.childAnswerBytes)
+        let answer = try await ConfinedCall(confinement: confinement, program: path).ask(
+            [verb], readable: [path], bounds)
+        return try JSONText.decode(ProgramFacts.self, from: Array(words(of: answer, bounds).utf8))
+    }
+
+    private static func words(
+        of answer: ConfinedCall.Answer, _ bounds: ConfinedCall.Bounds
+    ) throws(SlotFailure) -> String {
+        do throws(NoAnswer) {
+            return try answer.words(within: bounds)
+        } catch {
+            let message = "Asked what it is, the agent's program gave no answer: \(error.how)."
+            throw error.isOfBox ? .hindered(failed, message) : SlotFailure(.final, code: failed, message: message)
+        }
     }
 }

@@ -167,14 +167,17 @@ package struct ProgramFolder: Sendable {
         try files.synchronizeFolder(root)
     }
 
-    /// Removes the programs that neither run nor are needed.
+    /// Removes the programs that neither run nor are needed. What cannot be removed keeps nothing else; the first such
+    /// error is thrown in the end.
     package func collect(keeping kept: Set<Digest>) throws {
         guard files.status(root + "/programs") != nil else { return }
         let needed = [current?.digest, previous?.digest, trial?.program.digest].compactMap(\.self)
         let names = Set(kept.union(needed).map(\.hex))
+        var failures = FirstFailure()
         for name in try files.names(in: root + "/programs") where !names.contains(name) {
-            try files.removeTree("\(root)/programs/\(name)")
+            failures.note { () throws(AgentStoreError) in try files.removeTree("\(root)/programs/\(name)") }
         }
+        try failures.end()
     }
 
     // MARK: Files

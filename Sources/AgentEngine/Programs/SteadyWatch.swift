@@ -1,7 +1,7 @@
 internal import AgentStore
 package import Logging
 package import MartletTypes
-package import ServiceLifecycle
+internal import ServiceLifecycle
 
 /// Tells the launcher that the program which runs is none that ends again and again: it has run for a while and its
 /// parts answer, or somebody asked it to stop.

@@ -11,11 +11,11 @@ extension EngineSlot {
     func watchHealth(_ id: GenerationID, _ process: any RuntimeProcess) async {
         var silences = 0
         // What is known of the one before it says nothing about this.
-        _ = tools.gateway.takeHung(slot, generation: Int(id.number))
+        _ = await tools.gateway.takeHung(slot, generation: Int(id.number))
         while true {
             do { try await Task.sleep(for: tools.settings.healthInterval) } catch { return }
             guard let engine = engines[id], engine.process.pid == process.pid, !engine.isEnding else { return }
-            if !tools.gateway.takeHung(slot, generation: Int(id.number)) {
+            if await !tools.gateway.takeHung(slot, generation: Int(id.number)) {
                 guard await tools.gateway.inFlight(slot, generation: Int(id.number)) > 0 else {
                     silences = 0
                     continue

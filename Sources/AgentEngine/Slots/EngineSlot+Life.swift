@@ -77,9 +77,13 @@ extension EngineSlot {
             limits: EngineLimits(record.settings.residency))
     }
 
-    /// Ends an engine, and removes what it left in its folder.
+    /// Ends an engine, and removes what it left in its folder. Where somebody is at it, waits until that is done: the
+    /// generation's next engine has the same folder.
     func end(_ id: GenerationID) async {
+        guard endings[id] == nil else { return await withCheckedContinuation { endings[id]?.append($0) } }
         guard var engine = engines[id] else { return }
+        endings[id] = []
+        defer { for waiter in endings.removeValue(forKey: id) ?? [] { waiter.resume() } }
         engine.isEnding = true
         engines[id] = engine
         let exit = await engine.process.terminate(grace: AgentLimits.engineGrace)
@@ -118,7 +122,7 @@ extension EngineSlot {
             routed = nil
             await hold()
         }
-        crashes.append(.now)
+        restarts.ended(at: .now)
         await mend(id, after: failure)
     }
 
@@ -127,19 +131,13 @@ extension EngineSlot {
         guard mending.insert(id).inserted else { return }
         defer { mending.remove(id) }
         var last = failure
-        var pause = AgentLimits.firstRestart
-        var isReported = false
         while let record = wanted, record.id == id, engines[id] == nil, rest == nil, !Task.isCancelled {
-            let window = ContinuousClock.now - AgentLimits.crashWindow
-            crashes.removeAll { $0 < window }
-            if crashes.count >= AgentLimits.crashesInLoop, let last, !isReported {
-                isReported = true
-                let message = "\(crashes.count) ends within \(AgentLimits.crashWindow): \(last.message)"
+            if let last, let ends = restarts.takeLoop(at: .now) {
+                let message = "\(ends) ends within \(AgentLimits.crashWindow): \(last.message)"
                 news(.lost(id, SlotFailure(.final, code: SlotFailure.crashLoop, message: message)))
             }
             do {
-                try await Task.sleep(for: pause)
-                pause = min(pause * 2, AgentLimits.longestRestart)
+                try await tools.pause(restarts.nextPause())
                 await enter()
                 defer { leave() }
                 guard wanted?.id == id, engines[id] == nil, rest == nil else { return }
@@ -157,7 +155,7 @@ extension EngineSlot {
                 last = SlotFailure(.retry, code: "noRoom", message: "It has no room: \(refusal.reason).")
             } catch {
                 // A program that is not there says nothing about the generation.
-                if (error as? RuntimeError)?.kind != .engineMissing { crashes.append(.now) }
+                if (error as? RuntimeError)?.kind != .engineMissing { restarts.ended(at: .now) }
                 last = SlotFailure.from(error)
             }
         }

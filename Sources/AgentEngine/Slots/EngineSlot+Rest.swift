@@ -190,7 +190,7 @@ extension EngineSlot: RoomTenant {
             // As when an engine ends by itself: it is tried again, and told of where that is hopeless.
             guard wanted?.id == record.id else { return }
             rest = nil
-            crashes.append(.now)
+            restarts.ended(at: .now)
             let failure = SlotFailure.from(error)
             spawn { await self.mend(record.id, after: failure) }
         }

@@ -66,6 +66,8 @@ package struct EngineTools: Sendable {
     package var traits: @Sendable (String) -> EngineTraits = { _ in .llama }
     /// Engines that came as releases; nil where this device takes none.
     package var trees: EngineTrees?
+    /// Waits before an engine that ended is started again.
+    package var pause: @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
 
     package init(
         launcher: any RuntimeLauncher, gateway: Gateway, store: AgentStore, settings: SwapSettings = SwapSettings(),
@@ -126,13 +128,16 @@ package actor EngineSlot: SlotRuntime {
     let spawn: @Sendable (@escaping @Sendable () async -> Void) -> Void
     let news: @Sendable (RuntimeNews) -> Void
     var engines: [GenerationID: Engine] = [:]
+    /// Engines that are being ended, each with those who wait for that.
+    var endings: [GenerationID: [CheckedContinuation<Void, Never>]] = [:]
     /// Where the gateway leads.
     var routed: GenerationID?
     /// What shall serve: started again when its engine ends.
     var wanted: GenerationRecord?
     /// When requests began to wait.
     var parkedSince: ContinuousClock.Instant?
-    var crashes: [ContinuousClock.Instant] = []
+    /// Of what shall serve.
+    var restarts = EngineRestarts()
     /// Why what is wanted has no engine until a request comes; nil where it has one or gets one.
     var rest: SlotRest?
     var isWaking = false
@@ -167,7 +172,7 @@ package actor EngineSlot: SlotRuntime {
     package func serve(_ record: GenerationRecord, mayRest: Bool) async throws {
         await enter()
         defer { turn.give() }
-        if wanted?.id != record.id { crashes = [] }
+        if wanted?.id != record.id { restarts = EngineRestarts() }
         wanted = record
         if mayRest, let reason = standsBy(record) {
             routed = nil
@@ -233,16 +238,21 @@ package actor EngineSlot: SlotRuntime {
 
     /// Starts what is not running and leads the gateway to it.
     func bring(_ record: GenerationRecord, _ urgency: EngineUrgency) async throws {
-        if let engine = engines[record.id], engine.isEnding {
-            // Its last answers are cut short by nothing but this: it is wanted again, and its drain cannot be undone.
-            await end(record.id)
-        }
+        if endings[record.id] != nil || engines[record.id]?.isEnding ?? false { await cutShort(record.id) }
         if engines[record.id] == nil {
             if routed == nil { await hold() }
             _ = await makePlace(for: record)
             try await launch(record, urgency)
+            restarts.ready(at: .now)
         }
         await route(record)
+    }
+
+    /// Ends an engine whose last answers still run: its generation is wanted again, and its drain cannot be undone.
+    private func cutShort(_ id: GenerationID) async {
+        let drained = await tools.gateway.drain(slot, generation: Int(id.number), deadline: .zero)
+        await end(id)
+        if drained.cutStreams > 0 { news(.drained(cutStreams: drained.cutStreams)) }
     }
 
     /// How much it matters that what shall serve runs now.
@@ -294,10 +304,10 @@ package actor EngineSlot: SlotRuntime {
     private func retire(_ id: GenerationID, _ process: any RuntimeProcess) async {
         let drained = await tools.gateway.drain(
             slot, generation: Int(id.number), deadline: tools.settings.drainDeadline)
+        if drained.cutStreams > 0 { news(.drained(cutStreams: drained.cutStreams)) }
         // The generation may be wanted again, and served by another engine.
         guard engines[id]?.process.pid == process.pid else { return }
         await end(id)
-        news(.drained(cutStreams: drained.cutStreams))
     }
 
     /// Requests wait from now on.

@@ -52,19 +52,12 @@ package struct SlotTools: Sendable {
 
 /// Drives one slot: takes events, asks the machine, writes to the journal, then acts.
 package actor SlotDriver {
-    private enum Input: Sendable {
-        case event(SlotEvent, WorkToken?)
-        /// Reports that the journal did not take are tried again.
-        case owing
-    }
-
     package nonisolated let slot: SlotName
     let tools: SlotTools
     let logger: Logger
     private let notify: @Sendable (Notice) async -> Void
     private var machine: SlotMachine
-    private let inputs: AsyncStream<Input>
-    private nonisolated let inbox: AsyncStream<Input>.Continuation
+    private nonisolated let inbox = SlotInbox()
     private let commands: AsyncStream<@Sendable () async -> Void>
     private let commandInbox: AsyncStream<@Sendable () async -> Void>.Continuation
     /// What runs beside the driver: steps at work, and the watches of engines, which no write may hold up.
@@ -106,13 +99,12 @@ package actor SlotDriver {
             // Another program may be what ends a loop of restarts; how often one may be started is counted by itself.
             caution: record.slot == SlotName.agent ? nil : tools.caution())
         hasServed = record.current == nil
-        (inputs, inbox) = AsyncStream.makeStream(of: Input.self)
         (commands, commandInbox) = AsyncStream.makeStream()
         (jobs, jobInbox) = AsyncStream.makeStream()
         let (inbox, jobInbox) = (inbox, jobInbox)
         let news: @Sendable (RuntimeNews) -> Void = { news in
             guard let event = Self.event(news) else { return tools.changed() }
-            inbox.yield(.event(event, nil))
+            inbox.put(.event(event, nil))
         }
         let own: (any SlotRuntime)? =
             record.slot == SlotName.agent
@@ -128,9 +120,12 @@ package actor SlotDriver {
     package var record: SlotRecord { machine.record }
 
     /// Something happened.
-    package nonisolated func send(_ event: SlotEvent) { inbox.yield(.event(event, nil)) }
+    package nonisolated func send(_ event: SlotEvent) { inbox.put(.event(event, nil)) }
 
-    nonisolated func send(_ event: SlotEvent, _ token: WorkToken) { inbox.yield(.event(event, token)) }
+    nonisolated func send(_ event: SlotEvent, _ token: WorkToken) { inbox.put(.event(event, token)) }
+
+    /// Events that wait to be handled.
+    nonisolated var backlog: Int { inbox.count }
 
     /// Handles events until `stop`, then ends the slot's engines.
     package func run() async {
@@ -146,8 +141,8 @@ package actor SlotDriver {
 
     /// Ends the run, after a note that it was wanted; what cannot be written is not waited for.
     package nonisolated func stop() {
-        inbox.yield(.event(.stopping, nil))
-        inbox.finish()
+        inbox.put(.event(.stopping, nil))
+        inbox.close()
         isStopping.store(true, ordering: .releasing)
         hurry.ring()
     }
@@ -155,8 +150,8 @@ package actor SlotDriver {
     // MARK: Events
 
     private func handleAll() async {
-        for await input in inputs {
-            switch input {
+        while let item = await inbox.next() {
+            switch item {
             case .event(let event, let token):
                 guard token == nil || token === work else { continue }
                 await handle(event)
@@ -242,7 +237,7 @@ package actor SlotDriver {
             isOwingLater = true
             jobInbox.yield { [inbox] in
                 await Pause.take(pause)
-                inbox.yield(.owing)
+                inbox.put(.owing)
             }
         }
     }

@@ -10,6 +10,7 @@ extension SlotMachine {
         if let evaluation = failure.evaluation { record.figures.evaluation = evaluation }
         // Whatever serves, the gateway must lead to what is committed; a candidate that was begun ends.
         let touchedEngines = record.phase.hasEngine
+        let hadCandidate = record.candidate != nil
         step.actions.append(.cancelWork)
         switch failure.kind {
         case .final, .skipped:
@@ -19,14 +20,18 @@ extension SlotMachine {
             record.override = SlotOverride(
                 generation: target.generation, code: failure.code, message: failure.message, time: now)
             move(to: .failed, [], &step)
-        case .refused where isGivenUp(failure):
-            let message = "Given up after \(record.refusals ?? 0) tries: \(failure.message)"
+        case .refused:
+            guard let tries = tooMany(failure) else {
+                retry(failure, now, random, &step)
+                break
+            }
+            let message = "Given up after \(tries) tries: \(failure.message)"
             step.reports.append(report(.failed, code: failure.code, message: message))
             settle()
             record.override = SlotOverride(
                 generation: target.generation, code: failure.code, message: message, time: now)
             move(to: .failed, [], &step)
-        case .retry, .refused, .transport, .held:
+        case .retry, .transport, .held:
             retry(failure, now, random, &step)
         }
         if touchedEngines, let current = record.current {
@@ -35,7 +40,8 @@ extension SlotMachine {
             // Where no other release of the agent was before, the installed program comes back.
             step.actions.append(isOfAgent ? .empty : .endAll)
         }
-        if record.phase == .failed { step.actions.append(.collect) }
+        // The next try makes a folder of its own. What was fetched stays, for the plan names it.
+        if record.phase == .failed || hadCandidate { step.actions.append(.collect) }
     }
 
     private mutating func retry(
@@ -68,7 +74,7 @@ extension SlotMachine {
         // Nobody's fault that a person must mend: the installation is still under way.
         if failure.kind == .transport { report.state = .downloading }
         // The box may have been at fault, and a rollout shall not stop for that; being given up is told as failed.
-        if failure.code == WeightCheck.failed { report.state = .verifying }
+        if SlotFailure.ofBox.contains(failure.code) { report.state = .verifying }
         step.reports.append(report)
     }
 
@@ -85,11 +91,13 @@ extension SlotMachine {
         return full / 2 + (full / 2) * min(max(random, 0), 1)
     }
 
-    /// Counts what the registry refused or gave wrongly; a wrong content costs as much as the right one.
-    private mutating func isGivenUp(_ failure: SlotFailure) -> Bool {
-        let count = (record.refusals ?? 0) + 1
-        record.refusals = count
-        return count >= (failure.isOfContent ? limits.wrongContents : limits.refusals)
+    /// Counts what the registry refused, or gave wrongly: each by itself, for a wrong content costs as much as the
+    /// right one. Returns how many there were, where those are too many.
+    private mutating func tooMany(_ failure: SlotFailure) -> Int? {
+        let counter: WritableKeyPath<SlotRecord, Int?> = failure.isOfContent ? \.wrongContents : \.refusals
+        let count = (record[keyPath: counter] ?? 0) + 1
+        record[keyPath: counter] = count
+        return count >= (failure.isOfContent ? limits.wrongContents : limits.refusals) ? count : nil
     }
 
     /// An engine that served is gone for good.
@@ -178,7 +186,7 @@ extension SlotMachine {
 extension SlotFailure {
     /// Whether bytes came, and were not those that were promised, or nothing could be made of them.
     var isOfContent: Bool {
-        ["digestMismatch", "lengthMismatch", "tooLarge", "malformedReply", WeightCheck.failed].contains(code)
+        ["digestMismatch", "lengthMismatch", "tooLarge", "malformedReply"].contains(code) || Self.ofBox.contains(code)
     }
 
     /// Code of a system clock that cannot be right.

@@ -364,6 +364,7 @@ package struct SlotMachine: Sendable, Hashable {
         record.waitsFor = nil
         record.isReturn = nil
         record.refusals = nil
+        record.wrongContents = nil
         record.moves = nil
     }
 

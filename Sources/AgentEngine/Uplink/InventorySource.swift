@@ -29,7 +29,7 @@ package struct InventorySource: Sendable {
         var slots: [SlotName: SlotInventory] = [:]
         for snapshot in await snapshots() {
             var slot = SlotInventory(snapshot.record, serving: snapshot.serving)
-            let rooms = try await memoryRooms(snapshot.record)
+            let rooms = await rooms(for: snapshot.record)
             (slot.memoryRoom, slot.memoryRoomAlone) = (rooms?.beside, rooms?.alone)
             slot.settings = snapshot.record.target?.assignment.settings ?? snapshot.record.current?.settings
             slots[snapshot.record.slot] = slot
@@ -39,18 +39,26 @@ package struct InventorySource: Sendable {
             agentVersion: MartletVersion.stamped, engines: await hardware.engines(false), profile: hardware.profile.id,
             facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots,
             problems: problems.isEmpty ? nil : problems)
-        let rooms = try await memoryRooms(SlotRecord(slot: try SlotName("new")))
+        let rooms = await rooms(for: SlotRecord(slot: try SlotName("new")))
         (inventory.memoryRoom, inventory.memoryRoomAlone) = (rooms?.beside, rooms?.alone)
-        inventory.diskRoom = try await store.blobs.room()
+        inventory.diskRoom = await diskRoom()
         return inventory
+    }
+
+    /// Nil too where it cannot be found out: the rest is worth telling without it, and problems most of all.
+    private func rooms(for record: SlotRecord) async -> MemoryRooms? {
+        do { return try await memoryRooms(record) } catch { return nil }
+    }
+
+    private func diskRoom() async -> ByteCount? {
+        do { return try await store.blobs.room() } catch { return nil }
     }
 }
 
 extension SlotInventory {
     /// A slot as its record and the generation that serves (nil for none) show it.
     package init(_ record: SlotRecord, serving: GenerationID?) {
-        let known = [record.current, record.candidate, record.previous].compactMap(\.self)
-        let shown = known.first { $0.id == serving } ?? record.current
+        let shown = record.generation(serving) ?? record.current
         // While a candidate proves itself, going back brings what is committed.
         // (The same releases put anew are no step to go back from.)
         let isCandidate =

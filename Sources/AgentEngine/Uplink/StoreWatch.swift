@@ -40,12 +40,21 @@ package struct StoreWatch: Service {
 
     private func tryAgain() async {
         do {
-            try await store.resume()
+            let leftovers = try await store.resume()
             logger.notice("the data folder takes writes again")
+            logger.tell(leftovers: leftovers)
             await resumed()
         } catch {
             logger.debug("the data folder takes no writes", metadata: ["error": "\(ErrorSummary(error).message)"])
         }
+    }
+}
+
+extension Logger {
+    /// Tells of what an interrupted step left in the data folder and could not be removed.
+    func tell(leftovers error: AgentStoreError?) {
+        guard let error else { return }
+        warning("generations not collected", metadata: ["error": "\(error.message)"])
     }
 }
 

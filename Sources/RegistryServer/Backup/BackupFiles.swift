@@ -47,7 +47,9 @@ struct BackupFiles {
     private static func write(
         _ source: String, to target: String, _ mode: mode_t, _ algorithm: Digest.Algorithm
     ) throws -> Sum {
-        let output = open(target, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        // What a run that was cut off has left, or somebody else: it is never written through.
+        unlink(target)
+        let output = open(target, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode)
         guard output >= 0 else { throw failure("create", target) }
         defer { close(output) }
         guard fchmod(output, mode) == 0 else { throw failure("protect", target) }
@@ -89,10 +91,22 @@ struct BackupFiles {
         }
     }
 
-    /// Makes a folder, and where it is there already sees to its permissions.
+    /// Makes a folder with these permissions; one that is there keeps its own.
     static func makeFolder(_ path: String, mode: mode_t) throws {
-        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw failure("create", path) }
+        guard mkdir(path, mode) == 0 else {
+            if errno == EEXIST { return }
+            throw failure("create", path)
+        }
+        // The mode given to mkdir is narrowed by the umask.
         guard chmod(path, mode) == 0 else { throw failure("protect", path) }
+    }
+
+    /// Whether two paths lead to the same file or folder.
+    static func isSame(_ path: String, _ other: String) throws -> Bool {
+        var (one, two) = (stat(), stat())
+        guard stat(path, &one) == 0 else { throw failure("look at", path) }
+        guard stat(other, &two) == 0 else { throw failure("look at", other) }
+        return one.st_dev == two.st_dev && one.st_ino == two.st_ino
     }
 
     /// Removes a file, or a folder with all that is in it; links are not followed.

@@ -9,6 +9,26 @@ struct BackupFolder: Sendable {
     let path: String
 
     var manifestFile: String { path + "/" + BackupManifest.fileName }
+    private var lockFile: String { path + "/lock" }
+
+    /// The names of what runs make in it; whatever else is there is somebody else's.
+    func names() throws -> [String] {
+        let states = try BackupFiles.names(in: path).filter { Self.number(of: $0) != nil }
+        return ["lock", "blobs", BackupManifest.fileName] + states
+    }
+
+    /// Throws `backupIntoRegistry` where this is the data folder, or any registry's.
+    func refuseRegistry(_ data: DataFolder) throws {
+        let isData = try BackupFiles.isSame(path, data.path)
+        let names = try Set(BackupFiles.names(in: path))
+        // The database alone may be what format 1 has left of a backup.
+        let hasDatabase = BackupFiles.length(of: DataFolder(path: path).database) != nil
+        let isRegistry = hasDatabase && !names.contains(BackupManifest.fileName)
+        guard isData || isRegistry || names.contains("run") else { return }
+        throw ServerError(
+            409, "backupIntoRegistry", "\(path) is the data folder of a registry, which a backup would change.",
+            remedy: "Give a folder of the backup's own.", fault: .caller)
+    }
 
     /// The hold of one run on the folder; ends with the process or with `release`.
     struct Lock: Sendable {
@@ -19,9 +39,8 @@ struct BackupFolder: Sendable {
 
     /// Takes the folder for one run; throws `backupInUse` while another one writes to it.
     func lock() throws -> Lock {
-        let file = path + "/lock"
-        let descriptor = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw BackupFiles.failure("open", file) }
+        let descriptor = open(lockFile, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw BackupFiles.failure("open", lockFile) }
         // File systems of other machines may have no locks: that keeps nobody from a backup.
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK else {
             close(descriptor)

@@ -7,23 +7,30 @@ struct FolderOwner: Sendable {
     private let user: uid_t
     private let group: gid_t
 
-    /// Nil where there is nothing to hand over: who runs this is not root, or the folder is root's.
+    /// Nil where there is nothing to hand over: who runs this is not root, or the folder is root's. A link is taken for
+    /// the folder that it leads to: who runs this has named it.
     init?(of path: String) {
+        guard geteuid() == 0, let real = realpath(path, nil) else { return nil }
+        defer { free(real) }
         var status = stat()
-        guard geteuid() == 0, stat(path, &status) == 0, status.st_uid != 0 else { return nil }
-        self.path = path
+        guard lstat(real, &status) == 0, status.st_uid != 0 else { return nil }
+        self.path = String(cString: real)
         user = status.st_uid
         group = status.st_gid
     }
 
-    /// Gives the owner of the folder every file and folder of root's below it. Links are neither followed nor given
-    /// away, and files with a second name neither: the owner could have put them there.
-    func takeOver() throws {
-        try walk(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), path)
+    /// Gives the owner of the folder what is root's of these names in it, and all of root's below them on the same file
+    /// system. Links are neither followed nor given away, and files with a second name neither: the owner could have
+    /// put them there. What other names hold is none of ours.
+    func takeOver(_ names: [String]) throws {
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+        guard folder >= 0 else { throw BackupFiles.failure("open", path) }
+        defer { close(folder) }
+        for name in names { try give(name, in: folder, path, on: nil) }
     }
 
-    private func walk(_ descriptor: Int32, _ path: String) throws {
-        guard descriptor >= 0 else { throw BackupFiles.failure("open", path) }
+    /// All of a folder that is open, and is closed with the end.
+    private func walk(_ descriptor: Int32, _ path: String, on device: dev_t) throws {
         // The stream closes the descriptor.
         guard let folder = fdopendir(descriptor) else {
             let error = BackupFiles.failure("list", path)
@@ -37,26 +44,38 @@ struct FolderOwner: Sendable {
             }
             // A file system's own.
             if name == "." || name == ".." || name == "lost+found" { continue }
-            try give(name, in: descriptor, path)
+            try give(name, in: descriptor, path, on: device)
         }
     }
 
-    private func give(_ name: String, in folder: Int32, _ path: String) throws {
+    private func give(_ name: String, in folder: Int32, _ path: String, on device: dev_t?) throws {
         let whole = path + "/" + name
         var status = stat()
         guard fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else {
-            // What was removed meanwhile needs no owner.
+            // What is not there, or not any more, needs no owner.
             if errno == ENOENT { return }
             throw BackupFiles.failure("look at", whole)
         }
-        let isFolder = status.st_mode & S_IFMT == S_IFDIR
-        guard isFolder || status.st_mode & S_IFMT == S_IFREG && status.st_nlink == 1 else { return }
-        if status.st_uid == 0 {
-            guard fchownat(folder, name, user, group, AT_SYMLINK_NOFOLLOW) == 0 || errno == ENOENT else {
-                throw BackupFiles.failure("hand over", whole)
-            }
+        guard [S_IFDIR, S_IFREG].contains(status.st_mode & S_IFMT) else { return }
+        // From here on it is the open file that is looked at and given away, whatever has its name by then.
+        let file = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
+        guard file >= 0, fstat(file, &status) == 0 else {
+            let error = BackupFiles.failure("open", whole)
+            if file >= 0 { close(file) }
+            throw error
         }
-        guard isFolder else { return }
-        try walk(openat(folder, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), whole)
+        let isFolder = status.st_mode & S_IFMT == S_IFDIR
+        let isPlain = status.st_mode & S_IFMT == S_IFREG && status.st_nlink == 1
+        // Another file system that is mounted further down holds nothing of ours.
+        guard isFolder || isPlain, device == nil || device == status.st_dev else {
+            close(file)
+            return
+        }
+        if status.st_uid == 0, fchown(file, user, group) != 0 {
+            let error = BackupFiles.failure("hand over", whole)
+            close(file)
+            throw error
+        }
+        if isFolder { try walk(file, whole, on: status.st_dev) } else { close(file) }
     }
 }

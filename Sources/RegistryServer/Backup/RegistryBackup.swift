@@ -26,10 +26,10 @@ package struct RegistryBackup: Sendable {
     /// Makes a backup in `target`, or brings the one that is there up to date: blobs that it has are not copied again.
     /// With `verifies` they are read and hashed, and what is damaged is copied anew.
     ///
-    /// Where root runs it, all of it goes to the user whom `target` belongs to.
+    /// Where root runs it, what it makes goes to the user whom `target` belongs to, also when it fails.
     ///
-    /// Throws `notADataFolder`, `backupUnsteady` where the folder kept changing, `backupInUse`, and what the disk
-    /// says. The backup that was there before is as good as it was then.
+    /// Throws `notADataFolder`, `backupIntoRegistry`, `backupUnsteady` where the folder kept changing, `backupInUse`,
+    /// and what the disk says. The backup that was there before is as good as it was then.
     package func run(to target: String, verifies: Bool = false) async throws -> BackupSummary {
         guard BackupFiles.length(of: folder.database) != nil else {
             throw ServerError(
@@ -38,21 +38,35 @@ package struct RegistryBackup: Sendable {
         }
         try BackupFiles.makeFolder(target, mode: 0o700)
         let backup = BackupFolder(path: target)
+        try backup.refuseRegistry(folder)
+        let owner = FolderOwner(of: target)
         let lock = try backup.lock()
         defer { lock.release() }
+        do {
+            let summary = try await bring(backup, verifies)
+            try owner?.takeOver(backup.names())
+            remember(summary.created)
+            return summary
+        } catch {
+            // The owner's next run needs what there is.
+            let first = error
+            do { try owner?.takeOver(backup.names()) } catch { throw first }
+            throw first
+        }
+    }
+
+    private func bring(_ backup: BackupFolder, _ verifies: Bool) async throws -> BackupSummary {
         do {
             // What a run that was cut off has left needs the room.
             try backup.clear(onStep)
             for _ in 0..<Self.attempts {
-                guard let summary = try await attempt(backup, verifies) else { continue }
-                try FolderOwner(of: target)?.takeOver()
-                remember(summary.created)
-                return summary
+                if let summary = try await attempt(backup, verifies) { return summary }
             }
         } catch let error as any MartletError {
             guard error.code == ServerError.diskFull.code else { throw error }
             throw ServerError(
-                507, "backupFull", "There is no room in \(target) for this backup; one that was there is untouched.",
+                507, "backupFull",
+                "There is no room in \(backup.path) for this backup; one that was there is untouched.",
                 remedy: "Free space there, or give another folder.", fault: .environment)
         }
         throw ServerError(
@@ -63,7 +77,8 @@ package struct RegistryBackup: Sendable {
     /// Leaves word for the registry's figures.
     private func remember(_ created: Timestamp) {
         do {
-            try folder.write(Array("\(created.milliseconds)\n".utf8), to: folder.backedUp, mode: 0o644)
+            try folder.write(
+                Array("\(created.milliseconds)\n".utf8), to: folder.backedUp, mode: 0o644, folderMayBeLink: false)
         } catch {
             // A folder that takes no writes can be backed up all the same; its registry then tells of no backup.
         }
@@ -150,21 +165,24 @@ package struct RegistryBackup: Sendable {
     private func copyBlobs(
         _ named: [Digest: ByteCount], to target: String, _ verifies: Bool
     ) throws -> (copied: Int, mended: Int)? {
-        let (source, copies) = (try FileBlobStore(folder: folder.path), try FileBlobStore(folder: target))
         var (copied, mended) = (0, 0)
+        let top = target + "/blobs"
+        try BackupFiles.makeFolder(top, mode: 0o700)
         // Those of blobs that are there already too: the run that brought them may have been cut off just then.
-        var folders: Set<String> = [target + "/blobs"]
+        var folders: Set<String> = [top]
         for (digest, size) in named {
-            let path = copies.path(of: digest)
+            let original = FileBlobStore.path(of: digest, in: folder.path)
+            let path = FileBlobStore.path(of: digest, in: target)
             let shard = BackupFiles.folder(of: path)
-            folders.formUnion([shard, BackupFiles.folder(of: shard)])
+            let algorithm = BackupFiles.folder(of: shard)
+            folders.formUnion([shard, algorithm])
             let isThere = BackupFiles.length(of: path) == size.bytes
             let isWhole = try isThere && (!verifies || BackupFiles.read(path, digest.algorithm).digest == digest)
             if isWhole { continue }
-            guard BackupFiles.length(of: source.path(of: digest)) == size.bytes else { return nil }
+            guard BackupFiles.length(of: original) == size.bytes else { return nil }
             try onStep("copy \(digest)")
-            try BackupFiles.makeFolder(shard, mode: 0o755)
-            try copy(digest, source.path(of: digest), to: path)
+            for folder in [algorithm, shard] { try BackupFiles.makeFolder(folder, mode: 0o755) }
+            try copy(digest, original, to: path)
             copied += 1
             mended += isThere ? 1 : 0
         }

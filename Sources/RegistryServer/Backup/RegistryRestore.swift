@@ -43,7 +43,7 @@ package struct RegistryRestore: Sendable {
     /// Restores. Operators' tokens are revoked, because those that were revoked after the backup would be valid again,
     /// and nobody knows which; the first start then makes a new one. `keepsTokens` leaves them as they were.
     ///
-    /// Where root restores, all of it goes to the user whom the data folder belongs to.
+    /// Where root restores, what it makes goes to the user whom the data folder belongs to, also when it fails.
     ///
     /// Throws `backupIncomplete`, `backupDamaged`, `dataFolderNotEmpty`, `dataFolderInUse`, and what the disk
     /// says. A restore that was cut off is begun again by the same call; until then nothing is served from the folder.
@@ -55,7 +55,7 @@ package struct RegistryRestore: Sendable {
         let lock = try folder.lock()
         defer { lock.release() }
         let isEmpty = try BackupFiles.length(of: folder.database) == nil && BackupFiles.names(in: folder.keys).isEmpty
-        guard try isEmpty || folder.read(folder.restoring) != nil else {
+        guard isEmpty || BackupFiles.length(of: folder.restoring) != nil else {
             throw ServerError(
                 409, "dataFolderNotEmpty", "There is a registry in \(folder.path) already.",
                 remedy: "Restore into an empty folder.", fault: .environment)
@@ -63,14 +63,14 @@ package struct RegistryRestore: Sendable {
         let owner = FolderOwner(of: folder.path)
         do {
             let outcome = try await fill(from: source, manifest, state, keepsTokens)
-            try owner?.takeOver()
+            try owner?.takeOver(folder.restoredNames)
             folder.remove(folder.restoring)
             try BackupFiles.synchronizeFolder(folder.path)
             return outcome
         } catch {
             // What there is says to the registry's user too that a restore is not finished.
             let first = error
-            do { try owner?.takeOver() } catch { throw first }
+            do { try owner?.takeOver(folder.restoredNames) } catch { throw first }
             throw first
         }
     }
@@ -102,18 +102,17 @@ package struct RegistryRestore: Sendable {
     }
 
     private func copyBlobs(from backup: String) async throws -> Int {
-        let (source, target) = (try FileBlobStore(folder: backup), try FileBlobStore(folder: folder.path))
         var folders: Set<String> = [folder.blobs]
         var copied = 0
         for (digest, size) in try await RegistryBackup.blobs(namedBy: folder.database) {
-            let path = target.path(of: digest)
+            let original = FileBlobStore.path(of: digest, in: backup)
+            let path = FileBlobStore.path(of: digest, in: folder.path)
             let shard = BackupFiles.folder(of: path)
-            try BackupFiles.makeFolder(shard, mode: 0o755)
-            let sum = try BackupFiles.copy(source.path(of: digest), to: path, mode: 0o444, digest.algorithm)
-            guard sum.digest == digest, sum.length == size.bytes else {
-                throw BackupFolder.damaged(source.path(of: digest))
-            }
-            folders.formUnion([shard, BackupFiles.folder(of: shard)])
+            let algorithm = BackupFiles.folder(of: shard)
+            for folder in [algorithm, shard] { try BackupFiles.makeFolder(folder, mode: 0o755) }
+            let sum = try BackupFiles.copy(original, to: path, mode: 0o444, digest.algorithm)
+            guard sum.digest == digest, sum.length == size.bytes else { throw BackupFolder.damaged(original) }
+            folders.formUnion([shard, algorithm])
             copied += 1
         }
         for folder in folders.sorted() { try BackupFiles.synchronizeFolder(folder) }

@@ -1,7 +1,6 @@
 import AgentEngine
 import AgentStore
 import Foundation
-import Logging
 import MartletAPI
 import MartletTypes
 import ModelRuntime
@@ -33,7 +32,7 @@ struct BlobScrubTests {
         let scrub = BlobScrub(
             store: device.store, installer: installer, clock: device.clock,
             interval: isAsked ? .seconds(3600) : .milliseconds(1),
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: .silent)
         let task = Task { try await scrub.run() }
         if isAsked {
             let round = try await scrub.askRound()
@@ -182,7 +181,7 @@ struct BlobScrubTests {
         orders.onMended { await agent.renew($0) }
         let scrub = BlobScrub(
             store: device.store, installer: device.installer(), clock: device.clock, interval: .seconds(3600),
-            orders: orders, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            orders: orders, logger: .silent)
         let tasks = [
             Task { try await agent.run() }, Task { try await scrub.run() }, Task { try await device.gateway.run() },
         ]

@@ -120,7 +120,7 @@ final class DeviceFixture: Sendable {
 
     func agent(
         _ settings: SwapSettings = SwapSettings(), limits: SlotLimits = SlotLimits(), keepsLimits: Bool = false,
-        logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        logger: Logger = .silent
     ) -> DeviceAgent {
         DeviceAgent(
             tools: SlotTools(

@@ -1,7 +1,6 @@
 import AgentEngine
 import AgentStore
 import Foundation
-import Logging
 import MartletTypes
 import Synchronization
 import TestSupport
@@ -40,7 +39,7 @@ struct GarbageTests {
         let agent = DeviceAgent(
             tools: SlotTools(
                 store: device.store, installer: installer, engines: device.engineTools(), clock: device.clock,
-                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }),
+                logger: .silent),
             garbagePause: .milliseconds(10))
         let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
         try await running(agent) {

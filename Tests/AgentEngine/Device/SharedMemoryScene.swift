@@ -1,7 +1,6 @@
 import AgentEngine
 import AgentStore
 import Foundation
-import Logging
 import MartletTypes
 import ModelRuntime
 import Synchronization
@@ -37,7 +36,7 @@ struct SharedMemoryScene {
         let agent = DeviceAgent(
             tools: SlotTools(
                 store: device.store, installer: device.installer(), engines: engines, clock: device.clock,
-                limits: limits, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
+                limits: limits, logger: .silent))
         let slots = Task { try await agent.run() }
         let serving = Task { try await gateway.run() }
         let result: Result<Void, any Error>

@@ -130,6 +130,18 @@ struct SlotExplanationTests {
                             time: SlotFixtures.start)
                     }),
                 Obstacle(
+                    code: "waiting", says: "on mains power", remedy: "goes on by itself",
+                    change: {
+                        $0.phase = .offered
+                        $0.waitsFor = "The box must be on mains power."
+                    }),
+                Obstacle(
+                    code: "waiting", says: "no request for 60 s", remedy: "goes on by itself",
+                    change: {
+                        $0.phase = .idling
+                        $0.waitsFor = "The slot must have had no request for 60 s."
+                    }),
+                Obstacle(
                     code: "fetching", says: "Its bytes are fetched.", remedy: "Wait", change: { $0.phase = .fetching }),
             ]
         }

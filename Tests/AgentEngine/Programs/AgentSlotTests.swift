@@ -48,18 +48,12 @@ struct AgentSlotTests {
         /// A generation whose program is in the store.
         func generation(_ id: Int64, _ version: String) async throws -> (record: GenerationRecord, AgentProgram) {
             let bytes = Array("program \(version)".utf8)
-            try await store.blobs.put(bytes, as: .of(bytes))
-            let slot = try SlotName(MartletVersion.agentSlot)
             let path = try ReleasePath("platform/martlet-agent/\(version)")
             let target = SlotTarget(
                 assignment: SlotAssignment(
                     releases: [AssignedRelease(path: path, indexDigest: .of([1]), length: 1)], generation: id),
                 number: id, expires: SlotFixtures.start)
-            var record = SlotFixtures.generation(id, target, slot: slot)
-            record.files = [
-                GenerationFile(
-                    role: .program, name: ProgramFolder.name, digest: .of(bytes), size: ByteCount(bytes.count))
-            ]
+            let record = try await SlotFixtures.program(bytes, target, in: store)
             return (record, AgentProgram(digest: .of(bytes), version: try SemanticVersion(version)))
         }
     }

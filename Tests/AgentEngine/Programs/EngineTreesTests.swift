@@ -79,7 +79,14 @@ struct EngineTreesTests {
         let unpacking = Task { try await trees.program(of: second) }
         try await eventually(within: 30, "the other is being unpacked") { isEntered.withLock { $0 } }
         let isFree = Mutex(false)
-        let blocked = Task { await BusyThread().block(until: { isFree.withLock { $0 } }) }
+        let isBlocked = Mutex(false)
+        let blocked = Task {
+            await BusyThread().block {
+                isBlocked.withLock { $0 = true }
+                return isFree.withLock { $0 }
+            }
+        }
+        try await eventually(within: 30, "the disk's thread is at work") { isBlocked.withLock { $0 } }
         // It would not return: the unpacking goes on only afterwards.
         let starting = Task { try await trees.program(of: build) }
         let isStarted = Mutex(false)
@@ -170,6 +177,7 @@ struct EngineTreesTests {
 private actor BusyThread {
     nonisolated var unownedExecutor: UnownedSerialExecutor { StorageThread.blobs.asUnownedSerialExecutor() }
 
+    /// Asks `isOver` again and again, on that thread.
     func block(until isOver: () -> Bool) {
         let end = ContinuousClock.now + .seconds(60)
         while !isOver(), ContinuousClock.now < end { usleep(1000) }

@@ -21,7 +21,7 @@ struct SteadyWatchTests {
     }
 
     private func group(calm: Duration, isAlive: @escaping @Sendable () async -> Void = {}) -> ServiceGroup {
-        let logger = Logger(label: "t") { _ in SwiftLogNoOpLogHandler() }
+        let logger = Logger.silent
         let watch = SteadyWatch(folder: folder, program: program, calm: calm, logger: logger, isAlive: isAlive)
         return ServiceGroup(
             configuration: ServiceGroupConfiguration(services: [.init(service: watch)], logger: logger))

@@ -75,6 +75,34 @@ struct SlotBoundTests {
         #expect(machine.record.phase == .planning && machine.record.refusals == nil)
     }
 
+    @Test("Refusals and wrong contents are counted each by themselves: some of the one are not too many of the other")
+    func countedApart() throws {
+        var machine = try planning()
+        var time = now
+        func fail(_ code: String) throws {
+            _ = machine.handle(.failed(SlotFailure(.refused, code: code, message: "No.")), now: time, random: 1)
+            machine = SlotMachine(record: try JSONText.decode(SlotRecord.self, from: JSONText.encode(machine.record)))
+            guard machine.record.phase == .waiting else { return }
+            time = try #require(machine.record.retryAt)
+            _ = machine.handle(.woke, now: time)
+        }
+        for code in ["rateLimited", "rateLimited", "weightCheckFailed", "rateLimited", "weightCheckFailed"] {
+            try fail(code)
+            #expect(machine.record.phase == .planning, "\(code)")
+        }
+        try fail("weightCheckFailed")
+        #expect(machine.record.phase == .failed)
+        #expect(machine.record.override?.message == "Given up after 3 tries: No.")
+        // Contents do not bring the other limit nearer either.
+        machine = try planning()
+        for code in ["digestMismatch", "digestMismatch"] + Array(repeating: "quota", count: 23) {
+            try fail(code)
+            #expect(machine.record.phase == .planning, "\(code)")
+        }
+        try fail("quota")
+        #expect(machine.record.override?.message == "Given up after 24 tries: No.")
+    }
+
     @Test("A registry that asks to be left alone is left alone for as long, and for no more than a day")
     func asked() throws {
         for (seconds, expected) in [(7200, 7200), (1_000_000_000, 86_400)] {

@@ -96,7 +96,6 @@ struct SlotConditionTests {
             // It is looked at each minute, however long it lasts.
             let retryAt = try #require(machine.record.retryAt)
             #expect(retryAt == now + .seconds(60) && step.actions.contains(.wake(retryAt)))
-            #expect(!step.actions.contains(.collect))
             now = retryAt
             _ = machine.handle(.woke, now: now)
             #expect(machine.record.phase == .planning)

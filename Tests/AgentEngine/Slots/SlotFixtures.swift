@@ -40,6 +40,16 @@ enum SlotFixtures {
         generation(id, try target(version, generation: assigned), slot: try slot())
     }
 
+    /// A generation of the agent's own slot, whose program is in the store.
+    static func program(_ bytes: [UInt8], _ target: SlotTarget, in store: AgentStore) async throws -> GenerationRecord {
+        try await store.blobs.put(bytes, as: .of(bytes))
+        var record = generation(target.generation, target, slot: try SlotName(MartletVersion.agentSlot))
+        record.files = [
+            GenerationFile(role: .program, name: ProgramFolder.name, digest: .of(bytes), size: ByteCount(bytes.count))
+        ]
+        return record
+    }
+
     static func result(_ correct: Int, of rows: Int = 10, demanded: Double = 0.9) -> EvaluationResult {
         EvaluationResult(rows: rows, correct: correct, failed: 0, medianMilliseconds: 5, minAccuracy: demanded)
     }

@@ -103,7 +103,7 @@ struct AssignmentRenewalTests {
         record.retryAt = device.clock.now + .seconds(600)
         record.pauseMilliseconds = 600_000
         try await device.store.journal.save(record, transition: nil, reports: [])
-        try await device.store.files.remove(device.store.layout.assignment)
+        try device.store.files.remove(device.store.layout.assignment)
         try offer(device, release, number: 3, hours: 24)
         try await syncing(device) {
             let next = try await device.eventually("it goes on") { $0.failedTry?.code != "assignmentExpired" }

@@ -1,7 +1,7 @@
-import Logging
 import MartletAPI
 import MartletTypes
 import TUF
+import TestSupport
 import Testing
 import Trust
 
@@ -16,7 +16,7 @@ struct AssignmentSyncTests {
         let problems = DeviceProblems(journal: device.store.journal, clock: device.clock, logger: AgentLog.silent)
         let sync = AssignmentSync(
             store: device.store, link: device.link, trust: device.trust, clock: device.clock, agent: agent,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }, problems: problems)
+            logger: .silent, problems: problems)
         let tasks = [Task { try await agent.run() }, Task { try await sync.run() }]
         let result: Result<Void, any Error>
         do {

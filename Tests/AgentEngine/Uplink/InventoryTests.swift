@@ -42,6 +42,27 @@ struct InventoryTests {
         #expect(empty.current.isEmpty && empty.previous.isEmpty && empty.generation == 0)
     }
 
+    @Test("what cannot be found out about the room keeps nothing else back, problems least of all")
+    func withoutRoom() async throws {
+        let device = try await DeviceFixture()
+        let problems = DeviceProblems(journal: device.store.journal, clock: device.clock, logger: AgentLog.silent)
+        await problems.note(
+            (code: "storeFailing", message: "The disk does not answer.", remedy: ""), about: .metadata,
+            ended: (code: "storeWritable", message: ""))
+        let record = try record { _ in }
+        let snapshot = SlotSnapshot(record: record, serving: record.current?.id)
+        let source = InventorySource(
+            store: device.store, hardware: device.hardware, problems: problems,
+            memoryRooms: { _ in throw AgentStoreError(.storageFailed, "The journal is not given back.") },
+            snapshots: { [snapshot] })
+        let inventory = try await source.inventory()
+        #expect(inventory.problems?.map(\.code) == ["storeFailing"])
+        #expect(inventory.memoryRoom == nil && inventory.memoryRoomAlone == nil && inventory.diskRoom != nil)
+        let slot = try #require(inventory.slots[record.slot])
+        #expect(slot.serving && slot.memoryRoom == nil && slot.memoryRoomAlone == nil)
+        await device.close()
+    }
+
     @Test("it is said at start and at each ring, and again until it is heard")
     func sender() async throws {
         let device = try await DeviceFolder()
