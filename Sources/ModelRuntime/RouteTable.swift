@@ -54,6 +54,10 @@ struct RouteTable {
         var isResting = false
         var notice: WaitNotice?
         var queue: [RequestID] = []
+        /// Those that waited and may be sent now, until they ask again.
+        var returning: Set<RequestID> = []
+        /// Whether anybody waits, or is on the way back from it.
+        var isAwaited: Bool { !queue.isEmpty || !returning.isEmpty }
     }
 
     private let queueBound: Int
@@ -82,6 +86,7 @@ struct RouteTable {
 
     /// A request asks to be sent. `byteCount` is what it holds in memory if it has to wait.
     mutating func admit(_ request: RequestID, to slot: SlotName, byteCount: Int) -> Admission {
+        slots[slot]?.returning.remove(request)
         guard var state = slots[slot] else { return .unknown }
         if let route = state.route, !state.isParked {
             open[request] = Open(generation: Generation(slot: slot, generation: route.generation))
@@ -98,6 +103,7 @@ struct RouteTable {
 
     /// A request that waited goes away. Returns false where it was not waiting.
     mutating func leave(_ request: RequestID, slot: SlotName) -> Bool {
+        slots[slot]?.returning.remove(request)
         guard let index = slots[slot]?.queue.firstIndex(of: request) else { return false }
         slots[slot]?.queue.remove(at: index)
         forget(request)
@@ -117,11 +123,11 @@ struct RouteTable {
     func inFlight(_ generation: Generation) -> Int { open.values.count { $0.generation == generation } }
 
     /// Whether any request is with an engine or waits for one.
-    var isBusy: Bool { !open.isEmpty || slots.values.contains { !$0.queue.isEmpty } }
+    var isBusy: Bool { !open.isEmpty || slots.values.contains(where: \.isAwaited) }
 
     /// Whether a request of the slot is with an engine or waits for one.
     func isBusy(_ slot: SlotName) -> Bool {
-        slots[slot].map { !$0.queue.isEmpty } ?? false || open.values.contains { $0.generation.slot == slot }
+        slots[slot]?.isAwaited ?? false || open.values.contains { $0.generation.slot == slot }
     }
 
     /// The slot's next requests go to `route`. Returns those that may be sent now.
@@ -179,6 +185,7 @@ struct RouteTable {
         guard var state = slots[slot], state.route != nil, !state.isParked else { return [] }
         let released = state.queue
         state.queue = []
+        state.returning.formUnion(released)
         slots[slot] = state
         for request in released { forget(request) }
         return released

@@ -34,16 +34,22 @@ struct RouteTableTests {
         _ = table.set(route(2))
         #expect(table.admit(2, to: slot, byteCount: 1) == .forward(.init(route: route(2), epoch: 2)))
         #expect(table.inFlight(.init(slot: slot, generation: 1)) == 1)
+        #expect(table.isBusy)
         #expect(table.finished(1) == .init(slot: slot, generation: 1))
         #expect(table.finished(1) == nil)
         #expect(table.inFlight(.init(slot: slot, generation: 2)) == 1)
+        #expect(table.isBusy)
+        #expect(table.finished(2) == .init(slot: slot, generation: 2))
+        #expect(!table.isBusy)
     }
 
     @Test("a parked slot lets requests wait and gives them back in order, once it has a route")
     func parking() {
         var table = table()
         table.park(slot)
+        #expect(!table.isBusy)
         for request: UInt64 in [3, 1, 2] { #expect(table.admit(request, to: slot, byteCount: 1) == .wait) }
+        #expect(table.isBusy, "one that waits is one to make way for")
         #expect(table.admit(9, to: slot, byteCount: 1) == .queueFull)
         #expect(table.unpark(slot) == [])
         #expect(table.set(route(1)) == [3, 1, 2])
@@ -52,6 +58,23 @@ struct RouteTableTests {
         #expect(table.set(route(2)) == [])
         #expect(table.unpark(slot) == [4])
         #expect(table.slotStates.map(\.isServing) == [true])
+    }
+
+    @Test("a request that waited keeps its slot busy until it has asked again: its engine is not idle meanwhile")
+    func returning() {
+        var table = table()
+        _ = table.set(route(1))
+        #expect(table.rest(slot) == false)
+        for request: UInt64 in [1, 2] { #expect(table.admit(request, to: slot, byteCount: 1) == .wait) }
+        #expect(table.unpark(slot) == [1, 2])
+        #expect(table.isBusy(slot) && table.isBusy && !table.isBusy(other))
+        #expect(table.admit(1, to: slot, byteCount: 1) == .forward(.init(route: route(1), epoch: 1)))
+        #expect(table.finished(1) == .init(slot: slot, generation: 1))
+        #expect(table.isBusy(slot))
+        // Its client has gone before it asked again.
+        let didWait = table.leave(2, slot: slot)
+        #expect(!didWait)
+        #expect(!table.isBusy(slot) && !table.isBusy)
     }
 
     @Test("waiting requests share a bound of bytes, which those that leave give back")

@@ -3,6 +3,7 @@ import AgentStore
 import Foundation
 import MartletTypes
 import ModelRuntime
+import Synchronization
 import TestSupport
 import Testing
 import Trust
@@ -102,6 +103,33 @@ struct SharedMemoryTests {
             #expect(record.figures.unavailableMilliseconds == 0)
             try await rests()
             #expect(await scene.ask("a").hasPrefix("HTTP/1.1 200"))
+        }
+        await device.close()
+    }
+
+    @Test("An engine started for a request has it before it can be found idle, however short that time is")
+    func shortSleep() async throws {
+        let device = try await DeviceFixture(withEngine: true)
+        let release = try device.registry.publish(TestRelease("clinic/triage/1.0.0"))
+        var settings = SwapSettings()
+        settings.idleTime = .milliseconds(1)
+        // Asked before each start for a request.
+        let starts = Mutex(0)
+        let noRefusal: @Sendable () -> String? = {
+            starts.withLock { $0 += 1 }
+            return nil
+        }
+        try await Scene.run(device, budget: nil, settings: settings, startRefusal: noRefusal) { scene in
+            try await scene.apply(1, ["a": Scene.wanted(release, generation: 1)])
+            for _ in 0..<8 {
+                try await scene.until("it rests") {
+                    let rest = await scene.activity("a")?.rest
+                    return try rest != nil && scene.engines("a").isEmpty
+                }
+                starts.withLock { $0 = 0 }
+                #expect(await scene.ask("a").hasPrefix("HTTP/1.1 200"))
+                #expect(starts.withLock { $0 } == 1)
+            }
         }
         await device.close()
     }
