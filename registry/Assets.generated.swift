@@ -2912,7 +2912,7 @@ components:
         journal: { $ref: "#/components/schemas/Journal" }
     Inventory:
       type: object
-      required: [agentVersion, engines, profile, facts, storeBytes, slots]
+      required: [agentVersion, engines, profile, facts, slots]
       properties:
         agentVersion: { type: string }
         engines: { type: object, additionalProperties: { type: string } }

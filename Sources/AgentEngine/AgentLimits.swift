@@ -81,10 +81,10 @@ enum AgentLimits {
     static let longestSilence = Duration.seconds(3600)
     /// How long it may ask a device to leave an installation alone.
     static let longestAsked = Duration.seconds(86_400)
-    /// Crashes of a serving engine within `crashWindow` that make a crash loop.
+    /// Ends of a serving engine in a row, none of which came after `longestRestart` of service, that make a crash loop.
     static let crashesInLoop = 5
-    /// See `crashesInLoop`.
-    static let crashWindow = Duration.seconds(120)
+    /// Service after which a crash loop is over, and another one is told of at once.
+    static let steadyRun = Duration.seconds(120)
     /// First pause before an engine is started again.
     static let firstRestart = Duration.milliseconds(100)
     /// Longest pause before an engine is started again.

@@ -123,8 +123,8 @@ package struct Inventory: Sendable, Codable {
     /// The profile that matched.
     package var profile: String
     package var facts: HardwareFacts
-    /// Bytes of blobs in the store.
-    package var storeBytes: ByteCount
+    /// Bytes of blobs in the store; nil where the disk does not tell.
+    package var storeBytes: ByteCount?
     package var slots: [SlotName: SlotInventory]
     /// What is wrong with the device as a whole; nil where nothing is.
     package var problems: [DeviceProblem]?
@@ -135,7 +135,7 @@ package struct Inventory: Sendable, Codable {
     package var diskRoom: ByteCount?
 
     package init(
-        agentVersion: String, engines: [String: String], profile: String, facts: HardwareFacts, storeBytes: ByteCount,
+        agentVersion: String, engines: [String: String], profile: String, facts: HardwareFacts, storeBytes: ByteCount?,
         slots: [SlotName: SlotInventory], problems: [DeviceProblem]? = nil
     ) {
         self.problems = problems

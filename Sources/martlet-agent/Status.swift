@@ -49,7 +49,7 @@ enum StatusTable {
             profile      \(agent.profile)
             certificate  \(agent.registry == "none" ? "none" : "until \(agent.certificateEnds)")
             assignment   \(agent.assignment)
-            store        \(agent.storeBytes)
+            store        \(agent.storeBytes?.description ?? "cannot be read")
             waiting      \(agent.waitingReports) reports
 
             """

@@ -137,10 +137,56 @@ struct NamedProfileTests {
         }
     }
 
+    @Test(
+        "asks no candidate beside what serves above the profile's limit for background work, and goes on below it",
+        .enabled("a board's sensors can be laid over the kernel's only by root") { await Board.isPossible })
+    func shadow() async throws {
+        let profile = try ProfileCatalog.embedded().profile("raspberry-pi-4")
+        let thermal = try #require(profile.thermal)
+        try await Site.ready("pc") { site in
+            let board = try Board(site, sensors: [try #require(thermal.zones.first)])
+            let device = try await site.startDevice("w1", settings: Self.named(profile.id))
+            #expect(try await device.process.stop() == 0)
+            for version in ["1.0.0", "2.0.0"] {
+                try await site.martlet("publish", Self.first, "--as", "clinic/a:\(version)")
+            }
+            let agent = try await site.startAgent("w1", under: board.command)
+            try await rollOut(site, "1.0.0")
+            try await site.waitUntilServing("w1", "s", "clinic/a:1.0.0")
+
+            let policy = site.folder.file("policy.yaml")
+            try "waves: [100%]\nsoak: 0s\nshadow: {share: 100%, comparison: normalized, samples: 4, maxTime: 10m}\n"
+                .write(toFile: policy, atomically: true, encoding: .utf8)
+            try await site.martlet(
+                "rollout", "start", "clinic/a:2.0.0", "--selector", "", "--slot", "s", "--policy", policy)
+            let folder = DataFolder(path: agent.data)
+            try await eventually(within: 60, "answers are compared\n\(agent.process.output.suffix(3000))") {
+                try folder.slots().first?.phase == "shadowing"
+            }
+            try board.heat(thermal.pauseBackgroundCelsius + 1)
+            // More than the policy asks for.
+            for _ in 0..<6 { #expect(try await Chat.ask(agent.gateway, model: "s", "hello") == 200) }
+            for _ in 0..<6 {
+                try await Task.sleep(for: .milliseconds(500))
+                #expect(try folder.slots().first?.phase == "shadowing")
+            }
+            try board.heat(thermal.pauseBackgroundCelsius)
+            try await eventually(within: 120, "enough are compared\n\(agent.process.output.suffix(3000))") {
+                _ = try await Chat.ask(agent.gateway, model: "s", "hello")
+                return try folder.slots().first?.phase == "committed"
+            }
+            try await site.waitUntilServing("w1", "s", "clinic/a:2.0.0")
+            let reports = try await site.json([DeviceReport].self, "devices", "reports", "w1")
+            let result = try #require(reports.compactMap { $0.figures?.shadow }.max { $0.compared < $1.compared })
+            #expect(result.compared == 4 && result.passedOver >= 6, "\(result)")
+            #expect(try await agent.process.stop() == 0, "\(agent.process.output.suffix(3000))")
+        }
+    }
+
     // MARK: Disk
 
     @Test(
-        "leaves the profile's reserve of the disk free, and goes on by itself when there is more",
+        "leaves the profile's reserve of the disk free, goes on by itself when there is more, and heeds the owner's reserve",
         .enabled(if: SmallDisk.isPossible, "a small tmpfs can be mounted only by root outside a sandbox"))
     func reserve() async throws {
         try await Site.ready("pr") { site in
@@ -174,6 +220,15 @@ struct NamedProfileTests {
             try FileManager.default.removeItem(atPath: filler)
             try await site.waitUntilServing("w1", "s", "clinic/a:1.0.0")
             #expect(try await device.process.stop() == 0)
+
+            // The owner's word is above the profile's: with no more free than before nothing is left to others.
+            try site.configure("w1", settings: Self.named("raspberry-pi-4") + #", "diskReserveBytes": 0"#)
+            try Data(count: free - left).write(to: URL(fileURLWithPath: filler))
+            let agent = try await site.startAgent("w1")
+            try await site.martlet("publish", Self.second, "--as", "clinic/a:2.0.0")
+            try await rollOut(site, "2.0.0")
+            try await site.waitUntilServing("w1", "s", "clinic/a:2.0.0")
+            #expect(try await agent.process.stop() == 0)
         }
     }
 }

@@ -15,8 +15,8 @@ package struct AgentStatus: Sendable, Hashable, Codable {
         /// Where the gateway listens, e.g. `127.0.0.1:8080`.
         package var gateway: String
         package var profile: String
-        /// Bytes of blobs in the store.
-        package var storeBytes: ByteCount
+        /// Bytes of blobs in the store; nil where the disk does not tell.
+        package var storeBytes: ByteCount?
         /// Reports that wait for the registry, counted up to a bound.
         package var waitingReports: Int
         /// Why nothing is installed by this clock; nil where it is right.

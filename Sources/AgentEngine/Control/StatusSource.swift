@@ -46,7 +46,7 @@ package struct StatusSource: Sendable {
                 device: identity.device, registry: identity.isAirGapped ? "none" : identity.registry,
                 version: MartletVersion.stamped, started: started,
                 certificateEnds: identity.notAfter, assignment: try await journal.mark(.assignmentNumber),
-                gateway: try await gateway(), profile: profile, storeBytes: try await store.blobs.usage(),
+                gateway: try await gateway(), profile: profile, storeBytes: await store.blobs.knownUsage(),
                 waitingReports: try await journal.reports(limit: AgentLimits.reportsPerCall).count,
                 clockDistrust: clock.distrust, refusal: try await RegistryRefusal.kept(in: journal),
                 problems: await problems.all(), memory: await memory()),

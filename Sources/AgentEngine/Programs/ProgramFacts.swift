@@ -29,8 +29,15 @@ package struct ProgramFacts: Sendable, Hashable, Codable {
         _ path: String, _ confinement: Confinement, seconds: Int = AgentLimits.describeSeconds
     ) async throws -> ProgramFacts {
         let bounds = ConfinedCall.Bounds(seconds: seconds, bytes: AgentLimits.childAnswerBytes)
-        let answer = try await ConfinedCall(confinement: confinement, program: path).ask(
-            [verb], readable: [path], bounds)
+        let answer: ConfinedCall.Answer
+        do throws(RuntimeError) {
+            answer = try await ConfinedCall(confinement: confinement, program: path).ask(
+                [verb], readable: [path], bounds)
+        } catch {
+            // For want of memory, of descriptors, of room for a pipe; or it is no program, as more tries will show.
+            guard error.kind == .engineNotStarted else { throw error }
+            throw SlotFailure.hindered(failed, "The agent's program cannot be asked what it is. \(error.message)")
+        }
         return try JSONText.decode(ProgramFacts.self, from: Array(words(of: answer, bounds).utf8))
     }
 

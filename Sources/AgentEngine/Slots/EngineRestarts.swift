@@ -1,9 +1,9 @@
 /// How what shall serve has ended lately, or could not be started, and what follows: how long its next start waits, and
 /// when to tell that it will hardly last. No clock.
 struct EngineRestarts {
-    /// Within the window, at most one for each start.
-    private var ends: [ContinuousClock.Instant] = []
-    /// Starts since an engine last ran for a while.
+    /// Ends and failed starts in a row since an engine last ran for a while.
+    private var ends = 0
+    /// Starts since then.
     private var starts = 0
     /// Since when an engine runs that was started here; nil where none does.
     private var readyAt: ContinuousClock.Instant?
@@ -18,11 +18,11 @@ struct EngineRestarts {
         if let readyAt {
             let ran = now - readyAt
             // One that became ready is none that lasts.
-            if ran >= AgentLimits.longestRestart { starts = 0 }
-            if ran >= AgentLimits.crashWindow { toldAt = nil }
+            if ran >= AgentLimits.longestRestart { (ends, starts) = (0, 0) }
+            if ran >= AgentLimits.steadyRun { toldAt = nil }
         }
         readyAt = nil
-        ends.append(now)
+        ends += 1
     }
 
     /// The pause before the next start: it doubles from start to start.
@@ -33,17 +33,15 @@ struct EngineRestarts {
         return pause
     }
 
-    /// How many ends there were within the window, where those are too many and it is to be told: once, and again from
-    /// time to time for as long as it goes on, because what there is to be done about it may have changed.
+    /// How many ends there were in a row, where those are too many and it is to be told: once, and again from time to
+    /// time for as long as it goes on, because what there is to be done about it may have changed. However long each
+    /// start takes: a large model that dies once it is loaded must not be tried for ever where something else could
+    /// serve.
     mutating func takeLoop(at now: ContinuousClock.Instant) -> Int? {
-        ends.removeAll { $0 < now - AgentLimits.crashWindow }
-        if let toldAt {
-            guard toldAt + AgentLimits.crashLoopInterval <= now else { return nil }
-        } else {
-            guard ends.count >= AgentLimits.crashesInLoop else { return nil }
-        }
+        guard ends >= AgentLimits.crashesInLoop else { return nil }
+        if let toldAt, now < toldAt + AgentLimits.crashLoopInterval { return nil }
         toldAt = now
-        return ends.count
+        return ends
     }
 }
 

@@ -37,7 +37,7 @@ package struct InventorySource: Sendable {
         let problems = await problems?.all() ?? []
         var inventory = Inventory(
             agentVersion: MartletVersion.stamped, engines: await hardware.engines(false), profile: hardware.profile.id,
-            facts: hardware.probe.facts(), storeBytes: try await store.blobs.usage(), slots: slots,
+            facts: hardware.probe.facts(), storeBytes: await store.blobs.knownUsage(), slots: slots,
             problems: problems.isEmpty ? nil : problems)
         let rooms = await rooms(for: SlotRecord(slot: try SlotName("new")))
         (inventory.memoryRoom, inventory.memoryRoomAlone) = (rooms?.beside, rooms?.alone)
@@ -52,6 +52,13 @@ package struct InventorySource: Sendable {
 
     private func diskRoom() async -> ByteCount? {
         do { return try await store.blobs.room() } catch { return nil }
+    }
+}
+
+extension BlobStore {
+    /// What the store takes; nil where the disk does not tell, which keeps nothing else from being told.
+    func knownUsage() -> ByteCount? {
+        do { return try usage() } catch { return nil }
     }
 }
 

@@ -136,7 +136,7 @@ extension Dashboard {
         if let inventory = info.inventory {
             let engines = inventory.engines.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }
             facts.append(Fact(name: "Engines", value: engines.isEmpty ? "–" : engines.joined(separator: ", ")))
-            facts.append(Fact(name: "Store", value: inventory.storeBytes.description))
+            facts.append(Fact(name: "Store", value: inventory.storeBytes?.description ?? "cannot be read"))
         }
         return facts
     }

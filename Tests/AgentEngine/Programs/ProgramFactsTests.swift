@@ -9,6 +9,20 @@ import Testing
 
 @Suite("A program of the agent that is asked what it is")
 struct ProgramFactsTests {
+    @Test("is asked again where it could not be started at all")
+    func unstarted() async throws {
+        let folder = try TemporaryFolder("facts")
+        let program = folder.file("agent")
+        // Of another machine's form.
+        try Data("\u{7f}ELF".utf8).write(to: URL(fileURLWithPath: program))
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: program)
+        let failure = await #expect(throws: SlotFailure.self) {
+            _ = try await ProgramFacts.ask(program, Confinement(mode: .available), seconds: 2)
+        }
+        #expect(failure?.kind == .refused && failure?.code == "agentCheckFailed" && failure?.asked == .seconds(300))
+        #expect(failure?.message.contains("cannot be executed") == true, "\(failure as Any)")
+    }
+
     @Test(
         "is asked again where this box may have kept it from answering, and refused where it gives no answer",
         arguments: [

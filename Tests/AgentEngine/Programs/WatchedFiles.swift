@@ -11,7 +11,7 @@ final class WatchedFiles: FileSystem {
 
     var threads: Set<pthread_t> { seen.withLock { $0 } }
     func forgetThreads() { seen.withLock { $0 = [] } }
-    /// Nothing at this path is removed any more, as on a damaged disk.
+    /// What is at this path is neither removed nor listed any more, as on a damaged disk.
     func hold(_ path: String) { stuck.withLock { $0 = path } }
 
     private func note() { seen.withLock { _ = $0.insert(pthread_self()) } }
@@ -34,7 +34,11 @@ final class WatchedFiles: FileSystem {
     func makeFolder(_ path: String, mode: UInt32) throws(AgentStoreError) { try real.makeFolder(path, mode: mode) }
     func rename(_ source: String, to target: String) throws(AgentStoreError) { try real.rename(source, to: target) }
     func link(_ path: String, to destination: String) throws(AgentStoreError) { try real.link(path, to: destination) }
-    func names(in path: String) throws(AgentStoreError) -> [String] { try real.names(in: path) }
+    func names(in path: String) throws(AgentStoreError) -> [String] {
+        guard stuck.withLock({ $0 }) != path else { throw AgentStoreError(errno: EIO, "list", path) }
+        return try real.names(in: path)
+    }
+
     func status(_ path: String) -> FileStatus? { real.status(path) }
     func setMode(_ path: String, _ mode: UInt32) throws(AgentStoreError) { try real.setMode(path, mode) }
     func synchronizeFolder(_ path: String) throws(AgentStoreError) { try real.synchronizeFolder(path) }

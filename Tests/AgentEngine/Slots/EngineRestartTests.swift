@@ -51,9 +51,9 @@ struct EngineRestartTests {
         }
         #expect(told.count == 5, "\(told)")
         #expect(told.first.map { $0 < .seconds(10) } ?? false)
-        // One that lasted for the window ends it; the next is told of anew.
+        // One that served for long ends it; the next is told of anew.
         restarts.ready(at: now)
-        now += AgentLimits.crashWindow
+        now += AgentLimits.steadyRun
         for _ in 0..<AgentLimits.crashesInLoop - 1 {
             restarts.ended(at: now)
             #expect(restarts.takeLoop(at: now) == nil)
@@ -61,5 +61,23 @@ struct EngineRestartTests {
         restarts.ended(at: now)
         #expect(restarts.takeLoop(at: now) == AgentLimits.crashesInLoop)
         #expect(restarts.takeLoop(at: now) == nil)
+    }
+
+    @Test(
+        "five ends in a row are a loop however long each start took, and no loop where an engine lasted in between",
+        arguments: [Duration.zero, .seconds(40), .seconds(1800)])
+    func slowStarts(load: Duration) {
+        var restarts = EngineRestarts()
+        var now = start
+        var told: [Int] = []
+        // The third of them lasts.
+        for end in 1...8 {
+            restarts.ready(at: now)
+            now += end == 3 ? AgentLimits.longestRestart : .seconds(1)
+            restarts.ended(at: now)
+            if restarts.takeLoop(at: now) != nil { told.append(end) }
+            now += restarts.nextPause() + load
+        }
+        #expect(told == [7])
     }
 }

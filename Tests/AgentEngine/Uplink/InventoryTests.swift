@@ -63,6 +63,20 @@ struct InventoryTests {
         await device.close()
     }
 
+    @Test("a store that cannot be read keeps nothing else back")
+    func unreadableStore() async throws {
+        let folder = try TemporaryFolder("inventory")
+        let files = WatchedFiles()
+        let store = try await AgentStore.open(root: folder.path, files: files)
+        let hardware = try DeviceHardware.read(probe: HardwareProbe(), engines: { _ in ["llama.cpp": "0.7.0"] })
+        let source = InventorySource(store: store, hardware: hardware) { [] }
+        #expect(try await source.inventory().storeBytes == .zero)
+        files.hold(folder.path + "/blobs/sha256")
+        let inventory = try await source.inventory()
+        #expect(inventory.storeBytes == nil && inventory.engines == ["llama.cpp": "0.7.0"])
+        await store.close()
+    }
+
     @Test("it is said at start and at each ring, and again until it is heard")
     func sender() async throws {
         let device = try await DeviceFolder()
