@@ -186,7 +186,7 @@ struct NamedProfileTests {
     // MARK: Disk
 
     @Test(
-        "leaves the profile's reserve of the disk free, goes on by itself when there is more, and heeds the owner's reserve",
+        "leaves the profile's reserve of the disk free, goes on when there is more, and heeds the owner's reserve",
         .enabled(if: SmallDisk.isPossible, "a small tmpfs can be mounted only by root outside a sandbox"))
     func reserve() async throws {
         try await Site.ready("pr") { site in
