@@ -70,7 +70,7 @@ package struct AgentApp: Sendable {
             "agent starts", metadata: ["device": "\(identity.device)", "version": "\(MartletVersion.stamped)"])
         let signed = Timestamp(milliseconds: try await store.journal.mark(.signedTime))
         let clock = AgentClock(signed: signed)
-        try await tellRecovery(store, clock)
+        await tellRecovery(store, clock)
         let engines = await installedEngines()
         var hardware = try DeviceHardware.read(
             probe: await .ofThisMachine(storagePaths: [data]), profile: configuration.profile,
@@ -184,7 +184,10 @@ package struct AgentApp: Sendable {
             + (identity.isAirGapped ? [] : uplink)
             + steadyWatch(programs) { await agent.pulse() }
             + [
-                StoreWatch(store: store, problems: problems, logger: logger) { sync.lookAgain() },
+                StoreWatch(store: store, problems: problems, logger: logger) {
+                    await reportRecovery(store, clock)
+                    sync.lookAgain()
+                },
                 Footprint(work: heavyWork, isBusy: { gateway.isBusy }),
                 scrub, starts, ClockWatch(clock: clock, problems: problems),
                 ControlSocket(
@@ -357,15 +360,23 @@ package struct AgentApp: Sendable {
         GatewayAddress.text(host: configuration.gateway.host, port: port)
     }
 
-    private func tellRecovery(_ store: AgentStore, _ clock: AgentClock) async throws {
+    private func tellRecovery(_ store: AgentStore, _ clock: AgentClock) async {
         logger.tell(leftovers: store.leftovers)
-        guard let recovery = store.recovery else { return }
-        let found = recovery.slots.map(\.text).joined(separator: ", ")
-        let message =
-            "\(recovery.cause) It is kept as \(recovery.keptAside); found again: \(found.isEmpty ? "no slot" : found)."
+        guard let message = store.recovery?.message else { return }
         logger.error("journal made anew", metadata: ["error": "\(message)"])
-        try await store.journal.report(
-            ReportBody.write(.init(sequence: 0, time: clock.now, code: "journalRecovered", message: message)))
+        await reportRecovery(store, clock)
+    }
+
+    /// On a disk that takes no writes this follows once it does.
+    private func reportRecovery(_ store: AgentStore, _ clock: AgentClock) async {
+        guard let message = store.recovery?.message, !store.health.isSuspended else { return }
+        let report = DeviceReport(sequence: 0, time: clock.now, code: "journalRecovered", message: message)
+        do {
+            try await store.journal.report(ReportBody.write(report))
+        } catch {
+            // The log has it.
+            logger.error("report not written", metadata: ["error": "\(ErrorSummary(error).message)"])
+        }
     }
 }
 

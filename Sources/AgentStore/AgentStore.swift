@@ -6,10 +6,16 @@ package struct AgentStore: Sendable {
     package struct Recovery: Sendable, Hashable {
         /// Why it could not be used.
         package let cause: String
-        /// Where it was put aside; the new one's path where there was none.
+        /// Where it was put aside, or is once the disk takes writes; the new one's path where there was none.
         package let keptAside: String
         /// Slots that were found again through the generations' links.
         package let slots: [SlotName]
+
+        /// For people.
+        package var message: String {
+            let found = slots.isEmpty ? "no slot" : slots.map(\.text).joined(separator: ", ")
+            return "\(cause) It is kept as \(keptAside); found again: \(found)."
+        }
     }
 
     package let layout: StoreLayout
@@ -37,6 +43,7 @@ package struct AgentStore: Sendable {
     ///
     /// A disk that takes no writes suspends the store (`health`): all is read as it is, and every write throws until
     /// `resume`. Sockets then go to another folder; `runtime` is systemd's `$RUNTIME_DIRECTORY`, the first choice.
+    /// There a damaged journal has one to stand in for it.
     package static func open(
         root: String, budget: DiskBudget = DiskBudget(), runtime: String? = nil,
         files: any FileSystem = RealFileSystem()
@@ -47,7 +54,7 @@ package struct AgentStore: Sendable {
         let lock = try StoreLock(layout: layout)
         if let error = probe(layout, files) {
             // There is nothing to serve from a folder that was never used.
-            guard files.status(layout.journal) != nil else { throw error }
+            guard [layout.journal, layout.generations].contains(where: { files.status($0) != nil }) else { throw error }
             health.suspend(error)
             layout = StoreLayout(root: root, run: RunFolder.elsewhere(data: root, runtime: runtime))
         } else {
@@ -79,7 +86,8 @@ package struct AgentStore: Sendable {
         let highest = try await generations.highest()
         // Before the journal can be written: no slot makes generations until then.
         let leftovers = await generations.collectStrays(try await journal.slots())
-        try await journal.reopen(above: highest)
+        try await placeStandIn()
+        try await journal.reopen(at: layout.journal, above: highest)
         health.resumed()
         return leftovers
     }
@@ -121,47 +129,54 @@ package struct AgentStore: Sendable {
     private static func openJournal(
         _ layout: StoreLayout, _ files: any FileSystem, _ generations: GenerationStore, _ health: StoreHealth
     ) async throws -> (Journal, Recovery?) {
+        guard !health.isSuspended else { return try await readOnlyJournal(layout, files, generations, health) }
+        let origin = JournalOrigin.read(layout, files)
         var damage: (cause: String, aside: String)?
-        var usable = try await usableJournal(layout, health)
+        var usable = try await usableJournal(layout, health, origin)
         if case .failure(let error) = usable {
-            let isLost = [.journalUnusable, .journalUnreadable].contains(error.reason)
-            guard isLost, !health.isSuspended else { throw error }
+            guard error.isOfLostJournal else { throw error }
             damage = (error.message, try putAside(layout, files))
-            usable = .success(try Journal(path: layout.journal, health: health))
+            usable = await readJournal(layout, health, origin)
         }
         let journal = try usable.get()
         // Set last: a journal without it is new, or its recovery was cut off, and then that is done again.
-        if try await journal.fact(completeFact) != nil { return (journal, nil) }
-        let slots = try await rebuild(journal, generations, layout, files)
-        try await journal.setFact(completeFact, [1])
+        if try await journal.fact(completeFact) != nil {
+            let known = try await JournalOrigin(of: journal)
+            // What cannot be written now is at the next start.
+            if known != origin { try? known.write(layout, files) }
+            return (journal, nil)
+        }
+        let next = try await JournalOrigin.next(origin, for: journal)
+        try next.write(layout, files)
+        let slots = try await rebuild(journal, next, generations, layout, files)
         if let damage {
             return (journal, Recovery(cause: damage.cause, keptAside: damage.aside, slots: slots))
         }
         guard !slots.isEmpty else { return (journal, nil) }
-        let cause = "There were generations on the disk and no complete journal."
-        return (journal, Recovery(cause: cause, keptAside: layout.journal, slots: slots))
+        return (journal, Recovery(cause: incomplete, keptAside: layout.journal, slots: slots))
     }
 
-    private static let completeFact = "complete"
+    static let completeFact = "complete"
+    static let incomplete = "There were generations on the disk and no complete journal."
 
     /// Opens the journal, a few times where the disk does not give back what is in it.
-    private static func usableJournal(
-        _ layout: StoreLayout, _ health: StoreHealth
+    static func usableJournal(
+        _ layout: StoreLayout, _ health: StoreHealth, _ origin: JournalOrigin?
     ) async throws -> Result<Journal, AgentStoreError> {
         for _ in 1..<AgentStoreLimits.journalTries {
-            let journal = await readJournal(layout, health)
+            let journal = await readJournal(layout, health, origin)
             guard case .failure(let error) = journal, error.reason == .journalUnreadable else { return journal }
             try await Task.sleep(for: AgentStoreLimits.journalPause)
         }
-        return await readJournal(layout, health)
+        return await readJournal(layout, health, origin)
     }
 
     /// Opens the journal and reads what must be readable in it: SQLite's check sees pages, not what is in their cells.
-    private static func readJournal(
-        _ layout: StoreLayout, _ health: StoreHealth
+    static func readJournal(
+        _ layout: StoreLayout, _ health: StoreHealth, _ origin: JournalOrigin?
     ) async -> Result<Journal, AgentStoreError> {
         do throws(AgentStoreError) {
-            let journal = try Journal(path: layout.journal, health: health)
+            let journal = try Journal(path: layout.journal, health: health) { JournalOrigin.bytes(origin) }
             do throws(AgentStoreError) {
                 _ = try await journal.slots()
                 return .success(journal)
@@ -175,33 +190,42 @@ package struct AgentStore: Sendable {
         }
     }
 
-    private static func putAside(_ layout: StoreLayout, _ files: any FileSystem) throws -> String {
-        let prefix = "journal.damaged-"
+    /// Where the next damaged journal is kept, and the numbers of those that are kept already.
+    static func nextAside(_ layout: StoreLayout, _ files: any FileSystem) throws -> (path: String, taken: [Int]) {
         var taken: [Int] = []
-        for name in try files.names(in: layout.root) where name.hasPrefix(prefix) && name.hasSuffix(".sqlite") {
-            if let number = Int(name.dropFirst(prefix.count).prefix(while: { $0 != "." })) { taken.append(number) }
+        for name in try files.names(in: layout.root) where name.hasPrefix(aside) && name.hasSuffix(".sqlite") {
+            if let number = Int(name.dropFirst(aside.count).prefix(while: { $0 != "." })) { taken.append(number) }
         }
         taken.sort()
-        let aside = "\(layout.root)/\(prefix)\((taken.last ?? 0) + 1).sqlite"
+        return ("\(layout.root)/\(aside)\((taken.last ?? 0) + 1).sqlite", taken)
+    }
+
+    private static let aside = "journal.damaged-"
+
+    static func putAside(_ layout: StoreLayout, _ files: any FileSystem) throws -> String {
+        let (path, taken) = try nextAside(layout, files)
         for suffix in journalSuffixes where files.status(layout.journal + suffix) != nil {
-            try files.rename(layout.journal + suffix, to: aside + suffix)
+            try files.rename(layout.journal + suffix, to: path + suffix)
         }
         for old in taken.dropLast(AgentStoreLimits.keptAside - 1) {
-            for suffix in journalSuffixes { try files.remove("\(layout.root)/\(prefix)\(old).sqlite\(suffix)") }
+            for suffix in journalSuffixes { try files.remove("\(layout.root)/\(aside)\(old).sqlite\(suffix)") }
         }
         try files.synchronizeFolder(layout.root)
-        return aside
+        return path
     }
 
     /// A database in WAL mode is up to three files.
     ///
     /// The first goes first: without its log it would be an older journal, whereas a log without it is dropped.
-    private static let journalSuffixes = ["", "-wal", "-shm"]
+    static let journalSuffixes = ["", "-wal", "-shm"]
 
-    /// Fills a new journal from what else is on the disk. Numbers must not fall, or old assignments could be replayed.
-    private static func rebuild(
-        _ journal: Journal, _ generations: GenerationStore, _ layout: StoreLayout, _ files: any FileSystem
+    /// Fills a new journal from what else is on the disk, and says last that it is complete. Numbers must not fall, or
+    /// old assignments could be replayed.
+    static func rebuild(
+        _ journal: Journal, _ origin: JournalOrigin, _ generations: GenerationStore, _ layout: StoreLayout,
+        _ files: any FileSystem
     ) async throws -> [SlotName] {
+        try await journal.startSequences(above: origin.floor)
         let records = try await generations.recover()
         for record in records { try await journal.save(record, transition: nil) }
         var highest = records.flatMap(\.kept).map(\.assigned).max() ?? 0
@@ -209,6 +233,7 @@ package struct AgentStore: Sendable {
         highest = max(highest, number ?? 0)
         if let issued { try await journal.raise(.signedTime, to: issued.milliseconds) }
         try await journal.raise(.assignmentNumber, to: highest)
+        try await journal.setFact(completeFact, [1])
         return records.map(\.slot)
     }
 

@@ -40,15 +40,19 @@ package actor Journal {
         self.health = health
     }
 
-    /// Opens for writing what was opened for reading alone, and sees to it that generations are numbered above
-    /// `highest`. Throws why that is still not possible; the journal is then read as before.
-    func reopen(above highest: Int64) throws(AgentStoreError) {
+    /// The file that it is in.
+    var path: String { database.path }
+
+    /// Opens at `target` for writing what was opened for reading alone, there or as a stand-in, and sees to it that
+    /// generations are numbered above `highest`. Throws why that is still not possible; the journal is then read as
+    /// before.
+    func reopen(at target: String, above highest: Int64) throws(AgentStoreError) {
         guard database.isReadOnly else { return }
         let path = database.path
         // Before the other is opened: closing a file lets go of all locks that this process has on it.
         database.close()
         do throws(AgentStoreError) {
-            database = try Self.open(path, health, isReadOnly: false)
+            database = try Self.open(target, health, isReadOnly: false)
             try JournalSchema.migrate(database)
             try raise(.nextGeneration, to: highest + 1)
         } catch {

@@ -15,6 +15,8 @@ package struct StoreLayout: Sendable, Hashable {
 
     package var lock: String { root + "/lock" }
     package var journal: String { root + "/journal.sqlite" }
+    /// Which journal that is, for an agent whose journal is lost.
+    package var journalOrigin: String { root + "/journal.id" }
     /// The last accepted assignment as it was signed, for an agent whose journal is lost.
     package var assignment: String { root + "/assignment.json" }
     /// What publishers took back, beside the journal's own copy.

@@ -63,6 +63,42 @@ struct JournalDamageTests {
         #expect(try await copy.open().recovery == nil, "once")
     }
 
+    @Test("goes on as the one before it, in numbers that the registry has not had: two journals are two boxes to it")
+    func origin() async throws {
+        var scene = try await Self.device()
+        let first = try Journal(path: scene.layout.journal)
+        await first.close()
+        var last: Int64 = 0
+        for loss in 1...3 {
+            // The third time it is not there at all.
+            if loss == 3 {
+                try FileManager.default.removeItem(atPath: scene.layout.journal)
+            } else {
+                try Data("no database".utf8).write(to: URL(fileURLWithPath: scene.layout.journal))
+            }
+            let store = try await scene.open()
+            #expect(store.recovery?.slots.count == 2 && store.journal.identity == first.identity)
+            try await store.journal.report([1])
+            try await store.journal.spool([1], budget: .mebibytes(1))
+            let report = try #require(try await store.journal.reports(limit: 1).first?.sequence)
+            let measurement = try #require(try await store.journal.oldestMeasurements()?.sequence)
+            #expect(report > last && measurement == report)
+            last = report
+            await store.close()
+            // Where only that is lost it is made anew from the journal.
+            scene = try scene.copied()
+            try FileManager.default.removeItem(atPath: scene.layout.journalOrigin)
+            await (try await scene.open()).close()
+            scene = try scene.copied()
+        }
+        // With both a device is another one.
+        try FileManager.default.removeItem(atPath: scene.layout.journal)
+        try FileManager.default.removeItem(atPath: scene.layout.journalOrigin)
+        let store = try await scene.open()
+        #expect(store.journal.identity != first.identity)
+        await store.close()
+    }
+
     /// SQLite then opens it for reading only, as if the disk took no writes. Source: "Database File Format", 1.3.3.
     @Test("is noticed where its header says that nobody may write it")
     func writeVersion() async throws {

@@ -99,17 +99,67 @@ struct ReadOnlyStoreTests {
         try FileManager.default.removeItem(atPath: store.layout.run)
     }
 
-    @Test("that was never used is an error, and a damaged journal on it too")
+    @Test("that was never used is an error")
     func nothingToServe() async throws {
         let fresh = try Scene()
         try FileManager.default.createDirectory(atPath: fresh.root, withIntermediateDirectories: true)
         let files = FaultyFileSystem(.refused(errno: EROFS))
         #expect(await code { _ = try await fresh.open(files: files) } == .readOnly)
-        let (scene, _) = try await scene(.stopped)
-        try Data(count: 8192).write(to: URL(fileURLWithPath: scene.layout.journal))
+    }
+
+    /// What became of the journal.
+    enum Loss: String, CaseIterable, Sendable {
+        case damaged, gone
+        /// Its recovery from an earlier damage was cut off.
+        case incomplete
+    }
+
+    @Test(
+        "has a journal stand in for one that is lost, which takes its place once the disk takes writes",
+        arguments: Loss.allCases)
+    func standIn(_ loss: Loss) async throws {
+        let (scene, record) = try await scene(.stopped)
+        let lost = try Journal(path: scene.layout.journal)
+        await lost.close()
+        switch loss {
+        case .damaged: try Data(count: 8192).write(to: URL(fileURLWithPath: scene.layout.journal))
+        case .gone: try FileManager.default.removeItem(atPath: scene.layout.journal)
+        case .incomplete:
+            try FileManager.default.removeItem(atPath: scene.layout.journal)
+            let journal = try Journal(path: scene.layout.journal)
+            await journal.close()
+        }
         let before = try content(scene)
-        #expect(await code { _ = try await scene.open(files: files) } == .journalUnusable)
+        let files = FaultyFileSystem(.refused(errno: EROFS))
+        let store = try await scene.open(files: files)
+        #expect(store.health.isSuspended && store.recovery?.slots == [record.slot])
+        let aside = scene.root + "/journal.damaged-1.sqlite"
+        #expect(store.recovery?.keptAside == (loss == .damaged ? aside : scene.layout.journal))
+        let found = try #require(try await store.journal.slots().first)
+        #expect(found.current == record.current && found.previous == record.previous && found.phase == .committed)
+        let highest = max(7, try #require(record.kept.map(\.assigned).max()))
+        #expect(try await store.journal.mark(.assignmentNumber) == highest)
+        #expect(await code { try await store.journal.report([3]) } == .readOnly)
+        #expect(await code { try await store.resume() } == .readOnly)
+        #expect(try await store.journal.slots() == [found], "it is read on after a try in vain")
         #expect(try content(scene) == before)
+
+        files.set(.none)
+        try await store.resume()
+        #expect(!store.health.isSuspended)
+        #expect(try await store.journal.slots() == [found])
+        try await store.journal.report([3])
+        #expect(try await store.journal.nextGeneration() == GenerationID(4))
+        #expect(FileManager.default.fileExists(atPath: aside) == (loss != .gone))
+        let sequence = try #require(try await store.journal.reports(limit: 1).first?.sequence)
+        #expect(sequence > 1 << 36 && store.journal.identity == lost.identity, "the registry takes it for the same one")
+        await store.close()
+        let next = try await scene.copied().open()
+        #expect(next.recovery == nil && next.journal.identity == lost.identity)
+        #expect(try await next.journal.slots() == [found])
+        #expect(try await next.journal.reports(limit: 9).map(\.body) == [[3]])
+        await next.close()
+        try FileManager.default.removeItem(atPath: store.layout.run)
     }
 
     @Test("is told of whenever trouble begins, changes its kind, or ends")

@@ -7,11 +7,20 @@ import Testing
 /// A device whose data folder the kernel mounted read-only, as it does after a fault of the disk.
 @Suite("A device whose disk takes no writes", .serialized)
 struct ReadOnlyDiskTests {
+    /// How the last agent ended, and what else befell the disk.
+    enum Ending: CaseIterable, Sendable {
+        case stopped, killed
+        /// A card that dies damages what is on it before the kernel lets nobody write to it.
+        case damagedJournal
+
+        var signal: Int32 { self == .killed ? SIGKILL : SIGTERM }
+    }
+
     @Test(
         "serves what it served, says what is wrong, installs nothing, and goes on by itself when the disk is back",
         .enabled("a folder can be mounted read-only only by root") { await OwnMounts.arePossible },
-        arguments: [SIGTERM, SIGKILL])
-    func readOnly(_ signal: Int32) async throws {
+        arguments: Ending.allCases)
+    func readOnly(_ ending: Ending) async throws {
         try await Site.ready("ro") { site in
             let first = try await site.startDevice("w1")
             try await site.martlet("publish", StoryTests.tiny("tiny-v1.Q4_0.gguf"), "--as", "clinic/base:1.0.0")
@@ -21,8 +30,10 @@ struct ReadOnlyDiskTests {
             try await eventually(within: 60, "the rollout is over") {
                 try await site.device("w1").slots[SlotName("t")]?.state == .succeeded
             }
-            first.process.signal(signal)
+            first.process.signal(ending.signal)
             _ = try await first.process.exitCode(within: 60)
+            let journal = first.data + "/journal.sqlite"
+            if ending == .damagedJournal { try Data(count: 8192).write(to: URL(fileURLWithPath: journal)) }
 
             let agent = try start(site, first.data)
             try await eventually(within: 120, "it serves\n\(agent.output)") {
@@ -56,6 +67,8 @@ struct ReadOnlyDiskTests {
                 guard try await site.device("w1").inventory?.problems == nil else { return false }
                 return try await site.martlet("devices", "reports", "w1").output.contains("storeWritable")
             }
+            let reports = try await site.martlet("devices", "reports", "w1").output
+            #expect(reports.contains("journalRecovered") == (ending == .damagedJournal), "\(reports)")
             #expect(try await agent.stop() == 0, "\(agent.output.suffix(3000))")
         }
     }

@@ -112,7 +112,7 @@ struct SharedBudgetTests {
         // Without the owner's word it is ten seconds.
         #expect((60...3601).contains(seconds ?? 0), "\(answer.body)")
         // Sooner than without that word, by which it is thirty seconds.
-        try await eventually(within: 6, "it is waited for no longer") {
+        try await eventually(within: 20, "it is waited for no longer") {
             try await DeviceStatus.of(agent.data)[other]?.engine?.hasPrefix("resting") == true
         }
         #expect(try folder.enginesBySlot() == before)

@@ -80,7 +80,7 @@ struct BlobScrubTests {
             },
             pause: { _ in
                 state.withLock { $0.pauses += 1 }
-                await Task.yield()
+                try? await Task.sleep(for: .milliseconds(1))
             })
         let orders = RepairOrders()
         let scrub = BlobScrub(
