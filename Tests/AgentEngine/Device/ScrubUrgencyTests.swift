@@ -1,5 +1,6 @@
 import AgentStore
 import Foundation
+import Logging
 import MartletAPI
 import MartletTypes
 import Synchronization
@@ -15,6 +16,7 @@ struct ScrubUrgencyTests {
         let device: DeviceFixture
         let orders = RepairOrders()
         let heat = Heat()
+        let log = LogRing()
 
         init() async throws { device = try await DeviceFixture() }
 
@@ -48,7 +50,8 @@ struct ScrubUrgencyTests {
                 })
             let scrub = BlobScrub(
                 store: device.store, installer: installer, clock: device.clock, interval: .milliseconds(1),
-                orders: orders, logger: AgentLog.silent)
+                orders: orders,
+                logger: Logger(label: "test") { log.handler(StreamLogHandler.standardError(label: $0)) })
             return Task { try await scrub.run() }
         }
 
@@ -109,9 +112,11 @@ struct ScrubUrgencyTests {
         let task = scene.scrubbing()
         scene.orders.suspect(owed)
         let device = scene.device
+        // Only then: heat holds a download that is under way.
         try await eventually(within: 30, "the registry has it not") {
-            device.registry.seen.contains { $0.target.contains("/blobs/") }
+            scene.log.last(100).contains { $0.text.contains("blob not mended") }
         }
+        #expect(device.registry.seen.contains { $0.target.contains("/blobs/") })
         scene.heat.set(true)
         let (large, _) = try await scene.slot("a", megabytes: 20)
         let pauses = scene.heat.pauses
