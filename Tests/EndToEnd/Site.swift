@@ -243,6 +243,8 @@ struct LoadRun: Sendable {
     let process: RunningProcess
 
     func stop() async throws -> Figures {
+        // On a busy machine it may still be starting.
+        try await eventually(within: 60, "the load runs") { try process.catches(SIGTERM) }
         process.signal(SIGTERM)
         _ = try await process.exitCode(within: 60)
         return try JSONText.decode(Figures.self, from: Array(process.output.utf8))

@@ -33,6 +33,14 @@ public final class RunningProcess: Sendable {
     /// Sends a signal; harmless after its end.
     public func signal(_ number: Int32) { if isRunning { kill(pid, number) } }
 
+    /// Whether a signal would find a handler: a program that has just been started would be ended by it.
+    public func catches(_ number: Int32) throws -> Bool {
+        let status = try KernelFile.text("/proc/\(pid)/status")
+        let caught = status.split(separator: "\n").first { $0.hasPrefix("SigCgt:") }?.dropFirst("SigCgt:".count)
+        let mask = caught.flatMap { UInt64($0.drop { $0.isWhitespace }, radix: 16) } ?? 0
+        return mask & 1 << UInt64(number - 1) != 0
+    }
+
     /// Asks it to end, waits, and returns the exit code; kills it after `seconds`, or several
     /// times as long on a busy machine.
     @discardableResult
