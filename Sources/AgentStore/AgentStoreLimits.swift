@@ -32,8 +32,8 @@ package enum AgentStoreLimits {
     package static let keptAsideBytes = ByteCount.mebibytes(4)
     /// Tries at the start to read a journal that the disk does not give back, before it counts as lost.
     package static let journalTries = 3
-    /// A journal made from what else is on the disk: slots with two generations each, and no history.
-    package static let standInBytes = 64 * 1024 * 1024
     /// Between two of these tries: a disk that is reset comes back within a second.
     package static let journalPause = Duration.seconds(1)
+    /// A journal made from what else is on the disk: slots with two generations each, and no history.
+    package static let standInBytes = 64 * 1024 * 1024
 }

@@ -13,9 +13,13 @@ package struct ControlClient: Sendable {
         self.runtime = runtime
     }
 
-    /// The agent's status. Blocks up to a few seconds. Throws `notRunning`, `untrusted`, `badAnswer`.
-    package func status() throws -> AgentStatus {
-        try AgentStatus(lines: try ask(JSONText.encode(ControlQuestion(command: ControlQuestion.status))))
+    /// How long an answer may take that comes from the agent's memory.
+    package static let patienceSeconds = 10
+
+    /// The agent's status. Blocks up to `patienceSeconds`. Throws `notRunning`, `untrusted`, `badAnswer`.
+    package func status(patienceSeconds: Int = Self.patienceSeconds) throws -> AgentStatus {
+        let question = try JSONText.encode(ControlQuestion(command: ControlQuestion.status))
+        return try AgentStatus(lines: ask(question, patienceSeconds: patienceSeconds))
     }
 
     /// Why a slot or release, or with nil every slot, is as it is. Blocks up to a minute, where the registry must be
@@ -75,7 +79,7 @@ package struct ControlClient: Sendable {
     }
 
     /// Sends a line and returns all that comes back.
-    func ask(_ line: [UInt8], patienceSeconds: Int = 10) throws(AgentError) -> [UInt8] {
+    func ask(_ line: [UInt8], patienceSeconds: Int = Self.patienceSeconds) throws(AgentError) -> [UInt8] {
         let socket = try connect()
         defer { close(socket) }
         LocalSocket.setPatience(socket, seconds: patienceSeconds)

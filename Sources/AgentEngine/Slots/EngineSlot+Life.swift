@@ -133,7 +133,7 @@ extension EngineSlot {
         var last = failure
         while let record = wanted, record.id == id, engines[id] == nil, rest == nil, !Task.isCancelled {
             if let last, let ends = restarts.takeLoop(at: .now) {
-                let message = "\(ends) ends in a row, each within \(AgentLimits.longestRestart): \(last.message)"
+                let message = "\(ends) ends in a row before \(AgentLimits.longestRestart) of service: \(last.message)"
                 news(.lost(id, SlotFailure(.final, code: SlotFailure.crashLoop, message: message)))
             }
             do {

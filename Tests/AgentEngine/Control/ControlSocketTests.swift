@@ -36,13 +36,8 @@ struct ControlSocketTests {
 
         func status() async throws -> AgentStatus {
             let client = ControlClient(data: data)
-            for _ in 0..<4 {
-                // Beside many tests an answer may take longer than people wait.
-                do { return try await onThread { try client.status() } } catch let error as AgentError
-                    where error.message == "The agent does not answer."
-                { continue }
-            }
-            return try await onThread { try client.status() }
+            // Beside many tests an answer may take longer than people wait.
+            return try await onThread { try client.status(patienceSeconds: 60) }
         }
 
         func stop() async throws {
